@@ -1,0 +1,20 @@
+"""MMS Vault: received picture messages, fetched in time and kept for good.
+
+Reading order, which is also the order of import (a module imports only what stands above it):
+
+    settings    what an operator may set, and what was generated at the first start
+    errors      grouped by what the caller does next
+    message     Receipt, Message, MediaItem: what is handed from part to part
+    postbacks   a provider's notice -> Message; one file for each provider
+    queueing    Redis: keeping receipts, the job class, the worker class
+    bucket      keys and objects: the archive itself
+    catalog     the index over it: tables, writes, queries, search language
+    fetching    guarded, bounded, hashed download
+    media       what a file is and its thumbnail, found out in a sandbox
+    vault       all of the above, wired from the settings
+    archiving   the way of a message, top to bottom
+    sweeping    what was left undone is taken up again
+    embedded    Redis and the bucket as child processes; the supervisor of `up`
+    sample      a provider on loopback with media of every kind
+    cli         the commands
+"""

@@ -1,0 +1,275 @@
+"""The way of a message, top to bottom: understand, record, download, inspect, store, finish.
+
+Every step is safe to run again, and the message id is the key everywhere, so a job that was cut off
+at any point is simply run again. A lease in the catalog keeps two workers from one message; its
+holder alone may write what came of an attempt.
+"""
+
+import contextlib
+import hashlib
+import random
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mmsvault import bucket
+from mmsvault.catalog import queries, writes
+from mmsvault.errors import FetchError, NotUnderstoodError, PermanentFetchError, UnavailableError
+from mmsvault.fetching import Fetched
+from mmsvault.media import sniffing
+from mmsvault.message import (
+    Attempt,
+    MediaItem,
+    MediaState,
+    Message,
+    MessageState,
+    Receipt,
+    pretty_json,
+    utc_now,
+)
+from mmsvault.postbacks import OtherNotice, understand
+from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, Tasks
+from mmsvault.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=20)
+LEASE_RENEWED_EVERY_SECONDS = 5
+DOWNLOADS_AT_ONCE = 8
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+def tasks(vault: Vault) -> Tasks:
+    """Return the jobs of the archive queue, by the names they are queued under."""
+    return {
+        ARCHIVE_RECEIPT: partial(archive_receipt, vault),
+        ARCHIVE_MESSAGE: partial(archive_message, vault),
+    }
+
+
+def archive_receipt(vault: Vault, kept: Mapping[str, Any]) -> None:
+    """Take a receipt from the queue as far as it goes: a message, something counted, or quarantine."""
+    receipt = Receipt.model_validate(kept)
+    with structlog.contextvars.bound_contextvars(receipt=receipt.id):
+        try:
+            announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
+        except NotUnderstoodError as error:
+            quarantine(vault, receipt, str(error))
+            return
+        if isinstance(announced, OtherNotice):
+            writes.count_receipt(vault.catalog, receipt, "other", code=announced.code)
+            return
+        message = record(vault, announced, receipt)
+        if message.state is MessageState.PENDING:
+            archive_message(vault, message.id)
+
+
+def quarantine(vault: Vault, receipt: Receipt, reason: str) -> None:
+    """Keep what was not understood, with the reason, where a person or a better parser finds it."""
+    digest = hashlib.sha256(receipt.body).hexdigest()
+    folder = f"quarantine/{receipt.received_at:%Y/%m/%d}/{digest}/"
+    about = {"reason": reason, **receipt.model_dump(mode="json", exclude={"body"}), "sha256": digest}
+    vault.bucket.put(f"{folder}body", receipt.body, content_type=sniffing.OCTETS)
+    vault.bucket.put(f"{folder}reason.json", pretty_json(about).encode(), content_type="application/json")
+    writes.count_receipt(vault.catalog, receipt, "quarantined")
+    log.warning("postback not understood", reason=reason, key=folder)
+
+
+def record(vault: Vault, announced: Message, receipt: Receipt) -> Message:
+    """Enter the message and its raw postback before anything is fetched; return it as it stands."""
+    recorded = writes.record(vault.catalog, announced, receipt)
+    message = recorded.message
+    if recorded.is_new:
+        content_type = "application/json" if recorded.postback.name.endswith("json") else "application/xml"
+        vault.bucket.put(f"{message.prefix}{recorded.postback.name}", receipt.body, content_type=content_type)
+        if message.state is not MessageState.PENDING:
+            keep_record(vault, message)
+    return message
+
+
+def archive_message(vault: Vault, message_id: str) -> None:
+    """Fetch what is due of the message's files; do nothing where another worker is at it."""
+    with lease(vault, message_id) as token, structlog.contextvars.bound_contextvars(message=message_id):
+        if token is None:
+            return
+        message = queries.load(vault.catalog, message_id)
+        now = utc_now()
+        due = [item for item in message.media if item.next_attempt_at and item.next_attempt_at <= now]
+        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
+            tried = list(side_by_side.map(partial(archive_file, vault, message), due))
+        finish(vault, message, tried, token=token)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one attempt at one file."""
+
+    item: MediaItem
+    attempt: Attempt
+
+
+def archive_file(vault: Vault, message: Message, item: MediaItem) -> Tried:
+    """Download, inspect and store one file, and return what came of it.
+
+    A failed download is an outcome. Raises UnavailableError when the bucket is away.
+    """
+    began_at, began = utc_now(), time.monotonic()
+    fetched: Fetched | None = None
+    failure: FetchError | None = None
+    with temporary_file(vault) as file:
+        try:
+            fetched = vault.fetcher.fetch(item.url, file)
+            stored = store(vault, message, item, fetched, Path(file.name))
+        except FetchError as error:
+            failure, stored = error, missed(message, item, error)
+    return Tried(
+        item=stored,
+        attempt=Attempt(
+            position=item.position,
+            at=began_at,
+            duration_ms=round((time.monotonic() - began) * 1000),
+            outcome=stored.state.value,
+            reason=failure.reason if failure else "",
+            status=fetched.status if fetched else failure.status if failure else None,
+            headers=fetched.headers if fetched else {},
+        ),
+    )
+
+
+def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path) -> MediaItem:
+    """Look into the downloaded file and keep it, untouched, with its thumbnail."""
+    facts = vault.sandbox.inspect(path, fetched.declared_type)
+    key = bucket.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
+    with path.open("rb") as original:
+        vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type)
+    thumbnail_key = ""
+    if facts.thumbnail:
+        thumbnail_key = bucket.thumbnail_key(message.prefix, item.position)
+        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp")
+    return item.model_copy(
+        update={
+            "state": MediaState.STORED,
+            "content_type": facts.content_type,
+            "declared_type": fetched.declared_type,
+            "size": fetched.size,
+            "sha256": fetched.sha256,
+            "key": key,
+            "thumbnail_key": thumbnail_key,
+            "width": facts.width,
+            "height": facts.height,
+            "text": facts.text,
+            "reason": facts.reason,
+            "attempts": item.attempts + 1,
+            "next_attempt_at": None,
+        }
+    )
+
+
+def missed(message: Message, item: MediaItem, error: FetchError) -> MediaItem:
+    """Return the file as it stands after a failed attempt: to be tried again, or lost."""
+    tries = item.attempts + 1
+    next_at = next_attempt_at(tries, now=utc_now(), give_up_at=message.give_up_at)
+    lost = next_at is None or isinstance(error, PermanentFetchError)
+    return item.model_copy(
+        update={
+            "state": MediaState.LOST if lost else MediaState.PENDING,
+            "reason": error.reason,
+            "attempts": tries,
+            "next_attempt_at": None if lost else next_at,
+        }
+    )
+
+
+def next_attempt_at(tries: int, *, now: datetime, give_up_at: datetime) -> datetime | None:
+    """Return when to try again after `tries` failures, or None when the time for it is over.
+
+    Pauses double up to an hour, with some jitter so that a provider that was away is not met by
+    everything at once; the last attempt is at `give_up_at` itself.
+    """
+    if now >= give_up_at:
+        return None
+    pause = min(FIRST_PAUSE * 2 ** min(tries - 1, 20), LONGEST_PAUSE)
+    jitter = random.uniform(0.75, 1.25)  # noqa: S311 - no secret
+    return min(now + timedelta(seconds=pause.total_seconds() * jitter), give_up_at)
+
+
+def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) -> None:
+    """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
+
+    Cut off before the last step, the message is still due, and the next worker ends here too.
+    """
+    done = writes.save_attempts(
+        vault.catalog,
+        message.id,
+        items=[one.item for one in tried],
+        tried=[one.attempt for one in tried],
+        token=token,
+    )
+    if done is None:
+        log.warning("another worker took the message over; what it writes counts")
+        return
+    keep_record(vault, done)
+    writes.settle(vault.catalog, message.id, token=token)
+    for one in tried:
+        log.info(
+            "file",
+            position=one.item.position,
+            outcome=one.attempt.outcome,
+            content_type=one.item.content_type,
+            size=one.item.size,
+            reason=one.attempt.reason,
+        )
+    log.info("message", state=done.state.value, files=len(done.media))
+
+
+def keep_record(vault: Vault, message: Message) -> None:
+    """Write message.json, which is enough to make the catalog again."""
+    vault.bucket.put(
+        f"{message.prefix}{bucket.RECORD_NAME}", message.as_record(), content_type="application/json"
+    )
+
+
+@contextlib.contextmanager
+def lease(vault: Vault, message_id: str) -> Iterator[str | None]:
+    """Hold the message while working on it; give None where another worker holds it."""
+    token = uuid.uuid4().hex
+    take = partial(writes.take_lease, vault.catalog, message_id, token=token, span=LEASE)
+    if not take(now=utc_now()):
+        yield None
+        return
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(LEASE_RENEWED_EVERY_SECONDS):
+            try:
+                take(now=utc_now())
+            except UnavailableError:
+                log.warning("lease not renewed: the catalog is away", message=message_id)
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield token
+    finally:
+        done.set()
+        thread.join()
+        writes.release_lease(vault.catalog, message_id, token=token)
+
+
+@contextlib.contextmanager
+def temporary_file(vault: Vault) -> Iterator[Any]:
+    """Give a named file that is gone afterwards; one of a killed worker is removed by the sweep."""
+    vault.settings.temporary_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=vault.settings.temporary_dir, prefix="download-") as file:
+        yield file

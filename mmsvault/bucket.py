@@ -1,0 +1,151 @@
+"""The bucket: keys of what is kept, and the client that puts it there and gets it back.
+
+A message is one prefix, `messages/2014/02/03/sinch-MMS_MO_iLnCRrL6/`, with the raw postbacks, the
+originals numbered by position, `thumbs/`, `previews/` and `message.json`. Nothing from outside is
+used in a key unchecked: ids are encoded and extensions come from what the bytes are.
+"""
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from mmsvault.errors import NotFoundError, UnavailableError
+
+RECORD_NAME = "message.json"
+
+
+def original_key(prefix: str, position: int, extension: str) -> str:
+    """Return the key of a file as it was received."""
+    return f"{prefix}{position:02d}{extension}"
+
+
+def thumbnail_key(prefix: str, position: int) -> str:
+    """Return the key of its thumbnail."""
+    return f"{prefix}thumbs/{position:02d}.webp"
+
+
+def postback_name(number: int, body: bytes) -> str:
+    """Return the name of a raw postback in its message's folder; `number` counts from 1."""
+    extension = "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
+    return f"postback.{extension}" if number == 1 else f"postback-{number}.{extension}"
+
+
+class _XmlErrorsPool(urllib3.PoolManager):
+    """Calls an S3 error XML by its proper name: rclone says text/xml, which the client rejects."""
+
+    def urlopen(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().urlopen(*args, **kwargs)
+        if response.headers.get("content-type", "").startswith("text/xml"):
+            response.headers["content-type"] = "application/xml"
+        return response
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except S3Error as error:
+        if error.code in ("NoSuchKey", "NoSuchBucket", "NoSuchObject"):
+            raise NotFoundError(f"The bucket has no {key}.") from error
+        raise UnavailableError(f"The bucket refused {key}: {error.code} {error.message}") from error
+    except (HTTPError, InvalidResponseError, MinioException) as error:
+        raise UnavailableError(f"The bucket cannot be reached for {key}: {error}") from error
+
+
+class Bucket:
+    """Objects by key. `local_dir` is where an embedded server keeps them as files, else None.
+
+    Every method raises UnavailableError when the server is away or refuses, and NotFoundError when
+    the object is not there.
+    """
+
+    def __init__(self, client: Minio, name: str, *, region: str, local_dir: Path | None = None) -> None:
+        self._client = client
+        self._name = name
+        self._region = region
+        self._local_dir = local_dir
+
+    def make(self) -> None:
+        """Make the bucket where there is none yet."""
+        with _translated(self._name):
+            if not self._client.bucket_exists(self._name):
+                self._client.make_bucket(self._name, location=self._region)
+
+    def put(self, key: str, content: bytes | BinaryIO, *, content_type: str, size: int | None = None) -> None:
+        """Keep `content` under `key`, on the disk when this returns.
+
+        A stream is read from where it stands; its `size` is needed.
+        """
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        length = len(content) if isinstance(content, bytes) else size
+        if length is None:
+            raise TypeError("A stream needs its size.")
+        with _translated(key):
+            self._client.put_object(self._name, key, stream, length, content_type=content_type)
+            self._settle(key)
+
+    def get(self, key: str) -> bytes:
+        """Return a small object whole."""
+        with self.open(key) as response:
+            return b"".join(response.stream(1 << 16))
+
+    @contextmanager
+    def open(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Give the response to read from; `length` 0 means to the end."""
+        with _translated(key):
+            response = self._client.get_object(self._name, key, offset=offset, length=length)
+            try:
+                yield response
+            finally:
+                response.close()
+                response.release_conn()
+
+    def describe(self, key: str) -> Mapping[str, Any]:
+        """Return `size` in bytes, `content_type` and `etag` of an object."""
+        with _translated(key):
+            found = self._client.stat_object(self._name, key)
+        return {"size": found.size, "content_type": found.content_type, "etag": found.etag}
+
+    def _settle(self, key: str) -> None:
+        """Force an object to the disk: the embedded server renames it into place without fsync."""
+        if self._local_dir is None:
+            return
+        path = self._local_dir / key
+        try:
+            for place in (path, path.parent):
+                descriptor = os.open(place, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+        except OSError as error:
+            raise UnavailableError(f"The disk did not take {key}: {error}") from error
+
+
+def open_bucket(
+    address: str,
+    *,
+    secure: bool,
+    keys: tuple[str, str],
+    name: str,
+    region: str,
+    local_dir: Path | None = None,
+) -> Bucket:
+    """Return the bucket `name` on the server at `address` (host:port); nothing is sent yet."""
+    pool = _XmlErrorsPool(
+        timeout=urllib3.Timeout(connect=3, read=60),
+        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        maxsize=16,
+    )
+    client = Minio(
+        address, access_key=keys[0], secret_key=keys[1], secure=secure, region=region, http_client=pool
+    )
+    return Bucket(client, name, region=region, local_dir=local_dir)

@@ -1,0 +1,112 @@
+"""Opening the catalog: SQLite for one machine, PostgreSQL for several, both by one URL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from mmsvault.errors import ConfigurationError, UnavailableError
+
+WRITES = "mmsvault_writes"
+MIGRATION_LOCK = 0x6D6D7376  # any number that is ours, for PostgreSQL's advisory lock
+
+
+def open_catalog(url: str) -> Engine:
+    """Return an engine for `url`; nothing is connected yet.
+
+    Raises ConfigurationError where the URL is none that the catalog can use.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError("MMSVAULT_DATABASE_URL", f"is no database URL: {error}") from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigurationError("MMSVAULT_DATABASE_URL", "use sqlite:///path or postgresql://user@host/name")
+    try:
+        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+    except (NoSuchModuleError, ImportError) as error:
+        raise ConfigurationError("MMSVAULT_DATABASE_URL", f"its driver is missing: {error}") from error
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # a receipt is let go once its row is committed
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that starts as a reader and then writes can meet "database is locked" at once,
+    # without the busy timeout; one that says so first waits its turn.
+    writes = connection.get_execution_options().get(WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection whose queries all see one state. Raises UnavailableError."""
+    with _translated(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection whose changes happen together or not at all. Raises UnavailableError."""
+    with (
+        _translated(),
+        engine.connect().execution_options(**{WRITES: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
+            raise UnavailableError(f"The catalog cannot be used: {error.orig}") from error
+        raise
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the catalog to the newest form, one process at a time; quick when it is there already.
+
+    Raises ConfigurationError for a catalog that a newer version has written.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    newest = ScriptDirectory.from_config(config)
+    with reading(engine) as connection:
+        if MigrationContext.configure(connection).get_current_revision() == newest.get_current_head():
+            return
+    with writing(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current and current not in {script.revision for script in newest.walk_revisions()}:
+            raise ConfigurationError(
+                "MMSVAULT_DATABASE_URL",
+                f"this catalog is of a newer MMS Vault (its form is {current}); update this program",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""How an older catalog is brought to the newest form (Alembic)."""

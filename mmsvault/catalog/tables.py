@@ -1,0 +1,162 @@
+"""The tables. Times are UTC; text that the provider did not send is empty; sizes are bytes."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC on every database; SQLite itself knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Take any aware time."""
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Give it back aware and in UTC."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("tracking_id", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("sender_number", Text, nullable=False),
+    Column("keyword", Text, nullable=False),
+    Column("keyword_folded", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("operator_id", Text, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("deadline_at", UtcDateTime, nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("hold", Boolean, nullable=False),
+    # When the sweep looks at it next; NULL when nothing is left to do.
+    Column("due_at", UtcDateTime),
+    # Who works on it, and until when that counts; a killed worker's lease runs out by itself.
+    Column("lease_token", String),
+    Column("lease_until_at", UtcDateTime),
+)
+Index(None, messages.c.received_at, messages.c.id)
+Index(None, messages.c.sender_number, messages.c.received_at, messages.c.id)
+Index(None, messages.c.keyword_folded, messages.c.received_at, messages.c.id)
+Index(None, messages.c.state, messages.c.deadline_at)
+Index(None, messages.c.due_at)
+
+
+def _message_id() -> Column[str]:
+    return Column(
+        "message_id", String, ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, nullable=False
+    )
+
+
+recipients = Table(
+    "recipients",
+    metadata,
+    _message_id(),
+    Column("position", Integer, primary_key=True),
+    Column("recipient", Text, nullable=False),
+    Column("recipient_number", Text, nullable=False),
+)
+Index(None, recipients.c.recipient_number)
+
+media = Table(
+    "media",
+    metadata,
+    _message_id(),
+    Column("position", Integer, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("declared_type", Text, nullable=False),
+    Column("size", BigInteger),
+    Column("sha256", String, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("thumbnail_key", Text, nullable=False),
+    Column("preview_key", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("duration_ms", BigInteger),
+    Column("text", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+)
+Index(None, media.c.state)
+
+postbacks = Table(
+    "postbacks",
+    metadata,
+    _message_id(),
+    Column("number", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("headers", JSON, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _message_id(),
+    Column("number", Integer, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Integer),
+    Column("headers", JSON, nullable=False),
+)
+
+# One row for each receipt, so that a job that runs twice counts once. `outcome` is one of
+# message, duplicate, other, quarantined.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("outcome", String, nullable=False),
+    Column("message_id", String),
+    Column("code", String, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+)
+Index(None, receipts.c.outcome)

@@ -1,0 +1,237 @@
+"""Everything that changes the catalog. Each function is one transaction and safe to run twice."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mmsvault.bucket import postback_name
+from mmsvault.catalog import queries
+from mmsvault.catalog.connection import writing
+from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients
+from mmsvault.message import (
+    Attempt,
+    MediaItem,
+    Message,
+    MessageState,
+    RawPostback,
+    Receipt,
+    fold,
+    normal_number,
+)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What recording a receipt came to: its message as it now stands, and its own raw postback.
+
+    `is_new` says that the raw bytes may not be in the bucket yet.
+    """
+
+    message: Message
+    postback: RawPostback
+    is_new: bool
+
+
+def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded:
+    """Enter the message that `receipt` announces, or add the receipt to the one that is there.
+
+    A repeat with the same body is counted; with another body it is kept beside the first and its
+    new files are added. The same receipt again, from a job that was cut off, changes nothing.
+    """
+    digest = hashlib.sha256(receipt.body).hexdigest()
+    with writing(engine) as connection:
+        first = _insert_new(connection, messages, _message_row(message))
+        if first:
+            _insert_parts(connection, message)
+        else:  # hold the row, so that two repeats at once come one after the other
+            connection.execute(select(messages.c.id).where(messages.c.id == message.id).with_for_update())
+        known = queries.load_in(connection, message.id)
+        is_new = digest not in {entry.sha256 for entry in known.postbacks}
+        if is_new:
+            _add_postback(connection, known, receipt, digest)
+            _add_media(connection, known, message)
+            known = queries.load_in(connection, message.id)
+        outcome = "message" if first else "duplicate"
+        counted = _insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
+    postback = next(entry for entry in known.postbacks if entry.sha256 == digest)
+    return Recorded(message=known, postback=postback, is_new=is_new or not counted)
+
+
+def count_receipt(engine: Engine, receipt: Receipt, outcome: str, *, code: str = "") -> None:
+    """Count a receipt that is no message: `other` with its code, or `quarantined`."""
+    with writing(engine) as connection:
+        _insert_new(connection, receipts, _receipt_row(receipt, outcome, code=code))
+
+
+def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, span: timedelta) -> bool:
+    """Return whether the work on this message is now `token`'s, for `span` or until renewed."""
+    free = or_(
+        messages.c.lease_token.is_(None), messages.c.lease_token == token, messages.c.lease_until_at < now
+    )
+    with writing(engine) as connection:
+        taken = connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id, free)
+            .values(lease_token=token, lease_until_at=now + span)
+        )
+    return taken.rowcount == 1
+
+
+def save_attempts(
+    engine: Engine, message_id: str, *, items: Sequence[MediaItem], tried: Sequence[Attempt], token: str
+) -> Message | None:
+    """Write what attempts came to and return the message as it now stands; None if no longer `token`'s.
+
+    The message stays due until `settle`, so that one cut off in between is finished by another worker.
+    """
+    with writing(engine) as connection:
+        if not _holds(connection, message_id, token):
+            return None
+        for item in items:
+            connection.execute(
+                update(media)
+                .where(media.c.message_id == message_id, media.c.position == item.position)
+                .values(_media_row(message_id, item))
+            )
+        earlier = connection.scalar(select(func.count()).where(attempts.c.message_id == message_id)) or 0
+        _insert_all(connection, attempts, _numbered(message_id, tried, start=earlier + 1))
+        return queries.load_in(connection, message_id)
+
+
+def settle(engine: Engine, message_id: str, *, token: str) -> None:
+    """Write what the files add up to, and let others work on the message, if it is still `token`'s.
+
+    A file that a repeat added in the meantime makes the message due again.
+    """
+    with writing(engine) as connection:
+        if _holds(connection, message_id, token):
+            message = queries.load_in(connection, message_id)
+            connection.execute(
+                update(messages)
+                .where(messages.c.id == message_id)
+                .values(
+                    state=message.state.value, due_at=message.due_at, lease_token=None, lease_until_at=None
+                )
+            )
+
+
+def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
+    """Let others work on the message, as it is, if it is still `token`'s."""
+    with writing(engine) as connection:
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id, messages.c.lease_token == token)
+            .values(lease_token=None, lease_until_at=None)
+        )
+
+
+def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> None:
+    """Have the sweep look at these pending messages at `until` and not before."""
+    with writing(engine) as connection:
+        connection.execute(
+            update(messages)
+            .where(messages.c.id.in_(message_ids), messages.c.due_at.is_not(None))
+            .values(due_at=until)
+        )
+
+
+def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Return whether the row was new; one with the same key stays as it is."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
+
+
+def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    listed = list(rows)
+    if listed:
+        connection.execute(insert(table), listed)
+
+
+def _insert_parts(connection: Connection, message: Message) -> None:
+    _insert_all(connection, media, (_media_row(message.id, item) for item in message.media))
+    _insert_all(
+        connection,
+        recipients,
+        (
+            {
+                "message_id": message.id,
+                "position": position,
+                "recipient": number,
+                "recipient_number": normal_number(number),
+            }
+            for position, number in enumerate(message.to)
+        ),
+    )
+    _insert_all(connection, postbacks, _numbered(message.id, message.postbacks))
+    _insert_all(connection, attempts, _numbered(message.id, message.attempts))
+
+
+def _add_postback(connection: Connection, message: Message, receipt: Receipt, digest: str) -> None:
+    number = len(message.postbacks) + 1
+    entry = RawPostback(
+        name=postback_name(number, receipt.body),
+        sha256=digest,
+        received_at=receipt.received_at,
+        source=receipt.source,
+        headers=receipt.headers,
+    )
+    connection.execute(insert(postbacks), {"message_id": message.id, "number": number, **entry.model_dump()})
+
+
+def _add_media(connection: Connection, known: Message, announced: Message) -> None:
+    have = {item.url for item in known.media}
+    new = [item for item in announced.media if item.url not in have]
+    if not new:  # as for the first postback, whose files are there already
+        return
+    placed = [item.model_copy(update={"position": place}) for place, item in enumerate(new, len(known.media))]
+    _insert_all(connection, media, (_media_row(known.id, item) for item in placed))
+    connection.execute(
+        update(messages)
+        .where(messages.c.id == known.id)
+        .values(state=MessageState.PENDING.value, due_at=placed[0].next_attempt_at)
+    )
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    return {
+        **message.model_dump(exclude={"to", "media", "postbacks", "attempts"}),
+        "tags": list(message.tags),
+        "sender_number": normal_number(message.sender),
+        "keyword_folded": fold(message.keyword),
+        "state": message.state.value,
+        "due_at": message.due_at,
+    }
+
+
+def _holds(connection: Connection, message_id: str, token: str) -> bool:
+    """Return whether `token` holds the message, and keep it so until the transaction ends."""
+    holder = select(messages.c.lease_token).where(messages.c.id == message_id).with_for_update()
+    return connection.scalar(holder) == token
+
+
+def _media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
+    return {"message_id": message_id, **item.model_dump(), "state": item.state.value}
+
+
+def _numbered(message_id: str, values: Iterable[Any], *, start: int = 1) -> list[dict[str, Any]]:
+    return [
+        {"message_id": message_id, "number": number, **value.model_dump()}
+        for number, value in enumerate(values, start=start)
+    ]
+
+
+def _receipt_row(
+    receipt: Receipt, outcome: str, *, message_id: str | None = None, code: str = ""
+) -> dict[str, Any]:
+    return {
+        "id": receipt.id,
+        "outcome": outcome,
+        "message_id": message_id,
+        "code": code,
+        "received_at": receipt.received_at,
+    }

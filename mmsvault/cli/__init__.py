@@ -1,0 +1,36 @@
+"""The commands. `running` starts programs, `answering` asks the archive.
+
+Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
+"""
+
+import sys
+
+import typer
+
+from mmsvault.cli import answering, running
+from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError, VaultError
+from mmsvault.starting import EXIT_USAGE, EXIT_WRONG
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="The archive of received picture messages (MMS).",
+)
+running.add_to(app)
+answering.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; an error of the vault's own is one plain sentence on stderr."""
+    try:
+        app()
+    except (ConfigurationError, RejectedInputError, NotFoundError) as error:
+        sys.exit(_complain(error, EXIT_USAGE))
+    except VaultError as error:
+        sys.exit(_complain(error, EXIT_WRONG))
+
+
+def _complain(error: VaultError, code: int) -> int:
+    sys.stderr.write(f"{error}\n")
+    return code

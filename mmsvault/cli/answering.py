@@ -1,0 +1,152 @@
+"""Commands that ask the archive and answer for people, or with `--json` for scripts."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mmsvault.catalog import language, queries
+from mmsvault.catalog.connection import migrate
+from mmsvault.errors import UnavailableError
+from mmsvault.message import Message, pretty_json, utc_now
+from mmsvault.queueing.jobs import QUEUES, open_queue
+from mmsvault.settings import Settings
+from mmsvault.vault import Vault
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
+AT_RISK = timedelta(days=1)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (search, show, status):
+        app.command()(command)
+
+
+def search(
+    query: Annotated[
+        str, typer.Argument(help='For example: from:14085550123 keyword:storm "old harbor"')
+    ] = "",
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many messages at the most.")] = 50,
+    after: Annotated[str, typer.Option(help="The `next` of the page before.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Find messages by number, keyword, words and more; the newest come first."""
+    with _vault() as vault:
+        page = queries.search(vault.catalog, language.parse(query), limit=limit, after=after or None)
+    if as_json:
+        found = [message.as_json() for message in page.messages]
+        _print_json({"total": page.total, "messages": found, "next": page.next})
+        return
+    table = Table("received (UTC)", "from", "to", "keyword", "subject", "files", "state", "id")
+    for message in page.messages:
+        table.add_row(*(Text(cell) for cell in _row(message)))
+    if page.messages:
+        Console().print(table)
+    shown = f"{len(page.messages)} of {page.total:,} messages"
+    Console().print(shown if page.total else "No message matches.", highlight=False)
+
+
+def show(
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="For example: sinch-MMS_MO_iLnCRrL6")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one message with its files."""
+    with _vault() as vault:
+        message = queries.load(vault.catalog, message_id)
+    if as_json:
+        _print_json(message.as_json())
+        return
+    about = Table(show_header=False, box=None)
+    for name, value in message.as_json().items():
+        if name != "media":
+            about.add_row(name, Text(", ".join(value) if isinstance(value, list) else str(value)))
+    Console().print(about)
+    files = Table("file", "state", "type", "bytes", "key", "reason")
+    for item in message.media:
+        size = "" if item.size is None else f"{item.size:,}"
+        cells = (str(item.position), item.state.value, item.content_type, size, item.key, item.reason)
+        files.add_row(*(Text(cell) for cell in cells))
+    Console().print(files if message.media else "The message has no files.")
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Count what is archived, waiting and lost."""
+    with _vault() as vault:
+        counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
+        queued = _queued(vault)
+        spooled = len(list(vault.settings.data_dir.glob("spool/*.json")))
+    oldest = counts.oldest_pending_at
+    answer = {
+        "messages": counts.messages,
+        "media": counts.media,
+        "receipts": counts.receipts,
+        "queues": queued,
+        "spool": spooled,
+        "at_risk": counts.at_risk,
+        "oldest_pending_at": oldest.isoformat().replace("+00:00", "Z") if oldest else None,
+        "bytes": counts.bytes,
+    }
+    if as_json:
+        _print_json(answer)
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in answer.items():
+        text = (
+            ", ".join(f"{key} {number:,}" for key, number in value.items())
+            if isinstance(value, dict)
+            else value
+        )
+        table.add_row(name, str(text if text is not None else "-"))
+    Console().print(table)
+
+
+@contextmanager
+def _vault() -> Iterator[Vault]:
+    vault = Vault(Settings.load())
+    try:
+        migrate(vault.catalog)
+        yield vault
+    finally:
+        vault.close()
+
+
+def _queued(vault: Vault) -> dict[str, int]:
+    """Return the jobs of each queue: waiting, in hand, or failed and to be queued again."""
+    try:
+        return {
+            name: queue.count + queue.started_job_registry.count + queue.failed_job_registry.count
+            for name, queue in ((name, open_queue(vault.redis, name)) for name in QUEUES)
+        }
+    except RedisError as error:
+        hint = " Is `mmsvault up` running?" if vault.settings.embeds_redis else ""
+        raise UnavailableError(f"The queue cannot be reached: {error}.{hint}") from error
+
+
+def _row(message: Message) -> tuple[str, ...]:
+    received = message.received_at.strftime("%Y-%m-%d %H:%M")
+    to = ", ".join(message.to)
+    files = str(len(message.media))
+    return (
+        received,
+        message.sender,
+        to,
+        message.keyword,
+        message.subject,
+        files,
+        message.state.value,
+        message.id,
+    )
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(pretty_json(value))

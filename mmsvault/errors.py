@@ -1,0 +1,61 @@
+"""Every error that one part of the vault raises for another, grouped by what the caller does next.
+
+An error of a library is translated where the library is called; one that is not listed here is
+unknown: it is logged whole and fails loudly.
+"""
+
+
+class VaultError(Exception):
+    """Anything that MMS Vault itself says no to. Its text is a whole sentence for a person."""
+
+
+class ConfigurationError(VaultError):
+    """A setting or a server cannot work as it is: refuse to start, and name the setting."""
+
+    def __init__(self, setting: str, problem: str) -> None:
+        super().__init__(f"{setting}: {problem}")
+        self.setting = setting
+        self.problem = problem
+
+
+class RejectedInputError(VaultError):
+    """What came in cannot be used: keep the raw bytes, say why, go on."""
+
+
+class NotUnderstoodError(RejectedInputError):
+    """A postback that no parser understands: it goes to quarantine with this reason."""
+
+
+class SearchError(RejectedInputError):
+    """A mistake in a search query, with its place in it (`position`, from 0)."""
+
+    def __init__(self, query: str, position: int, problem: str) -> None:
+        super().__init__(f"{problem}\n  {query}\n  {' ' * position}^")
+        self.query = query
+        self.position = position
+        self.problem = problem
+
+
+class NotFoundError(VaultError):
+    """There is no such message or object."""
+
+
+class FetchError(VaultError):
+    """A file could not be downloaded. `status` is the HTTP status where there was an answer."""
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class TransientFetchError(FetchError):
+    """It may work later: try again before the deadline."""
+
+
+class PermanentFetchError(FetchError):
+    """It can never work: record the loss."""
+
+
+class UnavailableError(VaultError):
+    """A server (Redis, bucket, catalog) is away: 503 in the receiver, try again in the worker."""

@@ -1,0 +1,221 @@
+"""What is handed from part to part: a Receipt becomes a Message with MediaItems.
+
+`Message` is also the canonical record of the archive: its JSON is `message.json` in the bucket
+and is enough to make the catalog again. Text that the provider did not send is the empty string.
+"""
+
+import json
+import re
+import unicodedata
+import uuid
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+"""Version of message.json. A reader takes any version up to its own."""
+
+GRACE = timedelta(hours=1)
+"""Attempts go on for at least this long after the receipt, even past the deadline: a postback may
+come late, be replayed, or carry a wrong clock, and asking costs nothing."""
+
+
+def utc_now() -> datetime:
+    """Return the present time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+def normal_number(text: str) -> str:
+    """Return a phone number or short code as digits only; anything else (an e-mail address) folded.
+
+    `+1 (408) 225-7140`, `0014082257140` and `14082257140` are one number.
+    """
+    bare = re.sub(r"[\s().\-/]", "", text)
+    digits = bare.removeprefix("+")
+    if digits.isascii() and digits.isdigit():
+        return digits.removeprefix("00") if bare.startswith("00") else digits
+    return text.strip().casefold()
+
+
+def fold(text: str) -> str:
+    """Return text as it is compared: without case and accents."""
+    plain = unicodedata.normalize("NFKD", text.strip().casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+class MediaState(StrEnum):
+    """Where a file stands."""
+
+    PENDING = "pending"
+    STORED = "stored"
+    LOST = "lost"
+
+
+class MessageState(StrEnum):
+    """Where a message stands, as its files add up to it."""
+
+    PENDING = "pending"
+    ARCHIVED = "archived"
+    PARTIAL = "partial"
+    LOST = "lost"
+
+
+class Value(BaseModel):
+    """A value that is never changed in place: `model_copy(update=...)` makes the next one."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Receipt(Value):
+    """One postback exactly as it came in; what the receiver queues.
+
+    `source` is the address of the peer, `headers` are the request's, without its credentials.
+    """
+
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    provider: str
+    body: Base64Bytes
+    headers: dict[str, str] = {}
+    source: str = ""
+    received_at: AwareDatetime = Field(default_factory=utc_now)
+
+    @classmethod
+    def of(
+        cls, body: bytes, *, provider: str, headers: dict[str, str] | None = None, source: str = ""
+    ) -> "Receipt":
+        """Wrap the raw `body` as it was received just now."""
+        return cls.model_construct(
+            id=uuid.uuid4().hex,
+            provider=provider,
+            body=body,
+            headers=headers or {},
+            source=source,
+            received_at=utc_now(),
+        )
+
+
+class Attempt(Value):
+    """One try to download one file. `headers` are the response's."""
+
+    position: int
+    at: AwareDatetime
+    duration_ms: int
+    outcome: str
+    reason: str = ""
+    status: int | None = None
+    headers: dict[str, str] = {}
+
+
+class RawPostback(Value):
+    """Where the raw bytes of a postback of this message are kept."""
+
+    name: str
+    sha256: str
+    received_at: AwareDatetime
+    source: str
+    headers: dict[str, str]
+
+
+class MediaItem(Value):
+    """One file of a message. Sizes in bytes; `width` and `height` in pixels, as shown upright.
+
+    `declared_type` is what the provider's answer said, `content_type` what the bytes are.
+    `reason` says in plain words why the file, or its thumbnail, is missing.
+    """
+
+    position: int
+    url: str
+    state: MediaState = MediaState.PENDING
+    content_type: str = ""
+    declared_type: str = ""
+    size: int | None = None
+    sha256: str = ""
+    key: str = ""
+    thumbnail_key: str = ""
+    preview_key: str = ""
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    text: str = ""
+    reason: str = ""
+    attempts: int = 0
+    next_attempt_at: AwareDatetime | None = None
+
+
+SHOWN_OF_MEDIA = tuple(name for name in MediaItem.model_fields if name not in ("declared_type", "attempts"))
+
+
+class Message(Value):
+    """A received MMS (an MO), from the first postback to the last file.
+
+    `received_at` is when the provider received it, `deadline_at` when the provider may delete its
+    files, `recorded_at` when its first postback came in here. `to` names the recipient first,
+    then the others of a group message. `prefix` is its folder in the bucket.
+    """
+
+    id: str
+    provider: str
+    tracking_id: str
+    sender: str
+    to: tuple[str, ...]
+    keyword: str = ""
+    subject: str = ""
+    operator_id: str = ""
+    received_at: AwareDatetime
+    deadline_at: AwareDatetime
+    recorded_at: AwareDatetime
+    prefix: str
+    media: tuple[MediaItem, ...] = ()
+    postbacks: tuple[RawPostback, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    tags: tuple[str, ...] = ()
+    hold: bool = False
+
+    @property
+    def state(self) -> MessageState:
+        """What the states of the files add up to; a message without files is archived at once."""
+        states = {item.state for item in self.media}
+        if MediaState.PENDING in states:
+            return MessageState.PENDING
+        if MediaState.LOST not in states:
+            return MessageState.ARCHIVED
+        return MessageState.PARTIAL if MediaState.STORED in states else MessageState.LOST
+
+    @property
+    def give_up_at(self) -> datetime:
+        """When a file that is still missing counts as lost."""
+        return max(self.deadline_at, self.recorded_at + GRACE)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the next attempt at any of its files is due; None when nothing is pending."""
+        times = [item.next_attempt_at for item in self.media if item.next_attempt_at]
+        return min(times) if times else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the message in the shape that scripts rely on (`show ID --json`)."""
+        record = self.model_dump(mode="json")
+        return {
+            **{name: record[name] for name in ("id", "provider", "tracking_id")},
+            "from": self.sender,
+            **{
+                name: record[name]
+                for name in ("to", "keyword", "subject", "operator_id", "received_at", "deadline_at")
+            },
+            "state": self.state.value,
+            "attempts": len(self.attempts),
+            **{name: record[name] for name in ("tags", "hold")},
+            "media": [{name: item[name] for name in SHOWN_OF_MEDIA} for item in record["media"]],
+        }
+
+    def as_record(self) -> bytes:
+        """Return the bytes of message.json."""
+        record = {"schema": SCHEMA_VERSION, "state": self.state.value, **self.model_dump(mode="json")}
+        return (pretty_json(record)).encode()
+
+
+def pretty_json(value: Any) -> str:
+    """Return JSON for people and scripts alike: two spaces, real characters, one line end."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,96 @@
+"""A provider's notice becomes a Message: one module for each provider, found by its name in the path.
+
+A provider's module has `parse(body) -> Notice` and knows all of that provider's dialects. What is
+common to all of them (the message id, times, the folder in the bucket) is settled here. The guide
+for a new one is docs/adding-a-provider.md.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from mmsvault.errors import NotUnderstoodError
+from mmsvault.message import MediaItem, Message, Receipt
+from mmsvault.postbacks import sinch
+from mmsvault.postbacks.notice import Notice
+
+PROVIDERS: Mapping[str, Callable[[bytes], Notice]] = {"sinch": sinch.parse}
+
+LONGEST_NAME = 120
+"""Characters of a message id; file systems under an embedded bucket take 255 bytes for a name."""
+
+
+@dataclass(frozen=True)
+class OtherNotice:
+    """A postback with another code than a received MMS; it is counted and goes no further."""
+
+    code: str
+
+
+def understand(receipt: Receipt, *, retention: timedelta) -> Message | OtherNotice:
+    """Return the message that the receipt announces; its files are pending and due at once.
+
+    `retention` is how long the provider keeps files from the time that it received the message.
+    Raises NotUnderstoodError with the reason for a person.
+    """
+    notice = PROVIDERS[receipt.provider](receipt.body)
+    if not notice.announces_message:
+        return OtherNotice(code=notice.code)
+    if not notice.tracking_id:
+        raise NotUnderstoodError(
+            "The postback has no tracking id, so its message cannot be told from others."
+        )
+    received_at = _moment(notice.timestamp) or receipt.received_at
+    identity = message_id(receipt.provider, notice.tracking_id)
+    return Message(
+        id=identity,
+        provider=receipt.provider,
+        tracking_id=notice.tracking_id,
+        sender=notice.sender,
+        to=notice.to,
+        keyword=notice.keyword,
+        subject=notice.subject,
+        operator_id=notice.operator_id,
+        received_at=received_at,
+        deadline_at=_later(received_at, retention),
+        recorded_at=receipt.received_at,
+        prefix=f"messages/{received_at:%Y/%m/%d}/{identity}/",
+        media=tuple(
+            MediaItem(position=position, url=url, next_attempt_at=receipt.received_at)
+            for position, url in enumerate(notice.urls)
+        ),
+    )
+
+
+def message_id(provider: str, tracking_id: str) -> str:
+    """Return the id that is the key of a message everywhere, safe in paths, URLs and shells.
+
+    Letters, digits, `_` and `-` stand for themselves, every other byte becomes `~XX`; two tracking
+    ids never share an id. A very long one is cut and ends in its SHA-256.
+    """
+    safe = re.sub(
+        rb"[^A-Za-z0-9_-]",
+        lambda found: b"~%02X" % found.group()[0],
+        tracking_id.encode("utf-8", "surrogatepass"),
+    ).decode()
+    if len(safe) > LONGEST_NAME:
+        digest = hashlib.sha256(tracking_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        safe = f"{safe[: LONGEST_NAME - 42]}~~{digest}"
+    return f"{provider}-{safe}"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None  # the time of the receipt stands in; the raw postback keeps what was sent
+
+
+def _later(moment: datetime, span: timedelta) -> datetime:
+    try:
+        return moment + span
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,72 @@
+"""The jobs that exist, by name, and an RQ job class that runs those and nothing else.
+
+A job in Redis names its function. RQ would import whatever is named there, so whoever can write to
+Redis could run code in the worker; here a name is only looked up among the tasks that the worker
+was started with.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redis import Redis
+from rq import Queue, Retry
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+ARCHIVE_QUEUE = "archive"
+EXPORTS_QUEUE = "exports"
+QUEUES = (ARCHIVE_QUEUE, EXPORTS_QUEUE)
+
+ARCHIVE_RECEIPT = "mmsvault.archiving.archive_receipt"
+ARCHIVE_MESSAGE = "mmsvault.archiving.archive_message"
+
+Tasks = Mapping[str, Callable[..., object]]
+
+LONGEST_JOB_SECONDS = 3600
+"""A last stop only: every step of a job has a shorter limit of its own."""
+
+RETRIES_AT_ONCE = 3
+"""After that the job counts as failed, and the sweep queues it again every minute."""
+
+OPTIONS: Mapping[str, Any] = {
+    "timeout": LONGEST_JOB_SECONDS,
+    "result_ttl": 10,  # seconds; what is archived has no more business in Redis
+    "description": "",  # RQ would write the arguments, which are private, into its log
+}
+
+
+class UnknownTaskError(Exception):
+    """A job names a function that this worker does not run."""
+
+
+def job_class(tasks: Tasks) -> type[Job]:
+    """Return a job class that runs `tasks` by name and refuses every other name."""
+
+    class ListedJob(Job):
+        @property
+        def func(self) -> Callable[..., object]:
+            try:
+                return tasks[self.func_name or ""]
+            except KeyError:
+                raise UnknownTaskError(f"No task is named {self.func_name!r}.") from None
+
+    return ListedJob
+
+
+def open_queue(connection: Redis, name: str = ARCHIVE_QUEUE, *, tasks: Tasks | None = None) -> Queue:
+    """Return the queue; without `tasks` it is for putting jobs in only."""
+    return Queue(name, connection=connection, job_class=job_class(tasks or {}), serializer=JSONSerializer)
+
+
+def enqueue(
+    queue: Queue, name: str, argument: object, *, at_front: bool = False, pipeline: Any = None
+) -> None:
+    """Put a job with one JSON argument into the queue, or into `pipeline` on its way there."""
+    queue.enqueue_call(
+        name,
+        args=(argument,),
+        at_front=at_front,
+        retry=Retry(max=RETRIES_AT_ONCE),
+        pipeline=pipeline,
+        **OPTIONS,
+    )

@@ -1,0 +1,224 @@
+"""What an operator may set (`MMSVAULT_*`, or a `.env` file) and what was generated at the first start.
+
+Everything that was not set but is needed is made once and kept in `DATA_DIR/generated.json` with
+mode 600: the provider's token, and ports and keys of the embedded servers. So a second terminal
+with the same DATA_DIR talks to the running vault.
+"""
+
+import difflib
+import os
+import secrets
+import socket
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mmsvault.errors import ConfigurationError
+
+PREFIX = "MMSVAULT_"
+TEST_PREFIX = "MMSVAULT_TEST_"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Generated(BaseModel):
+    """What the first start made. Ports are those of the embedded servers on 127.0.0.1."""
+
+    postback_token: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
+    link_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
+    redis_port: int = Field(default_factory=free_port)
+    redis_password: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
+    s3_port: int = Field(default_factory=free_port)
+    s3_access_key: str = Field(default_factory=lambda: secrets.token_hex(10))
+    s3_secret_key: str = Field(default_factory=lambda: secrets.token_hex(20))
+
+    def save(self, path: Path) -> None:
+        """Write it whole or not at all, readable by its owner only."""
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self.model_dump_json(indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what the first start kept, or be the first start. Two at once agree on one."""
+        if not path.exists():
+            made = path.with_name(f"{path.name}.first.{os.getpid()}")
+            cls().save(made)
+            try:
+                os.link(made, path)  # fails where the other first start was quicker
+            except FileExistsError:
+                pass
+            finally:
+                made.unlink()
+        return cls.model_validate_json(path.read_bytes())
+
+
+class Settings(BaseSettings):
+    """The settings, checked. Times in days, sizes in bytes; lists are comma-separated."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(Path("var"), description="embedded servers' data, SQLite, temporary files")
+    redis_url: str = Field("", description="queue; empty: an embedded valkey-server")
+    s3_endpoint: str = Field("", description="bucket server as `host:port` or URL; empty: an embedded rclone")
+    s3_access_key: str = Field("", description="its access key")
+    s3_secret_key: str = Field("", description="its secret key")
+    s3_bucket: str = Field("mms-vault", description="the bucket's name")
+    s3_region: str = Field("us-east-1", description="its region")
+    s3_secure: bool = Field(True, description="use TLS where `S3_ENDPOINT` is no URL")
+    s3_public_endpoint: str = Field("", description="the address under which browsers reach the bucket")
+    database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
+    receiver_host: str = Field("127.0.0.1", description="address that the receiver listens on")
+    receiver_port: Port = Field(8080, description="port that the receiver listens on")
+    dashboard_host: str = Field("127.0.0.1", description="address that the dashboard listens on")
+    dashboard_port: Port = Field(8501, description="port that the dashboard listens on")
+    postback_token: str = Field(
+        "", description="the provider's secret: path, query or Basic password; empty: made at the first start"
+    )
+    postback_networks: Networks = Field((), description="source networks that may post; empty: any")
+    retention_days: int = Field(
+        30, ge=1, le=36500, description="how long the provider keeps files (contract)"
+    )
+    fetch_hosts: Names = Field((), description="hosts that media may be fetched from; empty: any public host")
+    fetch_private_networks: Networks = Field(
+        (), description="private networks that may be fetched from (tests, demo)"
+    )
+    max_postback_bytes: int = Field(1 << 20, ge=1024, description="largest postback body")
+    max_media_bytes: int = Field(100 << 20, ge=1024, description="largest file")
+    max_media_pixels: int = Field(100_000_000, ge=1, description="largest picture that is decoded")
+    workers: int = Field(
+        default_factory=lambda: 2 * (os.cpu_count() or 1),
+        ge=1,
+        le=256,
+        description="worker processes of `up`",
+    )
+
+    @classmethod
+    def load(cls, **given: object) -> Self:
+        """Read the environment, check it, make what the first start makes.
+
+        Raises ConfigurationError that names the setting.
+        """
+        _refuse_unknown()
+        try:
+            settings = cls(**given)  # type: ignore[arg-type]  # checked by pydantic, not by mypy
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = PREFIX + str(first["loc"][0]).upper()
+            raise ConfigurationError(name, f"{first['msg']} (it is {first['input']!r})") from error
+        try:
+            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _ = settings.generated
+        except (OSError, ValidationError) as error:
+            raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise ConfigurationError for values that cannot work together."""
+        if self.s3_endpoint and not (self.s3_access_key and self.s3_secret_key):
+            raise ConfigurationError(
+                PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
+            )
+        if self.receiver_port == self.dashboard_port and self.receiver_host == self.dashboard_host:
+            raise ConfigurationError(PREFIX + "DASHBOARD_PORT", "is the receiver's port as well")
+
+    @property
+    def generated_path(self) -> Path:
+        """Where the values of the first start are kept."""
+        return self.data_dir / "generated.json"
+
+    @cached_property
+    def generated(self) -> Generated:
+        """The values of the first start."""
+        return Generated.load(self.generated_path)
+
+    @property
+    def embeds_redis(self) -> bool:
+        """Whether `up` starts a queue server of its own."""
+        return not self.redis_url
+
+    @property
+    def embeds_bucket(self) -> bool:
+        """Whether `up` starts a bucket server of its own."""
+        return not self.s3_endpoint
+
+    @property
+    def effective_redis_url(self) -> str:
+        """The queue's address, embedded or given."""
+        made = self.generated
+        return self.redis_url or f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
+
+    @property
+    def effective_database_url(self) -> str:
+        """The catalog's address, embedded or given."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'catalog.sqlite').absolute()}"
+
+    @property
+    def effective_token(self) -> str:
+        """The provider's secret, given or made at the first start."""
+        return self.postback_token or self.generated.postback_token
+
+    @property
+    def bucket_address(self) -> tuple[str, bool]:
+        """Host and port of the bucket server, and whether it speaks TLS."""
+        if self.embeds_bucket:
+            return f"127.0.0.1:{self.generated.s3_port}", False
+        if "://" in self.s3_endpoint:
+            url = urlsplit(self.s3_endpoint)
+            return url.netloc, url.scheme == "https"
+        return self.s3_endpoint, self.s3_secure
+
+    @property
+    def bucket_keys(self) -> tuple[str, str]:
+        """Access key and secret key of the bucket server."""
+        if self.embeds_bucket:
+            return self.generated.s3_access_key, self.generated.s3_secret_key
+        return self.s3_access_key, self.s3_secret_key
+
+    @property
+    def embedded_bucket_dir(self) -> Path | None:
+        """Where the embedded server keeps the bucket's files; None for a real server."""
+        return self.data_dir / "bucket" / self.s3_bucket if self.embeds_bucket else None
+
+    @property
+    def temporary_dir(self) -> Path:
+        """Where files stand while they are downloaded and looked into."""
+        return self.data_dir / "tmp"
+
+
+def _refuse_unknown() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in (*os.environ, *dotenv_values(".env")):
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise ConfigurationError(
+                name, "is not a setting" + (f"; did you mean {close[0]}?" if close else "")
+            )

@@ -1,0 +1,69 @@
+"""How each program begins: with its settings and its log, or with a plain word why it cannot."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+import structlog
+
+from mmsvault.errors import ConfigurationError, VaultError
+from mmsvault.settings import Settings
+
+EXIT_DONE = 0
+EXIT_WRONG = 1
+"""Something is wrong with the archive or its servers."""
+EXIT_USAGE = 2
+"""The call or the settings are wrong."""
+
+_QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn.access", "watchdog", "PIL")
+
+
+def start(program: Callable[[Settings], None]) -> None:
+    """Run a program with the settings; exit 2 where they cannot work, 1 where a server cannot."""
+    write_log()
+    try:
+        program(Settings.load())
+    except ConfigurationError as error:
+        sys.exit(_complain(error, EXIT_USAGE))
+    except VaultError as error:
+        sys.exit(_complain(error, EXIT_WRONG))
+
+
+def _complain(error: VaultError, code: int) -> int:
+    sys.stderr.write(f"{error}\n")
+    return code
+
+
+def write_log() -> None:
+    """Log to stderr: lines for a person on a terminal, else one JSON object a line.
+
+    Libraries that write addresses or numbers into their logs are kept to warnings.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    terminal = sys.stderr.isatty()
+    last = (
+        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

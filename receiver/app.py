@@ -1,0 +1,57 @@
+"""The receiver as an application: its collaborators, and the routes put together."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from mmsvault.errors import UnavailableError
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.jobs import open_queue
+from mmsvault.settings import Settings
+from receiver import postbacks, watching
+from receiver.doorkeeper import Doorkeeper
+from receiver.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the receiver as an ASGI application; it connects to Redis when it starts.
+
+    Raises ConfigurationError at the start where Redis can never keep a receipt for good.
+    """
+    connection = connect_to_answer(settings.effective_redis_url)
+    intake = Intake(open_queue(connection))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await run_in_threadpool(intake.check)
+        except UnavailableError as error:
+            log.warning("no receipts can be kept yet", reason=str(error))
+        yield
+        connection.close()
+
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    app.state.intake = intake
+    app.state.doorkeeper = Doorkeeper(settings.effective_token, settings.postback_networks)
+    app.state.metrics = Metrics()
+    app.state.max_postback_bytes = settings.max_postback_bytes
+    app.middleware("http")(measure)
+    app.include_router(postbacks.router)
+    app.include_router(watching.router)
+    return app
+
+
+async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Count every answer to a postback, and how long it took."""
+    began = time.perf_counter()
+    response = await call_next(request)
+    if request.url.path.startswith(postbacks.PATH):
+        request.app.state.metrics.answered(response.status_code, seconds=time.perf_counter() - began)
+    return response

@@ -1,0 +1,103 @@
+"""A whole vault as its users run it: `mmsvault up` and the command line, as real processes."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mmsvault.settings import free_port
+from tests.servers import end, until
+
+TOKEN = "tests-token"
+
+
+class House:
+    """A vault in `folder`, with more settings in `env`; nothing runs yet."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.receiver_port, self.dashboard_port = free_port(), free_port()
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MMSVAULT_")},
+            "MMSVAULT_DATA_DIR": str(folder / "vault"),
+            "MMSVAULT_RECEIVER_PORT": str(self.receiver_port),
+            "MMSVAULT_DASHBOARD_PORT": str(self.dashboard_port),
+            "MMSVAULT_POSTBACK_TOKEN": TOKEN,
+            "MMSVAULT_FETCH_PRIVATE_NETWORKS": "127.0.0.1/32",
+            "MMSVAULT_WORKERS": "2",
+            **(env or {}),
+        }
+        self.log = folder / "up.log"
+
+    @property
+    def receiver(self) -> str:
+        return f"http://127.0.0.1:{self.receiver_port}"
+
+    @property
+    def postbacks(self) -> str:
+        return f"{self.receiver}/postbacks/sinch/{TOKEN}"
+
+    @property
+    def dashboard(self) -> str:
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @contextlib.contextmanager
+    def up(self, command: str = "up") -> Iterator[subprocess.Popen[bytes]]:
+        """Run `mmsvault up` until the end of the block, ready as scripts may rely on."""
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mmsvault.cli", command], env=self.env, stdout=output, stderr=output
+            )
+        try:
+            until(
+                lambda: self.is_ready() or process.poll() is not None,
+                seconds=60,
+                what="the vault being ready",
+            )
+            assert process.poll() is None, self.log.read_text()[-3000:]
+            yield process
+        finally:
+            end(process, number=signal.SIGTERM)
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return all(
+                httpx.get(url, timeout=2, trust_env=False).status_code == 200
+                for url in (f"{self.receiver}/readyz", f"{self.dashboard}/_stcore/health")
+            )
+        return False
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `mmsvault` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "mmsvault.cli", *arguments],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """Return what a command answers with --json."""
+        done = self.call(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def processes(self, name: str) -> list[int]:
+        """Return the ids of this vault's processes whose command line has `name` in it."""
+        marker = f"MMSVAULT_DATA_DIR={self.env['MMSVAULT_DATA_DIR']}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if name in command and marker in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+        return found

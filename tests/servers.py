@@ -1,0 +1,131 @@
+"""Real servers as child processes on loopback, each on a free port and ended by its process id."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TypeVar
+
+import pytest
+
+from mmsvault.settings import free_port
+
+T = TypeVar("T")
+
+
+def require(name: str, *, found: object) -> None:
+    """Skip without `name`; fail instead where MMSVAULT_TEST_REQUIRE lists it."""
+    if found:
+        return
+    if name in os.environ.get("MMSVAULT_TEST_REQUIRE", "").replace(",", " ").split():
+        pytest.fail(f"{name} is required by MMSVAULT_TEST_REQUIRE and is not on this machine")
+    pytest.skip(f"{name} is not on this machine")
+
+
+def until(condition: Callable[[], T], *, seconds: float = 30, what: str = "the condition") -> T:
+    """Return the first true answer of `condition`, asked again and again; fail after `seconds`."""
+    give_up = monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if monotonic() > give_up:
+            pytest.fail(f"{what} was not met within {seconds:g} s; last answer: {answer!r}")
+        sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    *,
+    log: Path,
+    port: int,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the end of the block; ready once it listens."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, env={**os.environ, **(env or {})}, user=user
+        )
+    try:
+        until(lambda: listens(port) or process.poll() is not None, what=f"{command[0]} listening")
+        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes], *, number: int = signal.SIGTERM, seconds: float = 40) -> None:
+    """End a process and wait for it, by force where it does not listen."""
+    if process.poll() is None:
+        process.send_signal(number)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[str]:
+    """Run Debian's redis-server and give its URL. Without options it is as durable as it can be."""
+    binary = shutil.which("redis-server")
+    require("redis", found=binary)
+    port = free_port()
+    durable = options or ("--appendonly", "yes", "--appendfsync", "always")
+    command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    with running([*command, *durable], log=folder / "redis.log", port=port):
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@contextlib.contextmanager
+def minio_server(folder: Path) -> Iterator[dict[str, str]]:
+    """Run MinIO and give the settings of a bucket on it."""
+    binary = shutil.which("minio") or shutil.which("minio", path=Path("~/go/bin").expanduser())
+    require("minio", found=binary)
+    port = free_port()
+    keys = {"MINIO_ROOT_USER": "tests-access", "MINIO_ROOT_PASSWORD": "tests-secret-key"}
+    env = {**keys, "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"}
+    address = f"127.0.0.1:{port}"
+    command = [str(binary), "server", "--quiet", "--address", address, str(folder / "minio")]
+    with running(command, log=folder / "minio.log", port=port, env=env):
+        yield {
+            "MMSVAULT_S3_ENDPOINT": f"http://{address}",
+            "MMSVAULT_S3_ACCESS_KEY": keys["MINIO_ROOT_USER"],
+            "MMSVAULT_S3_SECRET_KEY": keys["MINIO_ROOT_PASSWORD"],
+        }
+
+
+@contextlib.contextmanager
+def postgresql_server(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL of its own, as a user without rights, and give the URL of an empty database."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    initdb = shutil.which("initdb") or (str(installed[-1] / "initdb") if installed else None)
+    require("postgresql", found=initdb and Path(initdb).exists())
+    user = "postgres" if os.geteuid() == 0 else None
+    data = folder / "postgresql"
+    data.mkdir()
+    if user:
+        shutil.chown(data, user)
+        for above in (folder, *folder.parents[:3]):  # pytest's own folders are for their owner only
+            if above.name.startswith(("pytest-", "test", "servers")) or above == folder:
+                above.chmod(above.stat().st_mode | 0o011)
+    making = [str(initdb), "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(making, user=user, check=True, capture_output=True, cwd="/")
+    port = free_port()
+    server = [str(Path(str(initdb)).with_name("postgres")), "-D", str(data), "-p", str(port)]
+    local = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+    with running([*server, *local], log=folder / "postgresql.log", port=port, user=user):
+        yield f"postgresql://tests@127.0.0.1:{port}/postgres"

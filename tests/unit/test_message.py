@@ -1,0 +1,104 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mmsvault.message import (
+    MediaItem,
+    MediaState,
+    Message,
+    MessageState,
+    Receipt,
+    fold,
+    normal_number,
+)
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def message(*states: str, **changes: object) -> Message:
+    items = tuple(
+        MediaItem(position=place, url=f"http://m.example/{place}", state=MediaState(state))
+        for place, state in enumerate(states)
+    )
+    given = {
+        "id": "sinch-1",
+        "provider": "sinch",
+        "tracking_id": "1",
+        "sender": "14085550123",
+        "to": ("28444",),
+        "received_at": NOON,
+        "deadline_at": NOON + timedelta(days=30),
+        "recorded_at": NOON,
+        "prefix": "messages/2026/11/20/sinch-1/",
+        "media": items,
+        **changes,
+    }
+    return Message.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ((), MessageState.ARCHIVED),
+        (("stored", "stored"), MessageState.ARCHIVED),
+        (("stored", "pending"), MessageState.PENDING),
+        (("lost", "pending"), MessageState.PENDING),
+        (("stored", "lost"), MessageState.PARTIAL),
+        (("lost",), MessageState.LOST),
+    ],
+)
+def test_the_state_is_what_the_files_add_up_to(states: tuple[str, ...], state: MessageState) -> None:
+    assert message(*states).state is state
+
+
+def test_attempts_go_on_for_an_hour_even_past_the_deadline() -> None:
+    late = message(deadline_at=NOON - timedelta(days=4000))
+    assert late.give_up_at == NOON + timedelta(hours=1)
+    assert message().give_up_at == NOON + timedelta(days=30)
+
+
+def test_the_record_reads_back_as_the_same_message() -> None:
+    one = message("stored", "pending", subject="Zażółć 🐟", keyword="STORM")
+    assert Message.model_validate_json(one.as_record()) == one
+
+
+def test_the_json_for_scripts_has_just_the_promised_fields() -> None:
+    shown = message("stored").as_json()
+    assert (
+        list(shown)
+        == (
+            "id provider tracking_id from to keyword subject operator_id received_at deadline_at state attempts tags hold media"
+        ).split()
+    )
+    assert (
+        list(shown["media"][0])
+        == (
+            "position url state content_type size sha256 key thumbnail_key preview_key width height duration_ms text "
+            "reason next_attempt_at"
+        ).split()
+    )
+    assert shown["received_at"] == "2026-11-20T12:00:00Z"
+
+
+def test_a_receipt_survives_the_queue_byte_for_byte() -> None:
+    kept = Receipt.of(bytes(range(256)), provider="sinch", headers={"a": "b"}, source="127.0.0.1")
+    assert Receipt.model_validate(kept.model_dump(mode="json")) == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("+1 (408) 225-7140", "14082257140"),
+        ("14082257140", "14082257140"),
+        ("0014082257140", "14082257140"),
+        ("28444", "28444"),
+        ("Someone@Example.com", "someone@example.com"),
+        ("", ""),
+    ],
+)
+def test_numbers_in_usual_writings_are_one_number(written: str, number: str) -> None:
+    assert normal_number(written) == number
+
+
+def test_keywords_are_compared_without_case_and_accents() -> None:
+    assert fold(" ÉTÉ ") == fold("ete") == "ete"

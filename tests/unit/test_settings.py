@@ -1,0 +1,88 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from mmsvault.errors import ConfigurationError
+from mmsvault.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_first_start_makes_secrets_that_only_their_owner_reads_and_later_starts_find(
+    tmp_path: Path,
+) -> None:
+    first = Settings.load()
+    assert Settings.load().effective_token == first.effective_token
+    assert len(first.effective_token) >= 32
+    assert stat.S_IMODE((tmp_path / "var/generated.json").stat().st_mode) == 0o600
+
+
+def test_an_unknown_setting_is_refused_and_the_right_name_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSVAULT_RETENTION_DAY", "3")
+    with pytest.raises(
+        ConfigurationError,
+        match="MMSVAULT_RETENTION_DAY: is not a setting; did you mean MMSVAULT_RETENTION_DAYS",
+    ):
+        Settings.load()
+
+
+def test_an_unknown_setting_in_the_env_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MMSVAULT_WORKRES=3\n")
+    with pytest.raises(ConfigurationError, match="MMSVAULT_WORKRES"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MMSVAULT_RECEIVER_PORT", "http"),
+        ("MMSVAULT_RECEIVER_PORT", "70000"),
+        ("MMSVAULT_RETENTION_DAYS", "0"),
+        ("MMSVAULT_WORKERS", "0"),
+        ("MMSVAULT_FETCH_PRIVATE_NETWORKS", "10.0.0.0/99"),
+        ("MMSVAULT_POSTBACK_NETWORKS", "here"),
+    ],
+)
+def test_an_impossible_value_is_refused_by_the_settings_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.load()
+
+
+def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSVAULT_FETCH_HOSTS", "a.example, .b.example")
+    assert Settings.load().fetch_hosts == ("a.example", ".b.example")
+
+
+def test_the_env_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MMSVAULT_RETENTION_DAYS=7\n")
+    assert Settings.load().retention_days == 7
+
+
+def test_a_bucket_server_needs_both_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMSVAULT_S3_ENDPOINT", "http://127.0.0.1:9000")
+    with pytest.raises(ConfigurationError, match="S3_ACCESS_KEY"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("http://minio:9000", ("minio:9000", False)),
+        ("https://s3.example", ("s3.example", True)),
+        ("minio:9000", ("minio:9000", True)),
+    ],
+)
+def test_the_bucket_server_is_a_url_or_a_host(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, address: tuple[str, bool]
+) -> None:
+    monkeypatch.setenv("MMSVAULT_S3_ENDPOINT", endpoint)
+    monkeypatch.setenv("MMSVAULT_S3_ACCESS_KEY", "a")
+    monkeypatch.setenv("MMSVAULT_S3_SECRET_KEY", "b")
+    assert Settings.load().bucket_address == address

@@ -1,0 +1,51 @@
+"""`python -m worker [archive|exports|sweep]`: one worker of a queue, or the sweep, until SIGTERM."""
+
+import sys
+import time
+from functools import partial
+
+import structlog
+
+from mmsvault.archiving import tasks
+from mmsvault.catalog.connection import migrate
+from mmsvault.errors import UnavailableError
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE
+from mmsvault.queueing.workers import QueueWorker
+from mmsvault.settings import Settings
+from mmsvault.starting import start
+from mmsvault.vault import Vault
+from worker.sweep import keep_sweeping
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 2
+
+
+def run(settings: Settings, *, job: str) -> None:
+    """Open the vault and work until SIGTERM."""
+    vault = Vault(settings)
+    prepare(vault)
+    try:
+        if job == "sweep":
+            keep_sweeping(vault)
+        else:
+            QueueWorker(job, connection=vault.redis, tasks=tasks(vault)).work(logging_level="WARNING")
+    finally:
+        vault.close()
+
+
+def prepare(vault: Vault) -> None:
+    """Make the bucket and the catalog where they are not there yet; wait while a server is away."""
+    while True:
+        try:
+            migrate(vault.catalog)
+            vault.bucket.make()
+        except UnavailableError as error:
+            log.warning("waiting for a server", reason=str(error))
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+if __name__ == "__main__":
+    start(partial(run, job=sys.argv[1] if len(sys.argv) > 1 else ARCHIVE_QUEUE))
