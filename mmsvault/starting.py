@@ -1,6 +1,7 @@
 """How each program begins: with its settings and its log, or with a plain word why it cannot."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ EXIT_WRONG = 1
 EXIT_USAGE = 2
 """The call or the settings are wrong."""
 
-_QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn.access", "watchdog", "PIL")
+_QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn", "watchdog", "PIL")
 
 
 def start(program: Callable[[Settings], None]) -> None:
@@ -45,7 +46,7 @@ def write_log() -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr.isatty() or "FORCE_COLOR" in os.environ  # as `up` sets it on a terminal
     last = (
         structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
     )

@@ -143,7 +143,8 @@ def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> 
 def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Return whether the row was new; one with the same key stays as it is."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
+    new = dialect.insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return connection.execute(new).first() is not None
 
 
 def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:

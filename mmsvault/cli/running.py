@@ -9,7 +9,7 @@ import httpx
 import typer
 
 from mmsvault.embedded import supervisor
-from mmsvault.embedded.supervisor import Part
+from mmsvault.embedded.part import Part
 from mmsvault.errors import RejectedInputError
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
 from mmsvault.settings import Settings

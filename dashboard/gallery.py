@@ -1,0 +1,149 @@
+"""The gallery: every file that came in, newest first, by sender, keyword or search."""
+
+import streamlit as st
+
+from dashboard import notices, wording
+from dashboard.components import grid
+from dashboard.counts import show_counts
+from dashboard.message_page import open_drawer
+from dashboard.reading_room import reading_room
+from dashboard.tiles import tiles
+from mmsvault.catalog import queries
+from mmsvault.catalog.language import EVERYTHING, Query, Term, parse
+from mmsvault.catalog.queries import Page
+from mmsvault.message import utc_now
+
+MESSAGES_A_PAGE = 60
+FRESH_EVERY_SECONDS = 4
+NO_KEYWORD = "(none)"
+CHOICES_KEPT_SECONDS = 10
+SEARCH_HELP = (
+    'Words and "phrases" look in subjects and texts. `from:` `to:` `number:` take a number or a part '
+    "of it with \\*; `keyword:` `type:image|video|audio|text|contact` `state:pending|lost` "
+    "`carrier:verizon` `after:2014-02-01` `before:` `has:media`; `-` negates, `OR` joins two."
+)
+_OPENED = "opened message"
+_TRAIL = "trail of pages"
+
+
+def gallery() -> None:
+    """Show the page."""
+    with notices.spoken():
+        query = _filters()
+        st.fragment(_live, run_every=FRESH_EVERY_SECONDS)(query)
+    if opened := st.session_state.pop(_OPENED, None):
+        open_drawer(opened)
+
+
+def _filters() -> Query:
+    """Return what is searched for. Raises SearchError."""
+    senders, keywords = _choices()
+    left, right = st.columns(2, vertical_alignment="bottom")
+    right = right.container(horizontal=True, wrap=False)
+    text = left.text_input(
+        "Search",
+        key="q",
+        bind="query-params",
+        type="search",
+        placeholder="words, from:1408*, type:video, after:2014-02-01",
+        icon=":material/search:",
+        help=SEARCH_HELP,
+    )
+    sender = right.selectbox(
+        "Sender", senders, index=None, key="sender", bind="query-params", placeholder="Anyone"
+    )
+    keyword = right.selectbox(
+        "Keyword", keywords, index=None, key="keyword", bind="query-params", placeholder="Any"
+    )
+    groups = list(parse(text or "").groups)
+    if sender:
+        groups.append((Term("from", sender),))
+    if keyword:
+        groups.append((Term("keyword", "none" if keyword == NO_KEYWORD else keyword),))
+    return Query(tuple(groups))
+
+
+@st.cache_data(ttl=CHOICES_KEPT_SECONDS, show_spinner=False)
+def _choices() -> tuple[list[str], list[str]]:
+    # The plain keys: they stand in the page's address, so they must not change with what comes in.
+    catalog = reading_room().catalog
+    senders = [tally.key for tally in queries.senders(catalog)]
+    return senders, [tally.key or NO_KEYWORD for tally in queries.keywords(catalog)]
+
+
+def _live(query: Query) -> None:
+    """Show what changes by itself: the counts and the page of tiles."""
+    with notices.spoken():
+        room = reading_room()
+        everything = show_counts(room)
+        trail = _trail(query)
+        page = queries.search(room.catalog, query, limit=MESSAGES_A_PAGE, after=trail[-1] if trail else None)
+        if page.messages:
+            _show_page(page, trail)
+        elif everything and query != EVERYTHING:
+            _show_no_hits()
+        elif not everything:
+            notices.empty_vault(room.settings)
+
+
+def _show_page(page: Page, trail: list[str]) -> None:
+    room = reading_room()
+    opened = grid(
+        tiles(page.messages, sign=room.links.sign, today=utc_now().date()),
+        page=len(trail),
+        total=wording.plural(page.total, "message"),
+    )
+    if opened:
+        st.session_state[_OPENED] = opened
+        st.rerun()
+    if not (trail or page.next):
+        return
+    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
+        st.button(
+            "Newer", key="newer", icon=":material/chevron_left:", disabled=not trail, on_click=_turn_back
+        )
+        st.text(f"Page {len(trail) + 1} of {-(-page.total // MESSAGES_A_PAGE)}")
+        st.button(
+            "Older",
+            key="older",
+            icon=":material/chevron_right:",
+            icon_position="right",
+            disabled=not page.next,
+            on_click=_turn,
+            args=(page.next,),
+        )
+
+
+def _show_no_hits() -> None:
+    chosen = [
+        f"{label}: {st.session_state[key]}"
+        for key, label in (("q", "search"), ("sender", "sender"), ("keyword", "keyword"))
+        if st.session_state.get(key)
+    ]
+    with st.container(border=True):
+        st.markdown("**No message fits this:**")
+        st.text("\n".join(chosen))
+        if st.button("Show all messages", key="clear", icon=":material/close:", on_click=_clear):
+            st.rerun()
+
+
+def _clear() -> None:
+    st.session_state.q = ""
+    st.session_state.sender = st.session_state.keyword = None
+
+
+def _trail(query: Query) -> list[str]:
+    """Return where the pages up to the present one start; another query starts on its first page."""
+    kept: tuple[Query, list[str]] | None = st.session_state.get(_TRAIL)
+    if kept is None or kept[0] != query:
+        kept = (query, [])
+        st.session_state[_TRAIL] = kept
+    return kept[1]
+
+
+def _turn(to: str) -> None:
+    st.session_state[_TRAIL][1].append(to)
+
+
+def _turn_back() -> None:
+    st.session_state[_TRAIL][1].pop()

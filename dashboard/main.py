@@ -1,0 +1,69 @@
+"""The dashboard's server: Streamlit as an ASGI application, with the media route and guarded answers."""
+
+from pathlib import Path
+
+import streamlit
+import uvicorn
+from starlette.middleware import Middleware
+from streamlit import config
+
+from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
+from dashboard.links import Links
+from dashboard.media_route import media_route
+from dashboard.reading_room import ReadingRoom, open_for_visitors
+from mmsvault.settings import Settings
+from mmsvault.vault import Vault
+
+OPTIONS = {
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
+    "client.toolbarMode": "minimal",
+    "runner.magicEnabled": False,
+    "server.fileWatcherType": "none",
+    "server.headless": True,
+    "theme.paddingTop": "0.75rem",
+    "theme.paddingBottom": "2rem",
+    "theme.light.primaryColor": "#1f6f5c",
+    "theme.dark.primaryColor": "#6cc7ae",
+}
+"""Streamlit's own configuration: nothing is asked outside, nothing is for its developers."""
+
+
+def run(settings: Settings) -> None:
+    """Serve the dashboard until the process is told to end."""
+    vault = Vault(settings)
+    room = ReadingRoom(
+        settings=settings,
+        catalog=vault.catalog,
+        bucket=vault.bucket,
+        links=Links(settings.generated.link_secret),
+    )
+    try:
+        uvicorn.run(
+            application(room),
+            host=settings.dashboard_host,
+            port=settings.dashboard_port,
+            ws="websockets-sansio",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=3,
+        )
+    finally:
+        vault.close()
+
+
+def application(room: ReadingRoom) -> "streamlit.App":
+    """Return the ASGI application over `room`; one for each process."""
+    for name, value in OPTIONS.items():
+        config.set_option(name, value)
+    open_for_visitors(room)
+    return streamlit.App(
+        Path(__file__).with_name("script.py"),
+        routes=[media_route(room)],
+        middleware=[
+            Middleware(SecurityHeaders, policy=content_security_policy()),
+            Middleware(SameOrigin),
+        ],
+    )

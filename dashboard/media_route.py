@@ -1,0 +1,144 @@
+"""`GET /files/{key}`: one object of the bucket, streamed to a browser that holds a signed link.
+
+The content type comes from the link, that is from what the worker found the bytes to be, and only
+inert types are shown in the browser; anything else is a download. Nothing is held in memory whole.
+"""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from urllib3 import BaseHTTPResponse
+
+from dashboard import links
+from dashboard.reading_room import ReadingRoom
+from mmsvault.errors import NotFoundError, UnavailableError
+
+log = structlog.get_logger(__name__)
+
+PIECE_BYTES = 1 << 16
+SHOWN_TYPES = frozenset(
+    (
+        *("image/jpeg", "image/png", "image/gif", "image/webp", "video/mp4", "text/plain"),
+        *("audio/mpeg", "audio/mp4", "audio/aac", "audio/wav", "audio/x-wav", "audio/ogg", "audio/amr"),
+    )
+)
+"""Inert types: a browser that opens one of them runs nothing."""
+_ACTIVE_TYPES = re.compile(r"html|xml|svg|script", re.IGNORECASE)
+_POLICY = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+def media_route(room: ReadingRoom) -> Route:
+    """Return the route that serves the room's bucket."""
+
+    async def serve(request: Request) -> Response:
+        key = request.path_params["key"]
+        claims = request.query_params
+        allowed = room.links.allows(
+            key,
+            claims.get("type", ""),
+            until=claims.get("until", ""),
+            signature=claims.get("signature", ""),
+        )
+        if not allowed:
+            return _refusal(403, "This link is too old or was changed. Load the gallery again for a new one.")
+        try:
+            return await _object(room, key, request)
+        except NotFoundError:
+            return _refusal(404, "The archive does not hold this file.")
+        except UnavailableError as error:
+            log.warning("file_not_served", key=key, reason=str(error))
+            return _refusal(503, "The archive's bucket cannot be reached just now. Try again in a moment.")
+
+    return Route(f"/{links.PATH}/{{key:path}}", serve, methods=["GET"], name="media")
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """Return first byte and count that a Range header asks for, or None where it asks for no one range.
+
+    Raises ValueError for a range that lies outside of the object (RFC 9110, 14.1.2).
+    """
+    found = _RANGE.fullmatch(header.strip())
+    if not found or not any(found.groups()):
+        return None
+    first, last = found.groups()
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size or start >= stop:
+        raise ValueError(header)
+    return start, stop - start
+
+
+async def _object(room: ReadingRoom, key: str, request: Request) -> Response:
+    found = await run_in_threadpool(room.bucket.describe, key)
+    headers = _headers(key, found, request)
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    size = int(found["size"])
+    start, count, status = 0, size, 200
+    wanted = request.headers.get("range", "")
+    if wanted and request.headers.get("if-range", headers["etag"]) == headers["etag"]:
+        try:
+            part = byte_range(wanted, size)
+        except ValueError:
+            return _refusal(416, "There is no such part of this file.", {"content-range": f"bytes */{size}"})
+        if part:
+            (start, count), status = part, 206
+            headers["content-range"] = f"bytes {start}-{start + count - 1}/{size}"
+    headers["content-length"] = str(count)
+    if request.method == "HEAD" or count == 0:
+        return Response(status_code=status, headers=headers)
+    stack = ExitStack()
+    body = await run_in_threadpool(
+        stack.enter_context,
+        room.bucket.open(key, offset=start, length=count if status != 200 else 0),  # noqa: PLR2004 - HTTP's own number
+    )
+    return StreamingResponse(_pieces(body, stack), status_code=status, headers=headers)
+
+
+async def _pieces(body: BaseHTTPResponse, stack: ExitStack) -> AsyncIterator[bytes]:
+    with stack:
+        while piece := await run_in_threadpool(body.read, PIECE_BYTES):
+            yield piece
+
+
+def _headers(key: str, found: Mapping[str, Any], request: Request) -> dict[str, str]:
+    content_type = request.query_params["type"]
+    shown = content_type in SHOWN_TYPES and "download" not in request.query_params
+    if content_type.startswith("text/plain"):
+        content_type = "text/plain; charset=utf-8"
+    elif _ACTIVE_TYPES.search(content_type):
+        content_type = "application/octet-stream"
+    return {
+        "content-type": content_type,
+        "content-disposition": f'{"inline" if shown else "attachment"}; filename="{file_name(key)}"',
+        "content-encoding": "identity",  # keeps Streamlit's compression away: lengths stay true
+        "content-security-policy": _POLICY,
+        "x-content-type-options": "nosniff",
+        "accept-ranges": "bytes",
+        "cache-control": f"private, max-age={links.SPAN_SECONDS}",
+        "etag": f'"{found["etag"]}"',
+    }
+
+
+def file_name(key: str) -> str:
+    """Return the name that a downloaded object gets: its message, then its own name."""
+    *_, folder, name = ("", *key.split("/"))
+    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{folder}-{name}".lstrip("-"))
+
+
+def _refusal(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(
+        f"{sentence}\n", status, headers={"cache-control": "no-store", **(headers or {})}
+    )

@@ -1,0 +1,38 @@
+"""The reading room: the catalog, the bucket and the signer of links, opened once for this process.
+
+Streamlit runs the pages in threads of the server's own process, so what the server opened at its
+start is handed to them through this module.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from dashboard.links import Links
+from mmsvault.bucket import Bucket
+from mmsvault.settings import Settings
+
+
+@dataclass(frozen=True)
+class ReadingRoom:
+    """What pages and routes work with."""
+
+    settings: Settings
+    catalog: Engine
+    bucket: Bucket
+    links: Links
+
+
+_opened: list[ReadingRoom] = []
+
+
+def open_for_visitors(room: ReadingRoom) -> None:
+    """Make `room` the one that every page sees."""
+    _opened[:] = [room]
+
+
+def reading_room() -> ReadingRoom:
+    """Return the room that was opened. Raises LookupError before the server has started."""
+    if not _opened:
+        raise LookupError("The dashboard was not started by dashboard.main.run.")
+    return _opened[0]

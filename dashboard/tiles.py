@@ -1,0 +1,139 @@
+"""Messages as the gallery's tiles: one for each file, newest first, each as the grid draws it.
+
+A text file beside other files is their caption and has no tile of its own; a message without files
+has one that shows its subject.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from typing import TypedDict
+from urllib.parse import urlencode
+
+from dashboard import wording
+from mmsvault.message import MediaItem, MediaState, Message
+
+Sign = Callable[[str, str], str]
+"""Makes a link of a key and a content type."""
+
+THUMBNAIL_TYPE = "image/webp"
+TEXT_CHARACTERS = 280
+CONTACT_TYPES = ("text/vcard", "text/x-vcard")
+RATIOS = (0.62, 2.1)
+"""Narrowest and widest tile, as width over height."""
+_CONTACT_LINE = re.compile(r"^(?:FN|ORG|TEL|EMAIL)\b[^:\n]*:[ \t]*(.*\S)", re.MULTILINE | re.IGNORECASE)
+
+
+class Tile(TypedDict):
+    """One tile. `src` is empty where there is no thumbnail; then `text` stands on the tile."""
+
+    key: str
+    message: str
+    href: str
+    kind: str
+    src: str
+    ratio: float
+    title: str
+    text: str
+    part: str
+    length: str
+    caption: str
+    sender: str
+    keyword: str
+    day: str
+    time: str
+    name: str
+
+
+def tiles(messages: Iterable[Message], *, sign: Sign, today: date) -> list[Tile]:
+    """Return the tiles of `messages`, in their order; days are headed as seen from `today` (UTC)."""
+    return [tile for message in messages for tile in _of_message(message, sign=sign, today=today)]
+
+
+def _of_message(message: Message, *, sign: Sign, today: date) -> list[Tile]:
+    texts = [item for item in message.media if _is_text(item)]
+    shown = [item for item in message.media if not _is_text(item)] or texts
+    caption = excerpt(message.subject or ("" if shown is texts else _first_text(texts)), 120)
+    if not shown:
+        return [_tile(message, None, part=(1, 1), caption=caption, sign=sign, today=today)]
+    return [
+        _tile(message, item, part=(place, len(shown)), caption=caption, sign=sign, today=today)
+        for place, item in enumerate(shown, start=1)
+    ]
+
+
+def _tile(
+    message: Message, item: MediaItem | None, *, part: tuple[int, int], caption: str, sign: Sign, today: date
+) -> Tile:
+    kind, word = wording.kind(item) if item else ("empty", "Message without files")
+    at = message.received_at
+    return Tile(
+        key=f"{message.id}/{item.position if item else '-'}",
+        message=message.id,
+        href=f"message?{urlencode({'id': message.id})}",
+        kind=kind,
+        src=sign(item.thumbnail_key, THUMBNAIL_TYPE) if item and item.thumbnail_key else "",
+        ratio=_ratio(item),
+        title=_title(item, word),
+        text=_text(message, item),
+        part=f"{part[0]}/{part[1]}" if part[1] > 1 else "",
+        length=wording.length(item.duration_ms) if item and item.duration_ms else "",
+        caption="" if item is None else caption,
+        sender=wording.number(message.sender),
+        keyword=message.keyword,
+        day=wording.day(at, today),
+        time=f"{at:%H:%M}",
+        name=_name(message, word, part=part, caption=caption),
+    )
+
+
+def excerpt(text: str, characters: int) -> str:
+    """Return the beginning of a text, with three dots where something was left out."""
+    short = text.strip()
+    return short if len(short) <= characters else f"{short[: characters - 1].rstrip()}…"
+
+
+def _is_text(item: MediaItem) -> bool:
+    return item.state is MediaState.STORED and item.content_type == "text/plain"
+
+
+def _first_text(texts: Sequence[MediaItem]) -> str:
+    return next((" ".join(item.text.split()) for item in texts if item.text.strip()), "")
+
+
+def _ratio(item: MediaItem | None) -> float:
+    if not (item and item.thumbnail_key and item.width and item.height):
+        return 1.0
+    return round(min(max(item.width / item.height, RATIOS[0]), RATIOS[1]), 3)
+
+
+def _title(item: MediaItem | None, word: str) -> str:
+    if item is None:
+        return "No files"
+    if item.state is MediaState.PENDING:
+        return "Waiting"
+    if item.state is MediaState.LOST:
+        return "Lost"
+    return f"{word} · {wording.short_type(item.content_type)}" if word != "Text" else word
+
+
+def _text(message: Message, item: MediaItem | None) -> str:
+    if item is None:
+        return excerpt(message.subject, TEXT_CHARACTERS)
+    if item.state is MediaState.PENDING:
+        return "not downloaded yet"
+    if item.state is MediaState.LOST:
+        return excerpt(item.reason or "no reason is recorded", TEXT_CHARACTERS)
+    if item.content_type in CONTACT_TYPES:
+        return excerpt("\n".join(_CONTACT_LINE.findall(item.text)), TEXT_CHARACTERS)
+    return excerpt(item.text, TEXT_CHARACTERS)
+
+
+def _name(message: Message, word: str, *, part: tuple[int, int], caption: str) -> str:
+    at = message.received_at
+    words = f"{word} from {wording.number(message.sender)}, {at.day} {at:%B %Y, %H:%M} UTC"
+    if message.keyword:
+        words += f", keyword {message.keyword}"
+    if caption:
+        words += f": {caption}"
+    return words if part[1] == 1 else f"{words} (file {part[0]} of {part[1]})"

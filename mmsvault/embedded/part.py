@@ -1,0 +1,19 @@
+"""A part of a running vault: one program, and how to tell that it is ready."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """One program. `env` is added to the environment; `ready` may be asked from any thread.
+
+    `log` is the file that it writes its log to, where that is not what it prints.
+    """
+
+    name: str
+    command: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    ready: Callable[[], bool] | None = None
+    log: Path | None = None

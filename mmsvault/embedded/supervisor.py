@@ -1,0 +1,190 @@
+"""The supervisor of `up`: starts the parts, says what they say, restarts those that end.
+
+The servers are started first and ended last. A part that ends is started again at once, and with
+growing pauses when it keeps ending. When the supervisor is killed, its parts end with it (`tether`).
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+from rich.console import Console
+from rich.text import Text
+
+from mmsvault.embedded import servers, tether
+from mmsvault.embedded.part import Part
+from mmsvault.errors import UnavailableError, VaultError
+from mmsvault.settings import Settings
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""A part that ran for this long and then ended is started again at once."""
+SECONDS_TO_GET_READY = 60.0
+SECONDS_TO_END = 30.0
+
+COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+def run(settings: Settings, programs: Sequence[Part], *, on_ready: Callable[[], None]) -> int:
+    """Run the embedded servers and `programs` until SIGTERM or Ctrl-C, and return the exit code.
+
+    `on_ready` is called once, when every part that can tell is ready. Raises VaultError where
+    another vault runs in the same folder.
+    """
+    with _only_one(settings.data_dir / "up.lock"):
+        servers.claim_ports(settings)
+        return asyncio.run(Supervisor(servers.embedded_servers(settings), programs, on_ready).run())
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise VaultError(
+                f"A vault runs in {path.parent.absolute()} already (process {holder}); end it first, "
+                "or set MMSVAULT_DATA_DIR."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+class Supervisor:
+    """Runs `first` (each ready before the next) and then `rest`, side by side."""
+
+    def __init__(self, first: Sequence[Part], rest: Sequence[Part], on_ready: Callable[[], None]) -> None:
+        self._first = first
+        self._rest = rest
+        self._on_ready = on_ready
+        self._ending = asyncio.Event()
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._look = {"FORCE_COLOR": "1"} if self._console.is_terminal else {}
+        self._colours = {part.name: COLOURS[at % len(COLOURS)] for at, part in enumerate((*first, *rest))}
+
+    async def run(self) -> int:
+        """Run until asked to end; return 0, or 1 where a server never got ready."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_end)
+        keepers: list[asyncio.Task[None]] = []
+        try:
+            for part in self._first:
+                keepers.append(asyncio.create_task(self._keep(part)))
+                await self._until_ready(part)
+            keepers += [asyncio.create_task(self._keep(part)) for part in self._rest]
+            await asyncio.gather(*(self._until_ready(part) for part in self._rest))
+            if not self._ending.is_set():
+                self._on_ready()
+            await self._ending.wait()
+        except UnavailableError as error:
+            self._say("up", str(error))
+            return 1
+        finally:
+            self._ending.set()
+            await self._end(self._rest)
+            await self._end(self._first)
+            await asyncio.gather(*keepers)
+        return 0
+
+    def _asked_to_end(self) -> None:
+        if self._ending.is_set():  # asked twice: at once, then
+            for process in self._running.values():
+                process.kill()
+        else:
+            self._say("up", "ending")
+        self._ending.set()
+
+    async def _keep(self, part: Part) -> None:
+        """Run the part again and again until everything ends."""
+        pause = 0.0
+        while not self._ending.is_set():
+            began = monotonic()
+            code = await self._run_once(part)
+            if self._ending.is_set():
+                return
+            pause = 0.0 if monotonic() - began > STEADY_SECONDS else pause
+            self._say(
+                "up",
+                f"{part.name} ended ({_in_words(code)}); starting it again"
+                + (f" in {pause:g} s" if pause else ""),
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause)
+            pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+
+    async def _run_once(self, part: Part) -> int:
+        """Run the part to its end, saying what it says; return its exit code."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(tether.__file__), str(os.getpid()), *part.command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **self._look, **part.env},
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends the parts in order
+            limit=1 << 20,
+        )
+        self._running[part.name] = process
+        try:
+            await self._say_what(part, process)
+            return await process.wait()
+        finally:
+            del self._running[part.name]
+
+    async def _say_what(self, part: Part, process: asyncio.subprocess.Process) -> None:
+        if process.stdout is None:
+            return
+        while True:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:  # a line without an end; what came of it is dropped
+                continue
+            if not line:
+                return
+            self._say(part.name, line.decode(errors="replace").rstrip())
+
+    async def _until_ready(self, part: Part) -> None:
+        """Wait until the part says that it is ready. Raises UnavailableError when it takes too long."""
+        give_up = monotonic() + SECONDS_TO_GET_READY
+        while part.ready and not self._ending.is_set() and not await asyncio.to_thread(part.ready):
+            if monotonic() > give_up:
+                where = f"; its log is {part.log.absolute()}" if part.log else ""
+                raise UnavailableError(f"{part.name} was not ready within {SECONDS_TO_GET_READY:g} s{where}.")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 0.1)
+
+    async def _end(self, parts: Sequence[Part]) -> None:
+        """Ask the parts to end, and make them after a while."""
+        ending = [self._running[part.name] for part in parts if part.name in self._running]
+        for process in ending:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        if not ending:
+            return
+        _, late = await asyncio.wait(
+            [asyncio.create_task(process.wait()) for process in ending], timeout=SECONDS_TO_END
+        )
+        for process in ending if late else ():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+    def _say(self, name: str, line: str) -> None:
+        self._console.print(
+            Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), Text.from_ansi(line))
+        )
+
+
+def _in_words(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,157 @@
+"""Files such as phones send, made by code: pictures, films, sound, text and contacts."""
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw
+
+from mmsvault.sample.scenes import Size, scene
+
+PHOTO_SIZE: Size = (1280, 960)
+_TURNED = {
+    1: None,
+    3: Image.Transpose.ROTATE_180,
+    6: Image.Transpose.ROTATE_90,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How the pixels of an upright picture are stored for each EXIF orientation that phones write."""
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """A file with its name and the content type that the provider declares."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+def photograph(seed: int, *, size: Size = PHOTO_SIZE, orientation: int = 1) -> SampleFile:
+    """Return a JPEG of `size` as shown; with another orientation its pixels lie otherwise."""
+    upright = scene(seed, size)
+    turn = _TURNED[orientation]
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0112] = "MMS Vault", "Sample phone", orientation
+    exif.get_ifd(0x8769)[0x9003] = datetime(2026, 11, 1 + seed % 20, 9, 30).strftime("%Y:%m:%d %H:%M:%S")  # noqa: DTZ001 - EXIF has no zone
+    kept = io.BytesIO()
+    (upright.transpose(turn) if turn else upright).save(kept, "JPEG", quality=86, exif=exif)
+    return SampleFile(f"IMG_{seed:04d}.jpg", "image/jpeg", kept.getvalue())
+
+
+def drawing(seed: int) -> SampleFile:
+    """Return a PNG with transparent parts, such as a sticker."""
+    hue = [(226, 74, 92), (66, 132, 214), (248, 178, 52)][seed % 3]
+    picture = Image.new("RGBA", (512, 512))
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse([40, 40, 472, 472], fill=(*hue, 255))
+    for x in (180, 332):
+        pen.ellipse([x - 34, 168, x + 34, 260], fill="white")
+        pen.ellipse([x - 14, 196, x + 14, 240], fill=(30, 30, 40))
+    pen.arc([150, 220, 362, 390], 20, 160, fill="white", width=22)
+    kept = io.BytesIO()
+    picture.save(kept, "PNG", optimize=True)
+    return SampleFile("sticker.png", "image/png", kept.getvalue())
+
+
+def animation() -> SampleFile:
+    """Return an animated GIF."""
+    frames = []
+    for step in range(12):
+        frame = Image.new("RGB", (320, 240), (28, 36, 66))
+        pen = ImageDraw.Draw(frame)
+        x, y = 160 + 90 * math.cos(step * math.tau / 12), 120 + 60 * math.sin(step * math.tau / 12)
+        pen.ellipse([70, 60, 250, 180], outline=(92, 108, 160), width=3)
+        pen.ellipse([x - 26, y - 26, x + 26, y + 26], fill=(250, 196, 80))
+        frames.append(frame.quantize(32))
+    kept = io.BytesIO()
+    frames[0].save(kept, "GIF", save_all=True, append_images=frames[1:], duration=80, loop=0)
+    return SampleFile("spin.gif", "image/gif", kept.getvalue())
+
+
+def film_3gp() -> SampleFile:
+    """Return what phones sent for years: H.263 at 176 x 144 with AMR sound."""
+    return SampleFile("VID_0007.3gp", "video/3gpp", _film("3gp", "h263", (176, 144), "amr_nb", 8000))
+
+
+def film_mp4() -> SampleFile:
+    """Return what phones send today: H.264 with AAC sound, ready to stream."""
+    return SampleFile("VID_0042.mp4", "video/mp4", _film("mp4", "libx264", (640, 360), "aac", 44100))
+
+
+def voice() -> SampleFile:
+    """Return a voice note: two seconds of AMR."""
+    frames = b"".join(b"\x3c" + bytes((step * at) % 256 for at in range(31)) for step in range(1, 101))
+    return SampleFile("note.amr", "audio/amr", b"#!AMR\n" + frames)
+
+
+def music() -> SampleFile:
+    """Return two seconds of MP3."""
+    kept = io.BytesIO()
+    with av.open(kept, "w", format="mp3") as container:
+        stream = container.add_stream("libmp3lame", rate=44100)
+        for packet in _sound(cast("av.AudioStream", stream), 44100, seconds=2):
+            container.mux(packet)
+    return SampleFile("jingle.mp3", "audio/mpeg", kept.getvalue())
+
+
+def text(words: str, *, charset: str = "utf-8") -> SampleFile:
+    """Return the words that came with a picture."""
+    return SampleFile("text.txt", f"text/plain; charset={charset}", words.encode(charset))
+
+
+def contact(name: str = "Ada Example", number: str = "+1 408 555 0123") -> SampleFile:
+    """Return a contact as a vCard 3.0."""
+    family = name.rpartition(" ")[2]
+    card = f"BEGIN:VCARD\r\nVERSION:3.0\r\nN:{family};{name.partition(' ')[0]};;;\r\nFN:{name}\r\nTEL;TYPE=CELL:{number}\r\n"
+    return SampleFile("contact.vcf", "text/x-vcard", f"{card}EMAIL:ada@example.com\r\nEND:VCARD\r\n".encode())
+
+
+def every_kind() -> tuple[SampleFile, ...]:
+    """Return one file of each kind."""
+    pictures = (photograph(0), photograph(1, orientation=6), drawing(0), animation())
+    return (*pictures, film_3gp(), film_mp4(), voice(), music(), text("Grüße 🐟 from the pier"), contact())
+
+
+def _film(form: str, picture_codec: str, size: Size, sound_codec: str, rate: int) -> bytes:
+    """Return three seconds of a moving scene; without the sound where its encoder is missing."""
+    kept = io.BytesIO()
+    options = {"movflags": "faststart"} if form == "mp4" else {}
+    with av.open(kept, "w", format=form, options=options) as container:
+        pictures = container.add_stream(picture_codec, rate=Fraction(15, 1))
+        pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
+        sound = container.add_stream(sound_codec, rate=rate) if sound_codec in av.codecs_available else None
+        if sound is not None and sound_codec == "amr_nb":
+            sound.codec_context.layout, sound.bit_rate = "mono", 12200
+        wide = scene(0, (size[0] * 2, size[1]))
+        for step in range(45):
+            left = round(size[0] * step / 45)
+            frame = av.VideoFrame.from_image(wide.crop((left, 0, left + size[0], size[1])))
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode())
+        if sound is not None:
+            for packet in _sound(cast("av.AudioStream", sound), rate, seconds=3):
+                container.mux(packet)
+    return kept.getvalue()
+
+
+def _sound(stream: "av.AudioStream", rate: int, *, seconds: int) -> Iterator[list["av.Packet"]]:
+    """Yield a rising tone, encoded."""
+    layout = stream.codec_context.layout.name
+    block = 160 if rate == 8000 else 1024  # noqa: PLR2004 - AMR's frame is 20 ms
+    resampler = av.AudioResampler(
+        format=stream.codec_context.format, layout=layout, rate=rate, frame_size=block
+    )
+    at = np.arange(rate * seconds) / rate
+    wave = (9000 * np.sin(2 * np.pi * (330 + 60 * at) * at) * np.exp(-at / 2)).astype(np.int16)
+    frame = av.AudioFrame.from_ndarray(wave[None, :], format="s16", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    for ready in (*resampler.resample(frame), *resampler.resample(None)):
+        yield stream.encode(ready)
+    yield stream.encode(None)
