@@ -56,8 +56,9 @@ def show_counts(room: ReadingRoom) -> int:
     st.html(
         f"<style>{_STYLE}</style><div class='mms-counts' role='list'>"
         + "".join(
-            f"<div class='{number.tone if number.value else 'quiet'}' role='listitem' title='{number.meaning}'>"
-            f"<span>{number.label}</span> <b data-count='{number.name}'>{number.value:,}</b></div>"
+            f"<div class='{number.tone if number.value else 'quiet'}' role='listitem'"
+            f" title='{number.meaning}'><span>{number.label}</span>"
+            f" <b data-count='{number.name}'>{number.value:,}</b></div>"
             for number in numbers
         )
         + "</div>"

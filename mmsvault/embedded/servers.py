@@ -20,7 +20,6 @@ from mmsvault.errors import ConfigurationError
 from mmsvault.queueing.connection import WAITAOF_SINCE
 from mmsvault.settings import Settings, free_port
 
-
 LOG = "server.log"
 
 

@@ -2,19 +2,23 @@
 
 import io
 import math
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from PIL import Image, ImageDraw
 
 from mmsvault.sample.scenes import Size, scene
 
 PHOTO_SIZE: Size = (1280, 960)
+AMR = "libopencore_amrnb"
 _TURNED = {
     1: None,
     3: Image.Transpose.ROTATE_180,
@@ -77,7 +81,7 @@ def animation() -> SampleFile:
 
 def film_3gp() -> SampleFile:
     """Return what phones sent for years: H.263 at 176 x 144 with AMR sound."""
-    return SampleFile("VID_0007.3gp", "video/3gpp", _film("3gp", "h263", (176, 144), "amr_nb", 8000))
+    return SampleFile("VID_0007.3gp", "video/3gpp", _film("3gp", "h263", (176, 144), AMR, 8000))
 
 
 def film_mp4() -> SampleFile:
@@ -96,8 +100,8 @@ def music() -> SampleFile:
     kept = io.BytesIO()
     with av.open(kept, "w", format="mp3") as container:
         stream = container.add_stream("libmp3lame", rate=44100)
-        for packet in _sound(cast("av.AudioStream", stream), 44100, seconds=2):
-            container.mux(packet)
+        for packets in _sound(stream, 44100, seconds=2):
+            container.mux(packets)
     return SampleFile("jingle.mp3", "audio/mpeg", kept.getvalue())
 
 
@@ -109,8 +113,16 @@ def text(words: str, *, charset: str = "utf-8") -> SampleFile:
 def contact(name: str = "Ada Example", number: str = "+1 408 555 0123") -> SampleFile:
     """Return a contact as a vCard 3.0."""
     family = name.rpartition(" ")[2]
-    card = f"BEGIN:VCARD\r\nVERSION:3.0\r\nN:{family};{name.partition(' ')[0]};;;\r\nFN:{name}\r\nTEL;TYPE=CELL:{number}\r\n"
-    return SampleFile("contact.vcf", "text/x-vcard", f"{card}EMAIL:ada@example.com\r\nEND:VCARD\r\n".encode())
+    lines = (
+        "BEGIN:VCARD",
+        "VERSION:3.0",
+        f"N:{family};{name.partition(' ')[0]};;;",
+        f"FN:{name}",
+        f"TEL;TYPE=CELL:{number}",
+        "EMAIL:ada@example.com",
+        "END:VCARD",
+    )
+    return SampleFile("contact.vcf", "text/x-vcard", "".join(f"{line}\r\n" for line in lines).encode())
 
 
 def every_kind() -> tuple[SampleFile, ...]:
@@ -121,30 +133,43 @@ def every_kind() -> tuple[SampleFile, ...]:
 
 def _film(form: str, picture_codec: str, size: Size, sound_codec: str, rate: int) -> bytes:
     """Return three seconds of a moving scene; without the sound where its encoder is missing."""
-    kept = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:  # the index can be moved to the front of a real file only
+        path = Path(folder) / "film"
+        _record(path, form=form, codecs=(picture_codec, sound_codec), size=size, rate=rate)
+        return path.read_bytes()
+
+
+def _record(path: Path, *, form: str, codecs: tuple[str, str], size: Size, rate: int) -> None:
     options = {"movflags": "faststart"} if form == "mp4" else {}
-    with av.open(kept, "w", format=form, options=options) as container:
-        pictures = container.add_stream(picture_codec, rate=Fraction(15, 1))
+    with av.open(str(path), "w", format=form, options=options) as container:
+        pictures = cast("av.VideoStream", container.add_stream(codecs[0], rate=Fraction(15, 1)))
         pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
-        sound = container.add_stream(sound_codec, rate=rate) if sound_codec in av.codecs_available else None
-        if sound is not None and sound_codec == "amr_nb":
-            sound.codec_context.layout, sound.bit_rate = "mono", 12200
+        sound = _sound_stream(container, codecs[1], rate)
         wide = scene(0, (size[0] * 2, size[1]))
         for step in range(45):
             left = round(size[0] * step / 45)
-            frame = av.VideoFrame.from_image(wide.crop((left, 0, left + size[0], size[1])))
+            view = np.asarray(wide.crop((left, 0, left + size[0], size[1])))
+            frame = av.VideoFrame.from_ndarray(view, format="rgb24")
             container.mux(pictures.encode(frame))
         container.mux(pictures.encode())
         if sound is not None:
-            for packet in _sound(cast("av.AudioStream", sound), rate, seconds=3):
-                container.mux(packet)
-    return kept.getvalue()
+            for packets in _sound(sound, rate, seconds=3):
+                container.mux(packets)
 
 
-def _sound(stream: "av.AudioStream", rate: int, *, seconds: int) -> Iterator[list["av.Packet"]]:
+def _sound_stream(container: "OutputContainer", codec: str, rate: int) -> "av.AudioStream | None":
+    if codec not in av.codecs_available:
+        return None
+    stream = cast("av.AudioStream", container.add_stream(codec, rate=rate))
+    if codec == AMR:
+        stream.codec_context.layout, stream.bit_rate = "mono", 12200
+    return stream
+
+
+def _sound(stream: "av.AudioStream", rate: int, *, seconds: int) -> Iterator[list[Any]]:
     """Yield a rising tone, encoded."""
     layout = stream.codec_context.layout.name
-    block = 160 if rate == 8000 else 1024  # noqa: PLR2004 - AMR's frame is 20 ms
+    block = 160 if rate == 8000 else 1024  # AMR's frame is 20 ms
     resampler = av.AudioResampler(
         format=stream.codec_context.format, layout=layout, rate=rate, frame_size=block
     )

@@ -42,8 +42,8 @@ class SampleProvider:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802 - the standard library's name
-                provider._answer(self)  # noqa: SLF001 - its own provider
+            def do_GET(self) -> None:
+                provider._answer(self)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -131,7 +131,7 @@ class SampleProvider:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """A downloader that was killed is no error of the provider's."""
+    """Pass over a downloader that was killed: it is no error of the provider's."""
     try:
         yield
     except (BrokenPipeError, ConnectionResetError):

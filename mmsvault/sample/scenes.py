@@ -90,7 +90,9 @@ def harbour(chance: random.Random, size: Size) -> Image.Image:
 def _boat(pen: ImageDraw.ImageDraw, chance: random.Random, x: float, y: float, height: int) -> None:
     length = height * chance.uniform(0.08, 0.2)
     dark = (22, 20, 38, 255)
-    pen.polygon([(x - length / 2, y - length * 0.14), (x + length / 2, y - length * 0.14), (x + length * 0.36, y), (x - length * 0.4, y)], fill=dark)  # fmt: skip
+    rim = y - length * 0.14
+    hull = [(x - length / 2, rim), (x + length / 2, rim), (x + length * 0.36, y), (x - length * 0.4, y)]
+    pen.polygon(hull, fill=dark)
     mast = length * chance.uniform(0.8, 1.3)
     pen.line([(x, y - length * 0.1), (x, y - mast)], fill=dark, width=3)
     pen.polygon(
@@ -117,7 +119,7 @@ def hills(chance: random.Random, size: Size) -> Image.Image:
 
 
 def city(chance: random.Random, size: Size) -> Image.Image:
-    """A city at night."""
+    """Houses at night with lamps in their windows."""
     width, height = size
     picture = _sky(size, [(10, 14, 38), (30, 34, 80), (92, 58, 104), (30, 26, 48)])
     picture = _glow(

@@ -67,14 +67,15 @@ def test_the_json_for_scripts_has_just_the_promised_fields() -> None:
     assert (
         list(shown)
         == (
-            "id provider tracking_id from to keyword subject operator_id received_at deadline_at state attempts tags hold media"
+            "id provider tracking_id from to keyword subject operator_id received_at deadline_at state "
+            "attempts tags hold media"
         ).split()
     )
     assert (
         list(shown["media"][0])
         == (
-            "position url state content_type size sha256 key thumbnail_key preview_key width height duration_ms text "
-            "reason next_attempt_at"
+            "position url state content_type size sha256 key thumbnail_key preview_key width height "
+            "duration_ms text reason next_attempt_at"
         ).split()
     )
     assert shown["received_at"] == "2026-11-20T12:00:00Z"
