@@ -19,6 +19,7 @@ OPTIONS = {
     "client.showErrorDetails": "none",
     "client.showErrorLinks": False,
     "client.toolbarMode": "minimal",
+    "logger.level": "warning",
     "runner.magicEnabled": False,
     "server.fileWatcherType": "none",
     "server.headless": True,

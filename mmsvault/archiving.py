@@ -222,15 +222,9 @@ def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) ->
     keep_record(vault, done)
     writes.settle(vault.catalog, message.id, token=token)
     for one in tried:
-        log.info(
-            "file",
-            position=one.item.position,
-            outcome=one.attempt.outcome,
-            content_type=one.item.content_type,
-            size=one.item.size,
-            reason=one.attempt.reason,
-        )
-    log.info("message", state=done.state.value, files=len(done.media))
+        if one.attempt.reason:
+            log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
+    log.info("message", state=done.state.value, files=[item.content_type for item in done.media])
 
 
 def keep_record(vault: Vault, message: Message) -> None:

@@ -119,7 +119,7 @@ def contact(name: str = "Ada Example", number: str = "+1 408 555 0123") -> Sampl
         f"N:{family};{name.partition(' ')[0]};;;",
         f"FN:{name}",
         f"TEL;TYPE=CELL:{number}",
-        "EMAIL:ada@example.com",
+        f"EMAIL:{name.partition(' ')[0].lower()}@example.com",
         "END:VCARD",
     )
     return SampleFile("contact.vcf", "text/x-vcard", "".join(f"{line}\r\n" for line in lines).encode())
