@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.connection import connect_to_answer
@@ -21,19 +20,20 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the receiver as an ASGI application; it connects to Redis when it starts.
+    """Return the receiver as an ASGI application over the settings' Redis, which may be away.
 
-    Raises ConfigurationError at the start where Redis can never keep a receipt for good.
+    Raises ConfigurationError where that Redis can never keep a receipt for good.
     """
     connection = connect_to_answer(settings.effective_redis_url)
     intake = Intake(open_queue(connection))
 
+    try:
+        intake.check()
+    except UnavailableError as error:
+        log.warning("no receipts can be kept yet", reason=str(error))
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        try:
-            await run_in_threadpool(intake.check)
-        except UnavailableError as error:
-            log.warning("no receipts can be kept yet", reason=str(error))
         yield
         connection.close()
 

@@ -1,13 +1,18 @@
-"""Fixtures shared by all tests; what runs as a process is in servers.py and house.py."""
+"""Fixtures shared by all tests; what runs as a process is in servers.py, house.py and chromium.py."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, Page, expect
+
+from tests.chromium import chromium
 
 # A machine under load is no reason for a property to fail.
 settings.register_profile("vault", deadline=None)
 settings.load_profile("vault")
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +20,25 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MMSVAULT_") and not name.startswith("MMSVAULT_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page without history; what goes wrong in it fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on(
+        "console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None
+    )
+    yield page
+    context.close()
+    assert not errors

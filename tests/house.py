@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 
-from mmsvault.settings import free_port
+from mmsvault.settings import Settings, free_port
+from mmsvault.vault import Vault
 from tests.servers import end, until
 
 TOKEN = "tests-token"
@@ -35,6 +36,25 @@ class House:
             **(env or {}),
         }
         self.log = folder / "up.log"
+
+    @property
+    def settings(self) -> Settings:
+        """What the house's own programs read from their environment."""
+        given = {
+            name.removeprefix("MMSVAULT_").lower(): value
+            for name, value in self.env.items()
+            if name.startswith("MMSVAULT_")
+        }
+        return Settings.load(**given)
+
+    @contextlib.contextmanager
+    def vault(self) -> Iterator[Vault]:
+        """Give the collaborators of this house, to look at what its programs did."""
+        vault = Vault(self.settings)
+        try:
+            yield vault
+        finally:
+            vault.close()
 
     @property
     def receiver(self) -> str:

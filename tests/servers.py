@@ -93,7 +93,7 @@ def redis_server(folder: Path, *options: str) -> Iterator[str]:
 @contextlib.contextmanager
 def minio_server(folder: Path) -> Iterator[dict[str, str]]:
     """Run MinIO and give the settings of a bucket on it."""
-    binary = shutil.which("minio") or shutil.which("minio", path=Path("~/go/bin").expanduser())
+    binary = shutil.which("minio") or shutil.which("minio", path=str(Path("~/go/bin").expanduser()))
     require("minio", found=binary)
     port = free_port()
     keys = {"MINIO_ROOT_USER": "tests-access", "MINIO_ROOT_PASSWORD": "tests-secret-key"}

@@ -65,6 +65,7 @@ def redis_part(settings: Settings) -> Part:
         "aof-load-truncated yes",  # what a power cut left half written was never answered for
         'save ""',
         "maxmemory-policy noeviction",
+        "set-proc-title no",  # it would write over the environment that tells whose server it is
         f'logfile "{(folder / LOG).absolute()}"',
     )
     config = folder / "server.conf"

@@ -21,6 +21,7 @@ from mmsvault.embedded import servers, tether
 from mmsvault.embedded.part import Part
 from mmsvault.errors import UnavailableError, VaultError
 from mmsvault.settings import Settings
+from mmsvault.starting import EXIT_DONE, EXIT_USAGE, EXIT_WRONG
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -69,13 +70,15 @@ class Supervisor:
         self._rest = rest
         self._on_ready = on_ready
         self._ending = asyncio.Event()
+        self._was_ready = False
+        self._code = EXIT_DONE
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._console = Console(highlight=False, soft_wrap=True)
         self._look = {"FORCE_COLOR": "1"} if self._console.is_terminal else {}
         self._colours = {part.name: COLOURS[at % len(COLOURS)] for at, part in enumerate((*first, *rest))}
 
     async def run(self) -> int:
-        """Run until asked to end; return 0, or 1 where a server never got ready."""
+        """Run until asked to end; return 0, 1 where a server never got ready, 2 for bad settings."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_end)
@@ -87,17 +90,18 @@ class Supervisor:
             keepers += [asyncio.create_task(self._keep(part)) for part in self._rest]
             await asyncio.gather(*(self._until_ready(part) for part in self._rest))
             if not self._ending.is_set():
+                self._was_ready = True
                 self._on_ready()
             await self._ending.wait()
         except UnavailableError as error:
             self._say("up", str(error))
-            return 1
+            self._code = EXIT_WRONG
         finally:
             self._ending.set()
             await self._end(self._rest)
             await self._end(self._first)
             await asyncio.gather(*keepers)
-        return 0
+        return self._code
 
     def _asked_to_end(self) -> None:
         if self._ending.is_set():  # asked twice: at once, then
@@ -114,6 +118,11 @@ class Supervisor:
             began = monotonic()
             code = await self._run_once(part)
             if self._ending.is_set():
+                return
+            if code == EXIT_USAGE and not self._was_ready:
+                self._say("up", f"{part.name} cannot start with these settings")
+                self._code = EXIT_USAGE
+                self._ending.set()
                 return
             pause = 0.0 if monotonic() - began > STEADY_SECONDS else pause
             self._say(
