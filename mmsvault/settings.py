@@ -90,7 +90,9 @@ class Settings(BaseSettings):
     s3_endpoint: str = Field("", description="bucket server as `host:port` or URL; empty: an embedded rclone")
     s3_access_key: str = Field("", description="its access key")
     s3_secret_key: str = Field("", description="its secret key")
-    s3_bucket: str = Field("mms-vault", description="the bucket's name")
+    s3_bucket: str = Field(
+        "mms-vault", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="the bucket's name"
+    )
     s3_region: str = Field("us-east-1", description="its region")
     s3_secure: bool = Field(True, description="use TLS where `S3_ENDPOINT` is no URL")
     s3_public_endpoint: str = Field("", description="the address under which browsers reach the bucket")

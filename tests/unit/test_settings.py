@@ -45,6 +45,7 @@ def test_an_unknown_setting_in_the_env_file_is_refused(tmp_path: Path) -> None:
         ("MMSVAULT_WORKERS", "0"),
         ("MMSVAULT_FETCH_PRIVATE_NETWORKS", "10.0.0.0/99"),
         ("MMSVAULT_POSTBACK_NETWORKS", "here"),
+        ("MMSVAULT_S3_BUCKET", "My Bucket"),
     ],
 )
 def test_an_impossible_value_is_refused_by_the_settings_name(

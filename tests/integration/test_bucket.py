@@ -1,0 +1,70 @@
+import io
+from collections.abc import Iterator
+
+import pytest
+
+from mmsvault.bucket import Bucket, open_bucket
+from mmsvault.embedded.servers import bucket_part
+from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.settings import Settings
+from mmsvault.vault import Vault
+from tests import servers
+
+
+@pytest.fixture(scope="module", params=["rclone", "minio"])
+def bucket(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """An empty bucket on each server."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "minio":
+        with servers.minio_server(folder) as given:
+            made = {name.removeprefix("MMSVAULT_").lower(): value for name, value in given.items()}
+            opened = Vault(Settings.load(data_dir=str(folder), **made)).bucket
+            opened.make()
+            yield opened
+    else:
+        settings = Settings.load(data_dir=str(folder))
+        part = bucket_part(settings)
+        port = settings.generated.s3_port
+        with servers.running(part.command, log=folder / "log", port=port, env=part.env):
+            opened = Vault(settings).bucket
+            opened.make()
+            yield opened
+
+
+def test_what_was_put_comes_back_with_its_size_and_type(bucket: Bucket) -> None:
+    data = bytes(range(256)) * 1000
+    bucket.put("a/00.jpg", io.BytesIO(data), size=len(data), content_type="image/jpeg")
+    assert bucket.get("a/00.jpg") == data
+    assert bucket.describe("a/00.jpg")["size"] == len(data)
+    with bucket.open("a/00.jpg", offset=10, length=5) as response:
+        assert response.read() == data[10:15]
+
+
+def test_making_it_again_changes_nothing(bucket: Bucket) -> None:
+    bucket.put("b", b"kept", content_type="text/plain")
+    bucket.make()
+    assert bucket.get("b") == b"kept"
+
+
+def test_an_object_is_replaced_whole(bucket: Bucket) -> None:
+    bucket.put("c", b"a longer first version", content_type="text/plain")
+    bucket.put("c", b"short", content_type="text/plain")
+    assert bucket.get("c") == b"short"
+
+
+def test_an_empty_object_is_an_object(bucket: Bucket) -> None:
+    bucket.put("empty", b"", content_type="text/plain")
+    assert bucket.get("empty") == b""
+
+
+def test_what_is_not_there_is_not_found(bucket: Bucket) -> None:
+    with pytest.raises(NotFoundError, match="nowhere"):
+        bucket.get("nowhere/at/all")
+    with pytest.raises(NotFoundError):
+        bucket.describe("nowhere")
+
+
+def test_a_server_that_is_away_is_unavailable() -> None:
+    away = open_bucket("127.0.0.1:9", secure=False, keys=("a", "b"), name="tests", region="us-east-1")
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        away.get("x")

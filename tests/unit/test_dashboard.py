@@ -1,0 +1,158 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dashboard import wording
+from dashboard.headers import content_security_policy
+from dashboard.links import SPAN_SECONDS, Links
+from dashboard.media_route import byte_range, file_name
+from dashboard.record import parts
+from dashboard.tiles import tiles
+from mmsvault.message import MediaItem, MediaState, Message
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NOW = 1_000_000.0
+
+
+def message(*items: MediaItem, **changes: object) -> Message:
+    given = {
+        "id": "sinch-1",
+        "provider": "sinch",
+        "tracking_id": "1",
+        "sender": "14085550123",
+        "to": ("28444",),
+        "received_at": NOON,
+        "deadline_at": NOON + timedelta(days=30),
+        "recorded_at": NOON,
+        "prefix": "messages/2026/11/20/sinch-1/",
+        "media": items,
+        **changes,
+    }
+    return Message.model_validate(given)
+
+
+def item(position: int, content_type: str, **changes: object) -> MediaItem:
+    given = {
+        "position": position,
+        "url": f"http://m.example/{position}",
+        "state": MediaState.STORED,
+        "content_type": content_type,
+        "key": f"messages/2026/11/20/sinch-1/{position:02d}.x",
+        **changes,
+    }
+    return MediaItem.model_validate(given)
+
+
+def sign(key: str, content_type: str, *, download: bool = False) -> str:
+    return f"files/{key}?{content_type}{'&download=1' if download else ''}"
+
+
+def claims(link: str) -> dict[str, str]:
+    return dict(pair.split("=") for pair in link.partition("?")[2].split("&"))
+
+
+def test_a_signed_link_opens_its_object_as_its_type_until_its_time() -> None:
+    links = Links("secret")
+    made = claims(links.sign("a/b.jpg", "image/jpeg", now=NOW))
+    given = {"until": made["until"], "signature": made["signature"]}
+    assert links.allows("a/b.jpg", "image/jpeg", now=NOW, **given)
+    assert links.allows("a/b.jpg", "image/jpeg", now=NOW + SPAN_SECONDS, **given)
+    assert not links.allows("a/b.jpg", "image/jpeg", now=NOW + 2 * SPAN_SECONDS + 1, **given)
+    assert not links.allows("a/c.jpg", "image/jpeg", now=NOW, **given)
+    assert not links.allows("a/b.jpg", "text/html", now=NOW, **given)
+    assert not Links("other").allows("a/b.jpg", "image/jpeg", now=NOW, **given)
+    assert not links.allows("a/b.jpg", "image/jpeg", now=NOW, until="9" * 11, signature=made["signature"])
+    assert not links.allows("a/b.jpg", "image/jpeg", now=NOW, until="²", signature="é")
+
+
+def test_a_link_stays_the_same_for_a_while_so_that_browsers_cache_it() -> None:
+    links = Links("secret")
+    began = NOW // SPAN_SECONDS * SPAN_SECONDS
+    assert links.sign("a", "image/png", now=began) == links.sign("a", "image/png", now=began + 3599)
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ("bytes=0-", (0, 100)),
+        ("bytes=10-19", (10, 10)),
+        ("bytes=90-500", (90, 10)),
+        ("bytes=-5", (95, 5)),
+        ("bytes=-500", (0, 100)),
+        ("bytes=5-2", None),
+        ("bytes=-", None),
+        ("bytes=0-1,5-6", None),
+        ("lines=1-2", None),
+    ],
+)
+def test_ranges_are_read_as_http_means_them(header: str, part: tuple[int, int] | None) -> None:
+    assert byte_range(header, 100) == part
+
+
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=-0"])
+def test_a_range_outside_of_the_object_is_an_error(header: str) -> None:
+    with pytest.raises(ValueError, match="bytes"):
+        byte_range(header, 100)
+
+
+def test_a_download_is_named_after_its_message_without_odd_characters() -> None:
+    assert file_name("messages/2026/11/20/sinch-A~2F/00.jpg") == "sinch-A_2F-00.jpg"
+
+
+def test_a_text_beside_pictures_is_their_caption_and_has_no_tile() -> None:
+    made = tiles(
+        [message(item(0, "image/jpeg"), item(1, "text/plain", text="By the  sea"))],
+        sign=sign,
+        today=NOON.date(),
+    )
+    assert [(tile["kind"], tile["caption"], tile["part"]) for tile in made] == [("image", "By the sea", "")]
+
+
+def test_a_message_without_files_has_one_tile_with_its_subject() -> None:
+    made = tiles([message(subject="Where?")], sign=sign, today=NOON.date())
+    assert [(tile["kind"], tile["text"]) for tile in made] == [("empty", "Where?")]
+
+
+def test_a_lost_file_is_shown_with_its_reason_and_offers_no_download() -> None:
+    lost = item(0, "", state=MediaState.LOST, key="", reason="The provider answered 404 Not Found.")
+    one = message(lost)
+    tile = tiles([one], sign=sign, today=NOON.date())[0]
+    assert (tile["title"], tile["text"]) == ("Lost", "The provider answered 404 Not Found.")
+    part = parts(one, sign=sign, now=NOON)[0]
+    assert part["download"] == part["src"] == ""
+    assert "404" in part["note"]
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/xhtml+xml"])
+def test_active_types_are_never_shown_only_downloaded(content_type: str) -> None:
+    part = parts(message(item(0, content_type)), sign=sign, now=NOON)[0]
+    assert part["src"] == ""
+    assert part["download"].endswith("&download=1")
+
+
+def test_the_policy_allows_this_server_only_and_no_inline_script_without_its_hash() -> None:
+    policy = dict(part.split(" ", 1) for part in content_security_policy().split("; "))
+    assert policy["default-src"] == "'self'"
+    assert "'unsafe-inline'" not in policy["script-src"]
+    assert "'sha256-" in policy["script-src"]
+    assert policy["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("14085550123", "+1 408-555-0123"), ("28444", "28444"), ("a@b.example", "a@b.example"), ("", "")],
+)
+def test_numbers_are_written_as_people_write_them(text: str, shown: str) -> None:
+    assert wording.number(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [
+        (timedelta(days=3, hours=5), "in 3 days"),
+        (timedelta(hours=-1), "1 hour ago"),
+        (timedelta(seconds=5), "now"),
+    ],
+)
+def test_how_far_off_a_time_is(offset: timedelta, words: str) -> None:
+    assert wording.until(NOON + offset, NOON) == words
