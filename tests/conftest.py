@@ -22,7 +22,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, its event loop is the thread's, and no other can run
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
