@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 from redis.exceptions import RedisError
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from mmsvault.catalog import language, queries
@@ -46,13 +47,17 @@ def search(
         found = [message.as_json() for message in page.messages]
         _print_json({"total": page.total, "messages": found, "next": page.next})
         return
-    table = Table("received (UTC)", "from", "to", "keyword", "subject", "files", "state", "id")
+    # Ids and numbers are there to be copied: the subject gives way.
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for name in ("id", "received (UTC)", "from", "keyword", "files", "state"):
+        table.add_column(name, no_wrap=True, overflow="fold")
+    table.add_column("subject", no_wrap=True)
     for message in page.messages:
         table.add_row(*(Text(cell) for cell in _row(message)))
     if page.messages:
-        Console().print(table)
+        _console().print(table)
     shown = f"{len(page.messages)} of {page.total:,} messages"
-    Console().print(shown if page.total else "No message matches.", highlight=False)
+    _console().print(shown if page.total else "No message matches.")
 
 
 def show(
@@ -70,13 +75,13 @@ def show(
     for name, value in message.as_json().items():
         if name != "media":
             about.add_row(name, Text(", ".join(value) if isinstance(value, list) else str(value)))
-    Console().print(about)
-    files = Table("file", "state", "type", "bytes", "key", "reason")
+    _console().print(about)
+    files = Table("file", "state", "type", "bytes", Column("key", overflow="fold"), "reason", box=SIMPLE)
     for item in message.media:
         size = "" if item.size is None else f"{item.size:,}"
         cells = (str(item.position), item.state.value, item.content_type, size, item.key, item.reason)
         files.add_row(*(Text(cell) for cell in cells))
-    Console().print(files if message.media else "The message has no files.")
+    _console().print(files if message.media else "The message has no files.")
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -107,7 +112,7 @@ def status(*, as_json: AsJson = False) -> None:
             else value
         )
         table.add_row(name, str(text if text is not None else "-"))
-    Console().print(table)
+    _console().print(table)
 
 
 @contextmanager
@@ -133,19 +138,20 @@ def _queued(vault: Vault) -> dict[str, int]:
 
 
 def _row(message: Message) -> tuple[str, ...]:
-    received = message.received_at.strftime("%Y-%m-%d %H:%M")
-    to = ", ".join(message.to)
-    files = str(len(message.media))
     return (
-        received,
-        message.sender,
-        to,
-        message.keyword,
-        message.subject,
-        files,
-        message.state.value,
         message.id,
+        f"{message.received_at:%Y-%m-%d %H:%M}",
+        message.sender,
+        message.keyword,
+        str(len(message.media)),
+        message.state.value,
+        message.subject,
     )
+
+
+def _console() -> Console:
+    """Return where answers for people go; what is not a terminal has room for whole lines."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def _print_json(value: Any) -> None:
