@@ -49,9 +49,9 @@ def search(
         return
     # Ids and numbers are there to be copied: the subject gives way.
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
-    for name in ("id", "received (UTC)", "from", "keyword", "files", "state"):
+    for name in ("id", "received", "from", "keyword", "files", "state"):
         table.add_column(name, no_wrap=True, overflow="fold")
-    table.add_column("subject", no_wrap=True)
+    table.add_column("subject")
     for message in page.messages:
         table.add_row(*(Text(cell) for cell in _row(message)))
     if page.messages:
