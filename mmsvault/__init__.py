@@ -13,7 +13,11 @@ Reading order, which is also the order of import (a module imports only what sta
     media       what a file is and its thumbnail, found out in a sandbox
     vault       all of the above, wired from the settings
     archiving   the way of a message, top to bottom
+    tallying    counts of receipts, kept in the bucket day by day
     sweeping    what was left undone is taken up again
+    disposition what an operator decides of a message: hold, delete, fetch again
+    integrity   verify, repair, rebuild
+    replaying   postbacks from files or quarantine, once more
     embedded    Redis and the bucket as child processes; the supervisor of `up`
     sample      a provider on loopback with media of every kind
     cli         the commands

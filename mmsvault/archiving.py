@@ -7,6 +7,7 @@ holder alone may write what came of an attempt.
 
 import contextlib
 import hashlib
+import json
 import random
 import tempfile
 import threading
@@ -27,6 +28,7 @@ from mmsvault.catalog import queries, writes
 from mmsvault.errors import FetchError, NotUnderstoodError, PermanentFetchError, UnavailableError
 from mmsvault.fetching import Fetched
 from mmsvault.media import sniffing
+from mmsvault.media.inspecting import Facts
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -67,35 +69,72 @@ def archive_receipt(vault: Vault, kept: Mapping[str, Any]) -> None:
         except NotUnderstoodError as error:
             quarantine(vault, receipt, str(error))
             return
+        message = None
         if isinstance(announced, OtherNotice):
             writes.count_receipt(vault.catalog, receipt, "other", code=announced.code)
-            return
-        message = record(vault, announced, receipt)
-        if message.state is MessageState.PENDING:
+        else:
+            message = record(vault, announced, receipt)
+        if receipt.quarantined_as:
+            leave_quarantine(vault, receipt, announced)
+        if message and message.state is MessageState.PENDING:
             archive_message(vault, message.id)
 
 
 def quarantine(vault: Vault, receipt: Receipt, reason: str) -> None:
     """Keep what was not understood, with the reason, where a person or a better parser finds it."""
     digest = hashlib.sha256(receipt.body).hexdigest()
-    folder = f"quarantine/{receipt.received_at:%Y/%m/%d}/{digest}/"
-    about = {"reason": reason, **receipt.model_dump(mode="json", exclude={"body"}), "sha256": digest}
-    vault.bucket.put(f"{folder}body", receipt.body, content_type=sniffing.OCTETS)
-    vault.bucket.put(f"{folder}reason.json", pretty_json(about).encode(), content_type="application/json")
+    folder = bucket.quarantine_prefix(receipt.received_at, digest)
+    kept = receipt.model_dump(mode="json", exclude={"body", "quarantined_as"})
+    vault.bucket.put(f"{folder}{bucket.BODY_NAME}", receipt.body, content_type=sniffing.OCTETS)
+    keep_reason(vault, folder, {"reason": reason, **kept, "sha256": digest})
     writes.count_receipt(vault.catalog, receipt, "quarantined")
     log.warning("postback not understood", reason=reason, key=folder)
 
 
-def record(vault: Vault, announced: Message, receipt: Receipt) -> Message:
-    """Enter the message and its raw postback before anything is fetched; return it as it stands."""
+def leave_quarantine(vault: Vault, receipt: Receipt, announced: Message | OtherNotice) -> None:
+    """Take out of quarantine what is understood now.
+
+    The bytes of a message are in its own folder by now; those of another notice stay, marked.
+    """
+    folder = receipt.quarantined_as
+    if isinstance(announced, Message):
+        for name in (bucket.REASON_NAME, bucket.BODY_NAME):
+            vault.bucket.remove(f"{folder}{name}")
+    else:
+        about = json.loads(vault.bucket.get(f"{folder}{bucket.REASON_NAME}"))
+        keep_reason(vault, folder, {**about, "understood_as": announced.code})
+
+
+def keep_reason(vault: Vault, folder: str, about: Mapping[str, Any]) -> None:
+    """Write why a postback is in quarantine, and what else is known of its receipt."""
+    vault.bucket.put(
+        f"{folder}{bucket.REASON_NAME}", pretty_json(about).encode(), content_type="application/json"
+    )
+
+
+def record(vault: Vault, announced: Message, receipt: Receipt) -> Message | None:
+    """Enter the message and its raw postback before anything is fetched; return it as it stands.
+
+    None is for one that was deleted: it stays so.
+    """
     recorded = writes.record(vault.catalog, announced, receipt)
+    if recorded is None:
+        log.info("a repeat of a deleted message", message=announced.id)
+        return None
     message = recorded.message
     if recorded.is_new:
         content_type = "application/json" if recorded.postback.name.endswith("json") else "application/xml"
         vault.bucket.put(f"{message.prefix}{recorded.postback.name}", receipt.body, content_type=content_type)
         if message.state is not MessageState.PENDING:
-            keep_record(vault, message)
+            refresh(vault, message.id)
     return message
+
+
+def refresh(vault: Vault, message_id: str) -> None:
+    """Write message.json as the catalog has the message now; a worker that has it in hand will do so."""
+    with lease(vault, message_id) as token:
+        if token:
+            finish(vault, queries.load(vault.catalog, message_id), [], token=token)
 
 
 def archive_message(vault: Vault, message_id: str) -> None:
@@ -148,15 +187,11 @@ def archive_file(vault: Vault, message: Message, item: MediaItem) -> Tried:
 
 
 def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path) -> MediaItem:
-    """Look into the downloaded file and keep it, untouched, with its thumbnail."""
+    """Look into the downloaded file and keep it, untouched, with what is shown of it."""
     facts = vault.sandbox.inspect(path, fetched.declared_type)
     key = bucket.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
     with path.open("rb") as original:
         vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type)
-    thumbnail_key = ""
-    if facts.thumbnail:
-        thumbnail_key = bucket.thumbnail_key(message.prefix, item.position)
-        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp")
     return item.model_copy(
         update={
             "state": MediaState.STORED,
@@ -165,7 +200,7 @@ def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, pat
             "size": fetched.size,
             "sha256": fetched.sha256,
             "key": key,
-            "thumbnail_key": thumbnail_key,
+            **keep_views(vault, message, item, facts),
             "width": facts.width,
             "height": facts.height,
             "text": facts.text,
@@ -174,6 +209,15 @@ def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, pat
             "next_attempt_at": None,
         }
     )
+
+
+def keep_views(vault: Vault, message: Message, item: MediaItem, facts: Facts) -> dict[str, str]:
+    """Keep what is shown in place of the file, and return its keys by the names of their fields."""
+    thumbnail_key = ""
+    if facts.thumbnail:
+        thumbnail_key = bucket.thumbnail_key(message.prefix, item.position)
+        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp")
+    return {"thumbnail_key": thumbnail_key}
 
 
 def missed(message: Message, item: MediaItem, error: FetchError) -> MediaItem:
@@ -207,7 +251,8 @@ def next_attempt_at(tries: int, *, now: datetime, give_up_at: datetime) -> datet
 def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) -> None:
     """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
 
-    Cut off before the last step, the message is still due, and the next worker ends here too.
+    Cut off before the last step, the message is still due, and the next worker ends here too. What
+    changes in the meantime is written as well: once settled, message.json says what the catalog says.
     """
     done = writes.save_attempts(
         vault.catalog,
@@ -219,8 +264,10 @@ def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) ->
     if done is None:
         log.warning("another worker took the message over; what it writes counts")
         return
-    keep_record(vault, done)
-    writes.settle(vault.catalog, message.id, token=token)
+    unwritten: Message | None = done
+    while unwritten:
+        keep_record(vault, unwritten)
+        unwritten = writes.settle(vault.catalog, unwritten, token=token)
     for one in tried:
         if one.attempt.reason:
             log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)

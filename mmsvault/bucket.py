@@ -7,8 +7,11 @@ used in a key unchecked: ids are encoded and extensions come from what the bytes
 
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +23,10 @@ from urllib3.exceptions import HTTPError
 from mmsvault.errors import NotFoundError, UnavailableError
 
 RECORD_NAME = "message.json"
+BODY_NAME, REASON_NAME = "body", "reason.json"
+MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
+DELETED, RECEIPTS = "deleted/", "receipts/"
+CHUNK_BYTES = 1 << 18
 
 
 def original_key(prefix: str, position: int, extension: str) -> str:
@@ -36,6 +43,40 @@ def postback_name(number: int, body: bytes) -> str:
     """Return the name of a raw postback in its message's folder; `number` counts from 1."""
     extension = "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
     return f"postback.{extension}" if number == 1 else f"postback-{number}.{extension}"
+
+
+def is_postback_name(name: str) -> bool:
+    """Return whether a name in a message's folder is a raw postback's."""
+    return re.fullmatch(r"postback(-\d+)?\.(xml|json)", name) is not None
+
+
+def quarantine_prefix(received_at: datetime, sha256: str) -> str:
+    """Return the folder of a postback that was not understood."""
+    return f"{QUARANTINE}{received_at:%Y/%m/%d}/{sha256}/"
+
+
+def tombstone_key(message_id: str) -> str:
+    """Return the key of what is left of a deleted message: its id and when, nothing else."""
+    return f"{DELETED}{message_id}.json"
+
+
+def tally_key(day: date) -> str:
+    """Return the key of the counts of the receipts of one day (UTC)."""
+    return f"{RECEIPTS}{day:%Y/%m/%d}.json"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object in a listing, or a folder, whose key ends in `/`. `size` in bytes."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it stands for everything under it."""
+        return self.key.endswith("/")
 
 
 class _XmlErrorsPool(urllib3.PoolManager):
@@ -114,6 +155,47 @@ class Bucket:
             found = self._client.stat_object(self._name, key)
         return {"size": found.size, "content_type": found.content_type, "etag": found.etag}
 
+    def list(self, prefix: str, *, recursive: bool = True) -> Iterator[Listed]:
+        """Give what is under `prefix`, which ends in `/` or is empty, without gathering it all.
+
+        Not recursive, what is deeper is one folder each. An embedded server is not asked: it
+        remembers folders for minutes, and what is on the disk is what there is.
+        """
+        if self._local_dir is not None:
+            yield from _on_disk(self._local_dir, prefix, recursive=recursive)
+            return
+        with _translated(prefix):
+            for found in self._client.list_objects(self._name, prefix=prefix, recursive=recursive):
+                at = found.last_modified or datetime.min.replace(tzinfo=UTC)
+                yield Listed(found.object_name or "", found.size or 0, at)
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """Give an object as it is kept, from the disk itself where the server is embedded."""
+        if self._local_dir is None:
+            with self.open(key) as response:
+                yield from response.stream(CHUNK_BYTES)
+            return
+        try:
+            with (self._local_dir / key).open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+        except FileNotFoundError as error:
+            raise NotFoundError(f"The bucket has no {key}.") from error
+        except OSError as error:
+            raise UnavailableError(f"The disk did not give {key}: {error}") from error
+
+    def read(self, key: str) -> bytes:
+        """Return a small object whole, as it is kept."""
+        return b"".join(self.chunks(key))
+
+    def remove(self, key: str) -> None:
+        """Remove an object; one that is not there is removed already."""
+        with _translated(key):
+            self._client.remove_object(self._name, key)
+        if self._local_dir is not None:  # a file that the embedded server never saw
+            with suppress(FileNotFoundError):
+                (self._local_dir / key).unlink()
+
     def _settle(self, key: str) -> None:
         """Force an object to the disk: the embedded server renames it into place without fsync."""
         if self._local_dir is None:
@@ -128,6 +210,29 @@ class Bucket:
                     os.close(descriptor)
         except OSError as error:
             raise UnavailableError(f"The disk did not take {key}: {error}") from error
+
+
+def _on_disk(folder: Path, prefix: str, *, recursive: bool) -> Iterator[Listed]:
+    try:
+        entries = sorted(os.scandir(folder / prefix), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise UnavailableError(f"The disk did not list {prefix}: {error}") from error
+    for entry in entries:
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_folder and recursive:
+            yield from _on_disk(folder, f"{prefix}{entry.name}/", recursive=True)
+            continue
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # removed or renamed since
+            continue
+        at = datetime.fromtimestamp(found.st_mtime, UTC)
+        if is_folder:
+            yield Listed(f"{prefix}{entry.name}/", 0, at)
+        else:
+            yield Listed(f"{prefix}{entry.name}", found.st_size, at)
 
 
 def open_bucket(

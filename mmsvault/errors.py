@@ -36,6 +36,18 @@ class SearchError(RejectedInputError):
         self.problem = problem
 
 
+class RecordError(RejectedInputError):
+    """A message.json that this version cannot read: broken, or written by a newer one."""
+
+
+class NewerRecordError(RecordError):
+    """A message.json that a newer version wrote: nothing of it may be lost by writing it again."""
+
+
+class RefusedError(VaultError):
+    """It may not be done to this message as it stands: it is held, or a worker has it in hand."""
+
+
 class NotFoundError(VaultError):
     """There is no such message or object."""
 

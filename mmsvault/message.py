@@ -8,14 +8,21 @@ import json
 import re
 import unicodedata
 import uuid
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
+from mmsvault.errors import NewerRecordError, RecordError
+
 SCHEMA_VERSION = 1
-"""Version of message.json. A reader takes any version up to its own."""
+"""Version of message.json. A reader takes any version up to its own. A field with a default needs no
+new version; one that is renamed or means something else does, with a step in UPGRADES."""
+
+UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By the version it starts from: what turns a record into one of the next version."""
 
 GRACE = timedelta(hours=1)
 """Attempts go on for at least this long after the receipt, even past the deadline: a postback may
@@ -72,6 +79,7 @@ class Receipt(Value):
     """One postback exactly as it came in; what the receiver queues.
 
     `source` is the address of the peer, `headers` are the request's, without its credentials.
+    `quarantined_as` is set on one that is tried again: its folder in quarantine, which it may leave.
     """
 
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
@@ -80,6 +88,7 @@ class Receipt(Value):
     headers: dict[str, str] = {}
     source: str = ""
     received_at: AwareDatetime = Field(default_factory=utc_now)
+    quarantined_as: str = ""
 
     @classmethod
     def of(
@@ -214,6 +223,26 @@ class Message(Value):
         """Return the bytes of message.json."""
         record = {"schema": SCHEMA_VERSION, "state": self.state.value, **self.model_dump(mode="json")}
         return (pretty_json(record)).encode()
+
+    @classmethod
+    def from_record(cls, data: bytes) -> "Message":
+        """Return the message of a message.json, written by this version or an older one.
+
+        Raises RecordError.
+        """
+        try:
+            record = json.loads(data)
+            version = int(record["schema"])
+            if version > SCHEMA_VERSION:
+                raise NewerRecordError(
+                    f"message.json is of a newer MMS Vault (its form is {version}, this one reads up to "
+                    f"{SCHEMA_VERSION}); update this program"
+                )
+            for step in range(version, SCHEMA_VERSION):
+                record = UPGRADES[step](record)
+            return cls.model_validate(record)
+        except (ValueError, TypeError, LookupError) as error:
+            raise RecordError(f"message.json cannot be read ({type(error).__name__})") from error
 
 
 def pretty_json(value: Any) -> str:

@@ -15,6 +15,7 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from mmsvault.catalog import queries, writes
 from mmsvault.message import utc_now
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
+from mmsvault.tallying import keep_tallies
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,7 @@ def sweep(vault: Vault) -> Swept:
         failed_jobs=requeue_failed(vault.queue),
         temporary_files=remove_temporary_files(vault),
     )
+    keep_tallies(vault)
     if swept != Swept(0, 0, 0):
         log.info("sweep", attempts=swept.attempts, failed_jobs=swept.failed_jobs)
     return swept

@@ -1,7 +1,7 @@
 """Opening the catalog: SQLite for one machine, PostgreSQL for several, both by one URL."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    DisconnectionError,
+    NoSuchModuleError,
+    OperationalError,
+)
 
 from mmsvault.errors import ConfigurationError, UnavailableError
 
@@ -38,6 +45,8 @@ def open_catalog(url: str) -> Engine:
         raise ConfigurationError("MMSVAULT_DATABASE_URL", f"its driver is missing: {error}") from error
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
+        if parsed.database:
+            _follow_file(engine, Path(parsed.database))
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -51,6 +60,26 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _follow_file(engine: Engine, path: Path) -> None:
+    """Let go of connections to a file that was replaced: `rebuild` makes a new one while others run."""
+
+    def which() -> tuple[int, int] | None:
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    def remember(_connection: Any, record: Any) -> None:
+        record.info["file"] = which()
+
+    def compare(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info.get("file") != which():
+            raise DisconnectionError("the catalog is another file now")
+
+    event.listen(engine, "connect", remember)
+    event.listen(engine, "checkout", compare)
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -86,6 +115,30 @@ def _translated() -> Iterator[None]:
         if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
             raise UnavailableError(f"The catalog cannot be used: {error.orig}") from error
         raise
+
+
+def is_broken(engine: Engine) -> bool:
+    """Return whether the catalog is an SQLite file whose own structure is damaged."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return False
+    try:
+        with engine.connect() as connection:
+            return bool(connection.scalar(text("PRAGMA quick_check(1)")) != "ok")
+    except OperationalError:  # busy, or no such folder: not this question
+        return False
+    except DatabaseError:
+        return True
+
+
+def set_aside(engine: Engine, *, mark: str) -> Path:
+    """Rename the file of an SQLite catalog, for a new one to be made; return its new name."""
+    engine.dispose()
+    path = Path(str(engine.url.database))
+    aside = path.with_name(f"{path.name}.{mark}")
+    for ending in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
+    return aside
 
 
 def migrate(engine: Engine) -> None:

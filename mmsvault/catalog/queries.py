@@ -57,7 +57,7 @@ def load(engine: Engine, message_id: str) -> Message:
 
 def load_in(connection: Connection, message_id: str) -> Message:
     """Return the message as this transaction sees it. Raises NotFoundError."""
-    found = _load_all(connection, [message_id])
+    found = load_all_in(connection, [message_id])
     if not found:
         raise NotFoundError(f"There is no message {message_id}.")
     return found[0]
@@ -78,7 +78,7 @@ def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None =
     with reading(engine) as connection:
         total = connection.scalar(select(func.count()).select_from(found.subquery())) or 0
         rows = connection.execute(newest_first).all()
-        page = _load_all(connection, [row.id for row in rows[:limit]])
+        page = load_all_in(connection, [row.id for row in rows[:limit]])
     more = len(rows) > limit
     return Page(
         total=total,
@@ -159,7 +159,7 @@ def _tallies(engine: Engine, key: Any, name: Any) -> list[Tally]:
         return [Tally(**row) for row in connection.execute(query).mappings()]
 
 
-def _load_all(connection: Connection, ids: Sequence[str]) -> list[Message]:
+def load_all_in(connection: Connection, ids: Sequence[str]) -> list[Message]:
     """Return the messages in the order of `ids`; ids that are not there are left out."""
     rows = {
         row["id"]: row

@@ -160,3 +160,12 @@ receipts = Table(
     Column("received_at", UtcDateTime, nullable=False),
 )
 Index(None, receipts.c.outcome)
+Index(None, receipts.c.received_at)
+
+# Messages that were deleted for good: a repeat of their postback does not bring them back.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("deleted_at", UtcDateTime, nullable=False),
+)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mmsvault.bucket import postback_name
 from mmsvault.catalog import queries
 from mmsvault.catalog.connection import writing
-from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients
+from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients, tombstones
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -37,18 +37,20 @@ class Recorded:
     is_new: bool
 
 
-def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded:
+def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | None:
     """Enter the message that `receipt` announces, or add the receipt to the one that is there.
 
     A repeat with the same body is counted; with another body it is kept beside the first and its
-    new files are added. The same receipt again, from a job that was cut off, changes nothing.
+    new files are added. The same receipt again, from a job that was cut off, changes nothing. A
+    message that was deleted stays so: its repeat is counted, and None returned.
     """
     digest = hashlib.sha256(receipt.body).hexdigest()
     with writing(engine) as connection:
-        first = _insert_new(connection, messages, _message_row(message))
-        if first:
-            _insert_parts(connection, message)
-        else:  # hold the row, so that two repeats at once come one after the other
+        if connection.scalar(select(tombstones.c.id).where(tombstones.c.id == message.id)):
+            insert_new(connection, receipts, _receipt_row(receipt, "duplicate", message_id=message.id))
+            return None
+        first = insert_whole(connection, message)
+        if not first:  # hold the row, so that two repeats at once come one after the other
             connection.execute(select(messages.c.id).where(messages.c.id == message.id).with_for_update())
         known = queries.load_in(connection, message.id)
         is_new = digest not in {entry.sha256 for entry in known.postbacks}
@@ -57,7 +59,7 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded:
             _add_media(connection, known, message)
             known = queries.load_in(connection, message.id)
         outcome = "message" if first else "duplicate"
-        counted = _insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
+        counted = insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
     postback = next(entry for entry in known.postbacks if entry.sha256 == digest)
     return Recorded(message=known, postback=postback, is_new=is_new or not counted)
 
@@ -65,7 +67,7 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded:
 def count_receipt(engine: Engine, receipt: Receipt, outcome: str, *, code: str = "") -> None:
     """Count a receipt that is no message: `other` with its code, or `quarantined`."""
     with writing(engine) as connection:
-        _insert_new(connection, receipts, _receipt_row(receipt, outcome, code=code))
+        insert_new(connection, receipts, _receipt_row(receipt, outcome, code=code))
 
 
 def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, span: timedelta) -> bool:
@@ -103,21 +105,24 @@ def save_attempts(
         return queries.load_in(connection, message_id)
 
 
-def settle(engine: Engine, message_id: str, *, token: str) -> None:
+def settle(engine: Engine, written: Message, *, token: str) -> Message | None:
     """Write what the files add up to, and let others work on the message, if it is still `token`'s.
 
-    A file that a repeat added in the meantime makes the message due again.
+    `written` is what message.json says. Where the message has changed since (a repeat, a hold),
+    nothing is settled and it is returned as it stands, to be written first.
     """
     with writing(engine) as connection:
-        if _holds(connection, message_id, token):
-            message = queries.load_in(connection, message_id)
-            connection.execute(
-                update(messages)
-                .where(messages.c.id == message_id)
-                .values(
-                    state=message.state.value, due_at=message.due_at, lease_token=None, lease_until_at=None
-                )
-            )
+        if not _holds(connection, written.id, token):
+            return None
+        message = queries.load_in(connection, written.id)
+        if message != written:
+            return message
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message.id)
+            .values(state=message.state.value, due_at=message.due_at, lease_token=None, lease_until_at=None)
+        )
+        return None
 
 
 def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
@@ -140,11 +145,19 @@ def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> 
         )
 
 
-def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Return whether the row was new; one with the same key stays as it is."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     new = dialect.insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key.columns)
     return connection.execute(new).first() is not None
+
+
+def insert_whole(connection: Connection, message: Message) -> bool:
+    """Return whether the message was new, and enter it with all of its parts then."""
+    first = insert_new(connection, messages, _message_row(message))
+    if first:
+        _insert_parts(connection, message)
+    return first
 
 
 def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:

@@ -41,11 +41,11 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find messages by number, keyword, words and more; the newest come first."""
-    with _vault() as vault:
+    with opened_vault() as vault:
         page = queries.search(vault.catalog, language.parse(query), limit=limit, after=after or None)
     if as_json:
         found = [message.as_json() for message in page.messages]
-        _print_json({"total": page.total, "messages": found, "next": page.next})
+        print_json({"total": page.total, "messages": found, "next": page.next})
         return
     # Ids and numbers are there to be copied: the subject gives way.
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
@@ -66,10 +66,10 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one message with its files."""
-    with _vault() as vault:
+    with opened_vault() as vault:
         message = queries.load(vault.catalog, message_id)
     if as_json:
-        _print_json(message.as_json())
+        print_json(message.as_json())
         return
     about = Table(show_header=False, box=None)
     for name, value in message.as_json().items():
@@ -86,7 +86,7 @@ def show(
 
 def status(*, as_json: AsJson = False) -> None:
     """Count what is archived, waiting and lost."""
-    with _vault() as vault:
+    with opened_vault() as vault:
         counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
         queued = _queued(vault)
         spooled = len(list(vault.settings.data_dir.glob("spool/*.json")))
@@ -102,7 +102,7 @@ def status(*, as_json: AsJson = False) -> None:
         "bytes": counts.bytes,
     }
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
     table = Table(show_header=False, box=None)
     for name, value in answer.items():
@@ -116,7 +116,8 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _vault() -> Iterator[Vault]:
+def opened_vault() -> Iterator[Vault]:
+    """Give the vault of the settings, with its catalog in its newest form."""
     vault = Vault(Settings.load())
     try:
         migrate(vault.catalog)
@@ -154,5 +155,6 @@ def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Write the answer for scripts."""
     sys.stdout.write(pretty_json(value))

@@ -23,6 +23,7 @@ from mmsvault.errors import UnavailableError, VaultError
 from mmsvault.settings import Settings
 from mmsvault.starting import EXIT_DONE, EXIT_USAGE, EXIT_WRONG
 
+LOCK = "up.lock"
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
@@ -39,9 +40,19 @@ def run(settings: Settings, programs: Sequence[Part], *, on_ready: Callable[[], 
     `on_ready` is called once, when every part that can tell is ready. Raises VaultError where
     another vault runs in the same folder.
     """
-    with _only_one(settings.data_dir / "up.lock"):
+    with _only_one(settings.data_dir / LOCK):
         servers.claim_ports(settings)
         return asyncio.run(Supervisor(servers.embedded_servers(settings), programs, on_ready).run())
+
+
+def runs(settings: Settings) -> bool:
+    """Return whether `up` or `demo` runs in this folder."""
+    try:
+        with (settings.data_dir / LOCK).open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextlib.contextmanager

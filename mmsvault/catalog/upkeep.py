@@ -1,0 +1,265 @@
+"""What the catalog is asked and told when the archive is checked, mended, made again or weeded.
+
+Walks go by primary key, page by page, so a million messages need no more memory than a page.
+Everything is one transaction a function and safe to run twice.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+
+from mmsvault.catalog import queries, writes
+from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.tables import media, messages, receipts, tombstones
+from mmsvault.errors import RefusedError
+from mmsvault.message import MediaState, Message, MessageState
+
+T = TypeVar("T")
+PAGE = 200
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A message as it stands. `unfinished`: a worker has it in hand, or will have at once."""
+
+    message: Message
+    unfinished: bool
+
+
+class Entered(StrEnum):
+    """What entering a message from its record came to."""
+
+    NEW = "new"
+    SAME = "same"
+    REPLACED = "replaced"
+    KEPT = "kept"
+    BURIED = "buried"
+
+
+Day = tuple[date, str, str]
+"""A day (UTC), an outcome of receipts on it, and the code of other notices."""
+
+
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Give the items page by page."""
+    left = iter(items)
+    while batch := list(islice(left, PAGE)):
+        yield batch
+
+
+def count(engine: Engine, *, since: datetime | None = None) -> int:
+    """Return how many messages there are, received at `since` or later."""
+    query = select(func.count()).select_from(messages)
+    with reading(engine) as connection:
+        return connection.scalar(query.where(messages.c.received_at >= since) if since else query) or 0
+
+
+def stored_bytes(engine: Engine) -> int:
+    """Return the size of all originals."""
+    with reading(engine) as connection:
+        return int(connection.scalar(select(func.coalesce(func.sum(media.c.size), 0))) or 0)
+
+
+def pages(engine: Engine, *, since: datetime | None = None) -> Iterator[list[str]]:
+    """Give the ids of all messages, received at `since` or later, page by page in their order."""
+    last = ""
+    while True:
+        query = select(messages.c.id).where(messages.c.id > last).order_by(messages.c.id).limit(PAGE)
+        with reading(engine) as connection:
+            ids = list(connection.scalars(query.where(messages.c.received_at >= since) if since else query))
+        if not ids:
+            return
+        yield ids
+        last = ids[-1]
+
+
+def standings(engine: Engine, ids: Sequence[str], *, now: datetime) -> dict[str, Standing]:
+    """Return how those of `ids` stand that are there."""
+    with reading(engine) as connection:
+        return _standings(connection, ids, now=now)
+
+
+def folders(engine: Engine, ids: Sequence[str]) -> dict[str, str]:
+    """Return the folders of those of `ids` that are there."""
+    with reading(engine) as connection:
+        found = connection.execute(select(messages.c.id, messages.c.prefix).where(messages.c.id.in_(ids)))
+        return {row.id: row.prefix for row in found}
+
+
+def enter(engine: Engine, records: Sequence[Message], *, now: datetime) -> dict[str, Entered]:
+    """Enter messages as their records in the bucket say, and return what came of each.
+
+    A row that knows more than the record is kept, and so is one whose record is about to be
+    written; a message that was deleted stays so.
+    """
+    ids = [record.id for record in records]
+    with writing(engine) as connection:
+        buried = set(connection.scalars(select(tombstones.c.id).where(tombstones.c.id.in_(ids))))
+        connection.execute(select(messages.c.id).where(messages.c.id.in_(ids)).with_for_update())
+        known = _standings(connection, ids, now=now)
+        return {
+            record.id: Entered.BURIED
+            if record.id in buried
+            else _enter(connection, record, known.get(record.id))
+            for record in records
+        }
+
+
+def _enter(connection: Connection, record: Message, row: Standing | None) -> Entered:
+    if row is None:
+        return Entered.NEW if writes.insert_whole(connection, record) else Entered.KEPT
+    if row.message == record:
+        return Entered.SAME
+    known, told = progress(row.message), progress(record)
+    if known > told or (row.unfinished and known == told):
+        return Entered.KEPT
+    connection.execute(delete(messages).where(messages.c.id == record.id))
+    writes.insert_whole(connection, record)
+    return Entered.REPLACED
+
+
+def progress(message: Message) -> tuple[int, int, int]:
+    """Return how far a message has come: of two accounts of it, the later one has the larger."""
+    done = sum(item.state is not MediaState.PENDING for item in message.media)
+    return len(message.postbacks), len(message.attempts), done
+
+
+def hold(engine: Engine, message_id: str, *, held: bool, now: datetime) -> bool:
+    """Hold the message or release it; return whether that changed anything.
+
+    It is due then until its record says so too.
+    """
+    with writing(engine) as connection:
+        changed = connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id, messages.c.hold.is_(not held))
+            .values(hold=held, due_at=now)
+        )
+        return changed.rowcount == 1
+
+
+def retry(engine: Engine, message_id: str, *, now: datetime) -> int:
+    """Have every file that is not stored fetched again at once; return how many those are."""
+    with writing(engine) as connection:
+        tried = connection.execute(
+            update(media)
+            .where(media.c.message_id == message_id, media.c.state != MediaState.STORED.value)
+            .values(state=MediaState.PENDING.value, next_attempt_at=now)
+        ).rowcount
+        if tried:
+            connection.execute(
+                update(messages)
+                .where(messages.c.id == message_id)
+                .values(state=MessageState.PENDING.value, due_at=now)
+            )
+        return tried
+
+
+def make_due(engine: Engine, message_id: str, *, now: datetime) -> None:
+    """Have the sweep look at the message at once, and so its record written."""
+    with writing(engine) as connection:
+        connection.execute(update(messages).where(messages.c.id == message_id).values(due_at=now))
+
+
+def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> None:
+    """Remove the message, which `token` holds, and leave its tombstone. Raises RefusedError."""
+    with writing(engine) as connection:
+        found = connection.execute(
+            select(messages.c.lease_token, messages.c.hold)
+            .where(messages.c.id == message_id)
+            .with_for_update()
+        ).one_or_none()
+        if found and found.hold:
+            raise RefusedError("it is held")
+        if found and found.lease_token != token:
+            raise RefusedError("a worker has it in hand")
+        connection.execute(delete(messages).where(messages.c.id == message_id))
+        writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
+
+
+def bury(engine: Engine, deleted_at: Mapping[str, datetime]) -> None:
+    """Enter tombstones by message id."""
+    with writing(engine) as connection:
+        for message_id, at in deleted_at.items():
+            writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": at})
+
+
+def tally(engine: Engine, day: date) -> dict[Day, int]:
+    """Return how many receipts of each outcome came in on that day."""
+    begins = datetime.combine(day, time(), UTC)
+    query = (
+        select(receipts.c.outcome, receipts.c.code, func.count().label("n"))
+        .where(receipts.c.received_at >= begins, receipts.c.received_at < begins + timedelta(days=1))
+        .group_by(receipts.c.outcome, receipts.c.code)
+    )
+    with reading(engine) as connection:
+        return {(day, row.outcome, row.code): row.n for row in connection.execute(query)}
+
+
+def fill_up(engine: Engine, key: Day, wanted: int, *, known: int) -> None:
+    """Enter as many receipts without a name as are missing from the `known` ones to `wanted`."""
+    day, outcome, code = key
+    rows = [
+        {
+            "id": f"rebuilt-{day:%Y-%m-%d}-{outcome}-{code}-{number}",
+            "outcome": outcome,
+            "message_id": None,
+            "code": code,
+            "received_at": datetime.combine(day, time(), UTC),
+        }
+        for number in range(known, wanted)
+    ]
+    with writing(engine) as connection:
+        for batch in batches(rows):
+            present = set(
+                connection.scalars(
+                    select(receipts.c.id).where(receipts.c.id.in_([row["id"] for row in batch]))
+                )
+            )
+            new = [row for row in batch if row["id"] not in present]
+            if new:
+                connection.execute(insert(receipts), new)
+
+
+def outcomes(engine: Engine, receipt_ids: Sequence[str]) -> dict[str, str]:
+    """Return what came of those receipts that were worked on."""
+    with reading(engine) as connection:
+        found = connection.execute(
+            select(receipts.c.id, receipts.c.outcome).where(receipts.c.id.in_(receipt_ids))
+        )
+        return {row.id: row.outcome for row in found}
+
+
+def forget_receipts(engine: Engine, receipt_ids: Sequence[str]) -> None:
+    """Count these receipts no longer: they are about to come in once more."""
+    with writing(engine) as connection:
+        connection.execute(delete(receipts).where(receipts.c.id.in_(receipt_ids)))
+
+
+def _standings(connection: Connection, ids: Sequence[str], *, now: datetime) -> dict[str, Standing]:
+    found: Iterable[Any] = connection.execute(
+        select(messages.c.id, messages.c.due_at, messages.c.lease_until_at).where(messages.c.id.in_(ids))
+    ).all()
+    work = {row.id: row for row in found}
+    return {
+        message.id: Standing(
+            message,
+            _is_unfinished(message, work[message.id].due_at, work[message.id].lease_until_at, now),
+        )
+        for message in queries.load_all_in(connection, ids)
+        if message.id in work
+    }
+
+
+def _is_unfinished(
+    message: Message, due_at: datetime | None, lease_until_at: datetime | None, now: datetime
+) -> bool:
+    in_hand = lease_until_at is not None and lease_until_at > now
+    # What is due at another time than its files say is queued, or was changed and not written yet.
+    due = due_at is not None and (due_at <= now or due_at != message.due_at)
+    return in_hand or due

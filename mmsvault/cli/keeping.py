@@ -1,0 +1,224 @@
+"""Commands that look after the archive: check and mend it, make its catalog again, hold and delete."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mmsvault import disposition, replaying
+from mmsvault.catalog import upkeep
+from mmsvault.catalog.connection import is_broken, migrate, set_aside
+from mmsvault.cli.answering import AsJson, opened_vault, print_json
+from mmsvault.embedded.supervisor import runs
+from mmsvault.errors import RefusedError, RejectedInputError, VaultError
+from mmsvault.integrity import rebuilding, repairing, sampling
+from mmsvault.integrity.checking import Problem
+from mmsvault.message import Receipt, utc_now
+from mmsvault.postbacks import PROVIDERS
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.jobs import open_queue
+from mmsvault.settings import Settings
+from mmsvault.starting import EXIT_WRONG
+from mmsvault.vault import Vault
+
+Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (verify, rebuild, replay, requeue, hold, delete):
+        app.command()(command)
+
+
+def verify(
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    sample: Annotated[
+        str, typer.Option(help="Read the bytes of a part only: 5%, 2/7 or a size like 10G.")
+    ] = "",
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Messages received since that day (UTC).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check every object against its SHA-256, every row against the bucket, and the reverse.
+
+    Exit code 1 when something is wrong, or still is after --repair.
+    """
+    with opened_vault() as vault:
+        chosen = sampling.parse(sample, stored_bytes=lambda: upkeep.stored_bytes(vault.catalog))
+        begins = since.replace(tzinfo=UTC) if since else None
+        with _progress("checking", total=upkeep.count(vault.catalog, since=begins)) as done:
+            report = repairing.verify_and_repair(
+                vault, sample=chosen, since=begins.date() if begins else None, repair=repair, progress=done
+            )
+    if as_json:
+        answer = {"checked": report.checked, "ok": not report.problems, "problems": _as_json(report.problems)}
+        repaired = [{"key": key, "repair": what} for key, what in report.repaired]
+        print_json({**answer, "repaired": repaired} if repair else answer)
+    else:
+        for key, what in report.repaired:
+            _say(f"{key}: {what}")
+        _say_problems(report.problems)
+        _say(f"{report.checked:,} objects checked, {len(report.problems):,} problems.")
+    _exit(wrong=bool(report.problems))
+
+
+def rebuild(*, as_json: AsJson = False) -> None:
+    """Make the catalog again from the bucket, into an empty or a damaged one; the vault may run."""
+    with _new_where_broken() as vault, _progress("reading", total=None) as done:
+        rebuilt = rebuilding.rebuild(vault, progress=done)
+    if as_json:
+        print_json({"messages": rebuilt.messages, "problems": _as_json(rebuilt.problems)})
+    else:
+        _say_problems(rebuilt.problems)
+        came_of = ", ".join(f"{count:,} {name.value}" for name, count in rebuilt.entered.items())
+        _say(f"{rebuilt.messages:,} messages in the bucket" + (f": {came_of}." if came_of else "."))
+    _exit(wrong=bool(rebuilt.problems))
+
+
+def replay(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files, folders, or keys like quarantine/2014/02/03/"),
+    ],
+    *,
+    provider: Annotated[str, typer.Option(help="Whose postbacks the files are.")] = "sinch",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of them.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Send postbacks through the vault once more, from files or from quarantine."""
+    if provider not in PROVIDERS:
+        raise RejectedInputError(f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
+    skipped, sent = [], []
+    with opened_vault() as vault:
+        intake = Intake(open_queue(connect_to_answer(vault.settings.effective_redis_url)))
+        for receipt in replaying.receipts(vault, paths, provider=provider):
+            if isinstance(receipt, Receipt):
+                replaying.replay(vault, intake, receipt)
+                sent.append(receipt.id)
+            else:
+                skipped.append(receipt)
+        came_of = replaying.outcomes(vault, sent, wait_seconds=wait)
+    names = {"message": "messages", "duplicate": "duplicates"}
+    kinds = ("message", "duplicate", "other", "quarantined", "waiting")
+    answer = {"sent": len(sent), **{names.get(kind, kind): came_of[kind] for kind in kinds}}
+    if as_json:
+        print_json({**answer, "skipped": [{"path": one.path, "problem": one.problem} for one in skipped]})
+    else:
+        for one in skipped:
+            _say(f"{one.path}: {one.problem}")
+        _say(", ".join(f"{count:,} {name}" for name, count in answer.items()) + ".")
+    _exit(wrong=bool(skipped))
+
+
+def requeue(query: Which, *, as_json: AsJson = False) -> None:
+    """Fetch again, at the next sweep, the files of these messages that are waiting or lost."""
+    with opened_vault() as vault:
+        counts = [disposition.retry(vault, found) for found in disposition.chosen(vault, query)]
+    answer = {"messages": sum(count > 0 for count in counts), "files": sum(counts)}
+    if as_json:
+        print_json(answer)
+    else:
+        _say(f"{answer['files']:,} files of {answer['messages']:,} messages are due now.")
+
+
+def hold(
+    query: Which,
+    *,
+    release: Annotated[bool, typer.Option("--release", help="Hold them no longer.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold messages: nothing deletes them until they are released."""
+    with opened_vault() as vault:
+        ids = list(disposition.chosen(vault, query))  # a query such as has:hold changes as it is worked on
+        changed = sum(disposition.hold(vault, found, held=not release) for found in ids)
+    if as_json:
+        print_json({"messages": len(ids), "changed": changed})
+    else:
+        _say(f"{len(ids):,} messages are {'released' if release else 'held'}, {changed:,} of them as of now.")
+
+
+def delete(
+    query: Which,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete messages for good, with all of their files; those that are held are refused."""
+    if not query.strip():
+        raise RejectedInputError("An empty query is every message; say which to delete.")
+    refused = []
+    with opened_vault() as vault:
+        ids = list(disposition.chosen(vault, query))
+        _ask_before_deleting(len(ids), yes=yes)
+        for found in ids:
+            try:
+                disposition.delete(vault, found)
+            except RefusedError as error:
+                refused.append({"id": found, "reason": str(error)})
+    if as_json:
+        print_json({"deleted": len(ids) - len(refused), "refused": refused})
+    else:
+        for one in refused:
+            _say(f"{one['id']}: not deleted, {one['reason']}")
+        _say(f"{len(ids) - len(refused):,} messages deleted.")
+    _exit(wrong=bool(refused))
+
+
+def _ask_before_deleting(count: int, *, yes: bool) -> None:
+    if not count or yes:
+        return
+    if not sys.stdin.isatty():
+        raise RejectedInputError(f"{count:,} messages would be deleted; say --yes to do it.")
+    typer.confirm(f"Delete {count:,} messages for good?", abort=True, err=True)
+
+
+@contextmanager
+def _new_where_broken() -> Iterator[Vault]:
+    """Open the vault, with a new catalog where the file of the old one is broken."""
+    vault = Vault(Settings.load())
+    try:
+        if is_broken(vault.catalog):
+            if runs(vault.settings):
+                raise VaultError("The catalog's file is broken. End the vault first, then rebuild.")
+            aside = set_aside(vault.catalog, mark=f"broken-{utc_now():%Y%m%dT%H%M%SZ}")
+            sys.stderr.write(f"The catalog's file is broken; it is now {aside}.\n")
+        migrate(vault.catalog)
+        yield vault
+    finally:
+        vault.close()
+
+
+@contextmanager
+def _progress(what: str, *, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal's stderr, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda more: bar.advance(task, more)
+
+
+def _as_json(problems: list[Problem]) -> list[dict[str, str]]:
+    return [{"key": problem.key, "problem": problem.problem} for problem in problems]
+
+
+def _say_problems(problems: list[Problem]) -> None:
+    for problem in problems:
+        _say(f"{problem.key}: {problem.problem}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _exit(*, wrong: bool) -> None:
+    if wrong:
+        raise typer.Exit(EXIT_WRONG)

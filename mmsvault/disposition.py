@@ -1,0 +1,67 @@
+"""What an operator decides of a message: to hold it, to delete it for good, to fetch its files again.
+
+A deletion leaves a tombstone with the message's id, in the bucket and in the catalog: else a repeat
+of the postback, an old copy of the catalog or `rebuild` would bring back what somebody asked to have
+removed. It is written first, so that a deletion that was cut off is finished by the next one.
+"""
+
+from collections.abc import Iterator
+
+from mmsvault.archiving import lease, refresh
+from mmsvault.bucket import tombstone_key
+from mmsvault.catalog import language, queries, upkeep
+from mmsvault.errors import RefusedError
+from mmsvault.message import pretty_json, utc_now
+from mmsvault.vault import Vault
+
+
+def chosen(vault: Vault, text: str) -> Iterator[str]:
+    """Give the ids of the messages that a query finds, newest first; a message's id finds that one.
+
+    Raises SearchError.
+    """
+    if upkeep.folders(vault.catalog, [text]):
+        yield text
+        return
+    query, after = language.parse(text), None
+    while True:
+        page = queries.search(vault.catalog, query, limit=upkeep.PAGE, after=after)
+        yield from (message.id for message in page.messages)
+        if page.next is None:
+            return
+        after = page.next
+
+
+def hold(vault: Vault, message_id: str, *, held: bool) -> bool:
+    """Hold the message or release it, in the catalog and in its record; return whether that is news."""
+    changed = upkeep.hold(vault.catalog, message_id, held=held, now=utc_now())
+    if changed:
+        refresh(vault, message_id)
+    return changed
+
+
+def retry(vault: Vault, message_id: str) -> int:
+    """Have the files that are not here fetched again, at the next sweep; return how many."""
+    return upkeep.retry(vault.catalog, message_id, now=utc_now())
+
+
+def delete(vault: Vault, message_id: str) -> None:
+    """Remove the message with everything in its folder. Raises RefusedError."""
+    with lease(vault, message_id) as token:
+        if token is None:
+            raise RefusedError("a worker has it in hand; delete it again in a minute")
+        message = queries.load(vault.catalog, message_id)
+        if message.hold:
+            raise RefusedError("it is held")
+        now = utc_now()
+        left = {"schema": 1, "id": message_id, "deleted_at": now.isoformat()}
+        vault.bucket.put(
+            tombstone_key(message_id), pretty_json(left).encode(), content_type="application/json"
+        )
+        try:
+            upkeep.remove(vault.catalog, message_id, token=token, now=now)
+        except RefusedError:
+            vault.bucket.remove(tombstone_key(message_id))
+            raise
+    for found in list(vault.bucket.list(message.prefix)):
+        vault.bucket.remove(found.key)

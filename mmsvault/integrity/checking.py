@@ -1,0 +1,178 @@
+"""One message's folder in the bucket against what the catalog says of the message."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from mmsvault.bucket import RECORD_NAME, Bucket, Listed
+from mmsvault.catalog.upkeep import Standing
+from mmsvault.errors import NotFoundError, RecordError, UnavailableError
+from mmsvault.message import MediaState, Message, utc_now
+
+DAMAGED = "damaged/"
+"""Where a wrong original is set aside, in its message's folder, once a good copy has come."""
+
+HALF_WRITTEN = ".rclone_temp_put_"
+HALF_WRITTEN_KEPT = timedelta(hours=1)
+
+
+class Kind(StrEnum):
+    """What is wrong, as far as mending it differs."""
+
+    ORIGINAL = "original"
+    VIEW = "view"
+    POSTBACK = "postback"
+    RECORD = "record"
+    NOTHING_THERE = "nothing there"
+    NO_ROW = "no row"
+    DELETED = "deleted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with the object at `key`; `position` is its file's where it belongs to one."""
+
+    key: str
+    problem: str
+    kind: Kind
+    position: int | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many objects were looked at, and what is wrong with them."""
+
+    objects: int
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An object that a message must have. `size` and `sha256` are given where they are known."""
+
+    key: str
+    name: str
+    kind: Kind
+    position: int | None = None
+    size: int | None = None
+    sha256: str = ""
+
+
+def check(bucket: Bucket, standing: Standing, *, read: bool) -> Checked:
+    """Compare the message's folder with the message; `read` says whether to read the bytes.
+
+    Of a message that a worker has in hand only what is stored for good is looked at.
+    """
+    message = standing.message
+    there = {found.key: found for found in bucket.list(message.prefix)}
+    wanted = [one for one in expected(message) if not standing.unfinished or one.position is not None]
+    if not there and not standing.unfinished:
+        nothing = "the catalog has this message, and the bucket has nothing of it"
+        return Checked(len(wanted), (Problem(message.prefix, nothing, Kind.NOTHING_THERE),))
+    problems = list(_wrong(bucket, wanted, there, read=read))
+    if not standing.unfinished:
+        if f"{message.prefix}{RECORD_NAME}" in there:
+            problems += _wrong_record(bucket, message)
+        problems += _unknown(message, {one.key for one in wanted}, there.values())
+    return Checked(len(wanted), tuple(problems))
+
+
+def check_in_detail(bucket: Bucket, standing: Standing) -> list[Problem]:
+    """Return what is wrong with each object, also where the whole folder is missing."""
+    message = standing.message
+    there = {found.key: found for found in bucket.list(message.prefix)}
+    problems = list(_wrong(bucket, expected(message), there, read=True))
+    if f"{message.prefix}{RECORD_NAME}" in there:
+        problems += _wrong_record(bucket, message)
+    return problems
+
+
+def expected(message: Message) -> list[Expected]:
+    """Return the objects that the message must have."""
+    objects = []
+    for item in message.media:
+        if item.state is MediaState.STORED:
+            at = item.position
+            objects.append(Expected(item.key, "original", Kind.ORIGINAL, at, item.size, item.sha256))
+            if item.thumbnail_key:
+                objects.append(Expected(item.thumbnail_key, "thumbnail", Kind.VIEW, at))
+            if item.preview_key:
+                objects.append(Expected(item.preview_key, "preview", Kind.VIEW, at))
+    objects += [
+        Expected(f"{message.prefix}{entry.name}", "raw postback", Kind.POSTBACK, sha256=entry.sha256)
+        for entry in message.postbacks
+    ]
+    return [*objects, Expected(f"{message.prefix}{RECORD_NAME}", "message.json", Kind.RECORD)]
+
+
+def digest(bucket: Bucket, key: str) -> str:
+    """Return the SHA-256 of an object as it is kept, in hex."""
+    hashed = hashlib.sha256()
+    for chunk in bucket.chunks(key):
+        hashed.update(chunk)
+    return hashed.hexdigest()
+
+
+def stray(found: Listed) -> Iterator[Problem]:
+    """Give the problem of an object that belongs to nothing, unless it is just being written."""
+    if not found.key.rpartition("/")[2].startswith(HALF_WRITTEN):
+        yield Problem(found.key, "this object belongs to nothing", Kind.UNKNOWN)
+    elif utc_now() - found.modified_at > HALF_WRITTEN_KEPT:
+        yield Problem(found.key, "this is half of an object that was never finished", Kind.UNKNOWN)
+
+
+def _wrong(
+    bucket: Bucket, wanted: Iterable[Expected], there: dict[str, Listed], *, read: bool
+) -> Iterator[Problem]:
+    for one in wanted:
+        problem = _problem(bucket, one, there.get(one.key), read=read)
+        if problem:
+            yield Problem(one.key, problem, one.kind, one.position)
+
+
+def _problem(bucket: Bucket, one: Expected, found: Listed | None, *, read: bool) -> str:
+    if found is None:
+        return f"the {one.name} is missing"
+    if one.size is not None and found.size != one.size:
+        return f"the {one.name} has {found.size:,} bytes instead of {one.size:,}"
+    if found.size == 0 and one.size is None and one.kind is not Kind.POSTBACK:
+        return f"the {one.name} is empty"
+    if read and one.sha256:
+        try:
+            if digest(bucket, one.key) != one.sha256:
+                return f"the {one.name} has other bytes than its SHA-256 says"
+        except (NotFoundError, UnavailableError) as error:
+            return f"the {one.name} cannot be read: {error}"
+    return ""
+
+
+def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
+    key = f"{message.prefix}{RECORD_NAME}"
+    try:
+        data = bucket.read(key)
+        if data == message.as_record() or Message.from_record(data) == message:
+            return []
+        problem = "message.json says something else than the catalog"
+    except NotFoundError:
+        problem = "the message.json is missing"
+    except RecordError as error:
+        problem = str(error)
+    return [Problem(key, problem, Kind.RECORD)]
+
+
+def _unknown(message: Message, wanted: set[str], there: Iterable[Listed]) -> list[Problem]:
+    pending = {item.position for item in message.media if item.state is MediaState.PENDING}
+    problems: list[Problem] = []
+    for found in there:
+        name = found.key.removeprefix(message.prefix)
+        if found.key in wanted or name.startswith(DAMAGED):
+            continue
+        numbered = re.match(r"(?:thumbs/|previews/)?(\d+)\.", name)
+        if numbered and int(numbered[1]) in pending:  # of an attempt that was cut off; the next one writes it
+            continue
+        problems += stray(found)
+    return problems

@@ -1,0 +1,193 @@
+"""The catalog made again from the bucket alone, into one that is empty, damaged or older.
+
+Safe while the vault runs: every message is entered by itself, what is there already and the same is
+left alone, and of two accounts of a message the later one counts. Nothing is removed from the
+catalog; rows that the bucket knows nothing of are for `verify` to name.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from mmsvault import bucket
+from mmsvault.bucket import Listed
+from mmsvault.catalog import upkeep
+from mmsvault.catalog.upkeep import Day, Entered
+from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
+from mmsvault.integrity.checking import Kind, Problem, stray
+from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, walk
+from mmsvault.message import Message, RawPostback, Receipt, utc_now
+from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
+from mmsvault.tallying import kept_tallies
+from mmsvault.vault import Vault
+
+
+@dataclass
+class Rebuilt:
+    """How many messages the bucket has, what came of them, and what could not be read."""
+
+    messages: int = 0
+    entered: Counter[Entered] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a folder tells of its message; without a record it is what the raw postbacks say."""
+
+    message: Message
+    has_record: bool
+
+
+def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
+    """Enter everything that the bucket has. Raises UnavailableError."""
+    bury(vault)
+    rebuilt, received = Rebuilt(), Counter[Day]()
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
+        for batch in upkeep.batches(walk(vault)):
+            for found in batch:
+                if not found.is_folder:
+                    rebuilt.problems += stray(found)
+            folders = [found.key for found in batch if found.is_folder]
+            read = list(side_by_side.map(partial(_read, vault), folders))
+            rebuilt.problems += [one for one in read if isinstance(one, Problem)]
+            accounts = [one for one in read if isinstance(one, Account)]
+            _enter(vault, accounts, rebuilt)
+            for account in accounts:
+                received.update(_receipts(account.message))
+            progress(len(batch))
+    received.update(_quarantined(vault))
+    _fill_up(vault, received | kept_tallies(vault))
+    return rebuilt
+
+
+def enter_folder(vault: Vault, prefix: str) -> str:
+    """Enter the message of one folder; return why not, or nothing."""
+    read = _read(vault, prefix)
+    if isinstance(read, Problem):
+        return read.problem
+    _enter(vault, [read] if read else [], Rebuilt())
+    return ""
+
+
+def bury(vault: Vault) -> None:
+    """Enter the tombstones of deleted messages."""
+    for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
+        kept = [json.loads(vault.bucket.read(found.key)) for found in batch]
+        upkeep.bury(vault.catalog, {one["id"]: datetime.fromisoformat(one["deleted_at"]) for one in kept})
+
+
+def _enter(vault: Vault, accounts: list[Account], rebuilt: Rebuilt) -> None:
+    now = utc_now()
+    bare = [account.message.id for account in accounts if not account.has_record]
+    known = upkeep.folders(vault.catalog, bare)  # those rows know more than the raw postbacks do
+    new = [account.message for account in accounts if account.message.id not in known]
+    came_of = {
+        **dict.fromkeys(known, Entered.KEPT),
+        **upkeep.enter(vault.catalog, new, now=now),
+    }
+    for message_id in bare:
+        if came_of[message_id] is Entered.NEW:
+            upkeep.make_due(vault.catalog, message_id, now=now)  # so that its record is written
+    rebuilt.entered.update(came_of.values())
+    rebuilt.messages += sum(one is not Entered.BURIED for one in came_of.values())
+
+
+def _read(vault: Vault, prefix: str) -> Account | Problem | None:
+    """Return what a folder tells; None for an empty one."""
+    key = f"{prefix}{bucket.RECORD_NAME}"
+    try:
+        message = Message.from_record(vault.bucket.read(key))
+    except NotFoundError:
+        return _read_postbacks(vault, prefix)
+    except RecordError as error:
+        return Problem(key, str(error), Kind.RECORD)
+    if message.prefix != prefix:
+        return Problem(key, f"this is the record of another folder, {message.prefix}", Kind.RECORD)
+    return Account(message, has_record=True)
+
+
+def _read_postbacks(vault: Vault, prefix: str) -> Account | Problem | None:
+    """Return what the raw postbacks announce, for a message whose first attempt was cut off."""
+    there = list(vault.bucket.list(prefix))
+    raw = [found for found in there if bucket.is_postback_name(found.key.removeprefix(prefix))]
+    if not raw:
+        return (
+            Problem(prefix, "there is neither message.json nor a raw postback", Kind.UNKNOWN)
+            if there
+            else None
+        )
+    message: Message | None = None
+    for found in sorted(raw, key=lambda found: _number(found.key)):
+        try:
+            announced = _understand(vault, found, prefix)
+        except RejectedInputError as error:
+            return Problem(found.key, str(error), Kind.POSTBACK)
+        message = announced if message is None else _joined(message, announced)
+    return Account(message, has_record=False) if message else None
+
+
+def _understand(vault: Vault, found: Listed, prefix: str) -> Message:
+    identity = prefix.rstrip("/").rpartition("/")[2]
+    provider = next((name for name in PROVIDERS if identity.startswith(f"{name}-")), None)
+    if provider is None:
+        raise RejectedInputError("its folder names no provider that this version knows")
+    body = vault.bucket.read(found.key)
+    receipt = Receipt.of(body, provider=provider).model_copy(update={"received_at": found.modified_at})
+    announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
+    if isinstance(announced, OtherNotice) or announced.id != identity:
+        raise RejectedInputError("the raw postback announces something else than its folder's message")
+    entry = RawPostback(
+        name=found.key.removeprefix(prefix),
+        sha256=hashlib.sha256(body).hexdigest(),
+        received_at=found.modified_at,
+        source="",
+        headers={},
+    )
+    return announced.model_copy(update={"prefix": prefix, "postbacks": (entry,)})
+
+
+def _joined(first: Message, repeat: Message) -> Message:
+    have = {item.url for item in first.media}
+    new = [item for item in repeat.media if item.url not in have]
+    placed = [item.model_copy(update={"position": place}) for place, item in enumerate(new, len(first.media))]
+    return first.model_copy(
+        update={"media": (*first.media, *placed), "postbacks": (*first.postbacks, *repeat.postbacks)}
+    )
+
+
+def _number(key: str) -> int:
+    found = re.search(r"postback-(\d+)\.", key)
+    return int(found[1]) if found else 1
+
+
+def _receipts(message: Message) -> Counter[Day]:
+    """Return the receipts that a message came of, as far as its record tells."""
+    outcomes = ("message" if number == 0 else "duplicate" for number in range(len(message.postbacks)))
+    days = (entry.received_at.astimezone(UTC).date() for entry in message.postbacks)
+    return Counter((day, outcome, "") for day, outcome in zip(days, outcomes, strict=True))
+
+
+def _quarantined(vault: Vault) -> Counter[Day]:
+    counted: Counter[Day] = Counter()
+    for found in vault.bucket.list(bucket.QUARANTINE):
+        if found.key.endswith(f"/{bucket.REASON_NAME}"):
+            about = json.loads(vault.bucket.read(found.key))
+            day = datetime.fromisoformat(about["received_at"]).astimezone(UTC).date()
+            code = about.get("understood_as")
+            counted[day, "quarantined" if code is None else "other", code or ""] += 1
+    return counted
+
+
+def _fill_up(vault: Vault, received: Counter[Day]) -> None:
+    """Enter the receipts that the bucket knows of and the catalog does not."""
+    for day in sorted({day for day, _, _ in received}):
+        known = upkeep.tally(vault.catalog, day)
+        for key, wanted in received.items():
+            if key[0] == day and wanted > known.get(key, 0):
+                upkeep.fill_up(vault.catalog, key, wanted, known=known.get(key, 0))

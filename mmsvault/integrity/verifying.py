@@ -1,0 +1,181 @@
+"""The whole archive checked, both ways: every message against its folder, every folder against the rows.
+
+Nothing is gathered: messages come from the catalog page by page, folders from the bucket as they are
+listed. What looks wrong is looked at a second time before it counts, for the vault may be running.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import partial
+from itertools import chain
+
+from mmsvault import bucket
+from mmsvault.bucket import Listed
+from mmsvault.catalog import upkeep
+from mmsvault.errors import NotFoundError
+from mmsvault.integrity.checking import Checked, Kind, Problem, check, digest, stray
+from mmsvault.integrity.sampling import Sample, everything
+from mmsvault.message import utc_now
+from mmsvault.vault import Vault
+
+READS_AT_ONCE = 8
+DELETION_TAKES = timedelta(minutes=5)
+_PARTS = (bucket.MESSAGES, bucket.QUARANTINE, bucket.EXPORTS, bucket.DELETED, bucket.RECEIPTS)
+_LEVELS = (r"\d{4}/", r"\d\d/", r"\d\d/", r"[^/]+/")
+"""Year, month, day, message."""
+
+Progress = Callable[[int], None]
+"""Is told that so many more messages are done."""
+
+
+@dataclass
+class Report:
+    """What a run found. `repaired` are (key, what was done) of what was mended."""
+
+    checked: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    repaired: list[tuple[str, str]] = field(default_factory=list)
+
+
+Findings = Iterator[tuple[str, Checked]]
+"""The message concerned, empty for none, and what a look at it came to."""
+
+
+def verify(
+    vault: Vault,
+    *,
+    sample: Sample = everything,
+    since: date | None = None,
+    progress: Progress = lambda _: None,
+) -> Findings:
+    """Check everything, or the messages received on the day `since` (UTC) or later.
+
+    Raises UnavailableError when the bucket or the catalog is away.
+    """
+    yield from _messages(vault, sample=sample, since=since, progress=progress)
+    yield from _folders(vault, since=since)
+    if since is None:
+        yield from _other_parts(vault)
+
+
+def _messages(vault: Vault, *, sample: Sample, since: date | None, progress: Progress) -> Findings:
+    begins = datetime.fromisoformat(f"{since.isoformat()}T00:00:00+00:00") if since else None
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="verify") as side_by_side:
+        for ids in upkeep.pages(vault.catalog, since=begins):
+            standings = upkeep.standings(vault.catalog, ids, now=utc_now())
+            looks = side_by_side.map(partial(_look, vault, sample=sample), standings.values())
+            yield from zip(standings, looks, strict=True)
+            progress(len(ids))
+
+
+def _look(vault: Vault, standing: upkeep.Standing, *, sample: Sample) -> Checked:
+    """Look at a message, and once more as it stands then where something seems wrong."""
+    read = sample(standing.message.id)
+    found = check(vault.bucket, standing, read=read)
+    if not found.problems:
+        return found
+    stands = upkeep.standings(vault.catalog, [standing.message.id], now=utc_now())
+    again = stands.get(standing.message.id)
+    return check(vault.bucket, again, read=read) if again else Checked(0)
+
+
+def _folders(vault: Vault, *, since: date | None) -> Findings:
+    """Give the folders of messages that the catalog does not have, and what belongs to none."""
+    for batch in upkeep.batches(walk(vault, since=since)):
+        for found in batch:
+            if not found.is_folder:
+                yield "", Checked(1, tuple(stray(found)))
+        prefixes = {_id(found.key): found.key for found in batch if found.is_folder}
+        known = upkeep.folders(vault.catalog, list(prefixes))
+        for message_id, prefix in prefixes.items():
+            if known.get(message_id) != prefix:
+                problems = _of_folder(vault, message_id, prefix, elsewhere=message_id in known)
+                yield message_id, Checked(0, tuple(problems))
+
+
+def _of_folder(vault: Vault, message_id: str, prefix: str, *, elsewhere: bool) -> list[Problem]:
+    there = list(vault.bucket.list(prefix))
+    if not there:
+        return []
+    deleted_at = tombstone(vault, message_id)
+    if deleted_at:
+        if utc_now() - deleted_at < DELETION_TAKES:
+            return []
+        text = "the message was deleted, and this was left behind"
+        return [Problem(found.key, text, Kind.DELETED) for found in there]
+    if not elsewhere and upkeep.folders(vault.catalog, [message_id]):
+        return []  # it has come in since
+    names = {found.key.removeprefix(prefix) for found in there}
+    if not elsewhere and (bucket.RECORD_NAME in names or any(map(bucket.is_postback_name, names))):
+        return [Problem(prefix, "the catalog does not have this message", Kind.NO_ROW)]
+    return list(chain.from_iterable(stray(found) for found in there))
+
+
+def tombstone(vault: Vault, message_id: str) -> datetime | None:
+    """Return when the message was deleted, None where it was not."""
+    try:
+        kept = json.loads(vault.bucket.read(bucket.tombstone_key(message_id)))
+    except NotFoundError:
+        return None
+    return datetime.fromisoformat(kept["deleted_at"])
+
+
+def walk(vault: Vault, *, since: date | None = None) -> Iterator[Listed]:
+    """Give the folder of every message in the bucket, and every object that stands beside them."""
+    yield from _walk(vault, bucket.MESSAGES, _LEVELS, since=since)
+
+
+def _walk(vault: Vault, prefix: str, levels: Sequence[str], *, since: date | None) -> Iterator[Listed]:
+    for found in vault.bucket.list(prefix, recursive=False):
+        own_name = found.key.removeprefix(prefix)
+        if found.is_folder and not re.fullmatch(levels[0], own_name):
+            yield from vault.bucket.list(found.key)
+        elif found.is_folder and len(levels) > 1:
+            if not since or not _is_before(found.key.removeprefix(bucket.MESSAGES), since):
+                yield from _walk(vault, found.key, levels[1:], since=since)
+        else:
+            yield found
+
+
+def _is_before(folder: str, since: date) -> bool:
+    """Return whether all of a year, month or day, as `2014/02/`, is before that day."""
+    return folder.rstrip("/") < f"{since:%Y/%m/%d}"[: len(folder) - 1]
+
+
+def _id(prefix: str) -> str:
+    return prefix.rstrip("/").rpartition("/")[2]
+
+
+def _other_parts(vault: Vault) -> Findings:
+    for found in vault.bucket.list("", recursive=False):
+        if not found.is_folder or found.key not in _PARTS:
+            inside: Iterable[Listed] = vault.bucket.list(found.key) if found.is_folder else (found,)
+            for one in inside:
+                yield "", Checked(1, tuple(stray(one)))
+    yield from _quarantine(vault)
+    for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
+        keys = {_id(found.key).removesuffix(".json"): found for found in batch}
+        for message_id in upkeep.folders(vault.catalog, list(keys)):
+            found = keys[message_id]
+            if utc_now() - found.modified_at > DELETION_TAKES:
+                text = "this deletion was cut off; delete the message again"
+                yield "", Checked(0, (Problem(found.key, text, Kind.UNKNOWN),))
+
+
+def _quarantine(vault: Vault) -> Findings:
+    for found in vault.bucket.list(bucket.QUARANTINE):
+        folder, _, name = found.key.rpartition("/")
+        if name == bucket.BODY_NAME:
+            text = "the postback has other bytes than its SHA-256 says"
+            with suppress(NotFoundError):  # it has left quarantine since
+                right = digest(vault.bucket, found.key) == _id(folder)
+                yield "", Checked(1, () if right else (Problem(found.key, text, Kind.POSTBACK),))
+        elif name != bucket.REASON_NAME:
+            yield "", Checked(1, tuple(stray(found)))
+        else:
+            yield "", Checked(1)

@@ -1,0 +1,99 @@
+"""Postbacks once more, from files or from quarantine, by the same way as those of a provider.
+
+A file is a new receipt; the vault knows by the message's id whether it has it already. A postback in
+quarantine keeps the time and the headers that it came with, and leaves when it is understood.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsvault import bucket
+from mmsvault.catalog import upkeep
+from mmsvault.errors import NotFoundError
+from mmsvault.message import Receipt
+from mmsvault.queueing.intake import Intake
+from mmsvault.vault import Vault
+
+LOOKED_AT_EVERY_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """What was no postback, and why."""
+
+    path: str
+    problem: str
+
+
+def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[Receipt | Skipped]:
+    """Give a receipt for every postback at `paths`: files, folders, or keys in quarantine."""
+    for path in paths:
+        if Path(path).exists():
+            yield from _from_files(Path(path), provider, max_bytes=vault.settings.max_postback_bytes)
+        elif path.startswith(bucket.QUARANTINE.rstrip("/")):
+            yield from _from_quarantine(vault, path)
+        else:
+            yield Skipped(path, "there is no such file, nor is it a key in quarantine")
+
+
+def replay(vault: Vault, intake: Intake, receipt: Receipt) -> None:
+    """Put a receipt into the queue. Raises UnavailableError."""
+    if receipt.quarantined_as:  # it was counted when it came in; once more it counts as what it is now
+        upkeep.forget_receipts(vault.catalog, [receipt.id])
+    intake.keep(receipt)
+
+
+def outcomes(vault: Vault, ids: Sequence[str], *, wait_seconds: float) -> Counter[str]:
+    """Return what came of the receipts, once all are worked on or the time is over (`waiting`)."""
+    give_up = time.monotonic() + wait_seconds
+    counted: Counter[str] = Counter()
+    waiting = list(ids)
+    while True:
+        for batch in list(upkeep.batches(waiting)):
+            came_of = upkeep.outcomes(vault.catalog, batch)
+            counted.update(came_of.values())
+            waiting = [one for one in waiting if one not in came_of]
+        if not waiting or time.monotonic() > give_up:
+            counted["waiting"] = len(waiting)
+            return counted
+        time.sleep(LOOKED_AT_EVERY_SECONDS)
+
+
+def _from_files(path: Path, provider: str, *, max_bytes: int) -> Iterator[Receipt | Skipped]:
+    files = sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
+    for file in files:
+        try:
+            if file.stat().st_size > max_bytes:
+                yield Skipped(str(file), f"it is larger than MMSVAULT_MAX_POSTBACK_BYTES ({max_bytes:,})")
+            else:
+                yield Receipt.of(file.read_bytes(), provider=provider, source=f"replay of {file.name}")
+        except OSError as error:
+            yield Skipped(str(file), f"it cannot be read: {error.strerror}")
+
+
+def _from_quarantine(vault: Vault, path: str) -> Iterator[Receipt | Skipped]:
+    name = path.rpartition("/")[2]
+    within = path.removesuffix(name) if name in (bucket.BODY_NAME, bucket.REASON_NAME) else path
+    folders = {
+        found.key.removesuffix(bucket.REASON_NAME)
+        for found in vault.bucket.list(f"{within.rstrip('/')}/")
+        if found.key.endswith(f"/{bucket.REASON_NAME}")
+    }
+    if not folders:
+        yield Skipped(path, "there is nothing in quarantine under this key")
+    for folder in sorted(folders):
+        about = json.loads(vault.bucket.read(f"{folder}{bucket.REASON_NAME}"))
+        try:
+            body = vault.bucket.read(f"{folder}{bucket.BODY_NAME}")
+        except NotFoundError as error:
+            yield Skipped(folder, str(error))
+            continue
+        kept = Receipt.of(body, provider=about["provider"], headers=about["headers"], source=about["source"])
+        told = Receipt.model_validate({**about, "body": b""})
+        yield kept.model_copy(
+            update={"id": told.id, "received_at": told.received_at, "quarantined_as": folder}
+        )

@@ -1,0 +1,64 @@
+"""How many receipts came in, kept in the bucket for every day.
+
+A repeat with the same bytes and a notice of another kind leave no object of their own, only a row
+in the catalog. So that these counts outlive it, the sweep writes those of the last days to
+`receipts/2026/11/24.json`, where they have changed.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from mmsvault.bucket import RECEIPTS, tally_key
+from mmsvault.catalog import upkeep
+from mmsvault.catalog.upkeep import Day
+from mmsvault.errors import NotFoundError
+from mmsvault.message import pretty_json, utc_now
+from mmsvault.vault import Vault
+
+SCHEMA_VERSION = 1
+DAYS_LOOKED_AT = 3
+"""Today and those before it: a receipt may have waited in the spool or the queue over midnight."""
+
+
+def keep_tallies(vault: Vault) -> int:
+    """Write the tallies of the last days that have changed; return how many."""
+    today = utc_now().date()
+    written = 0
+    for back in range(DAYS_LOOKED_AT):
+        day = today - timedelta(days=back)
+        counted = upkeep.tally(vault.catalog, day)
+        if counted and counted != _kept(vault, day):
+            vault.bucket.put(tally_key(day), _as_json(day, counted), content_type="application/json")
+            written += 1
+    return written
+
+
+def kept_tallies(vault: Vault) -> Counter[Day]:
+    """Return the tallies of all days."""
+    counted: Counter[Day] = Counter()
+    for found in vault.bucket.list(RECEIPTS):
+        counted.update(_read(vault.bucket.read(found.key)))
+    return counted
+
+
+def _kept(vault: Vault, day: date) -> dict[Day, int]:
+    try:
+        return _read(vault.bucket.read(tally_key(day)))
+    except NotFoundError:
+        return {}
+
+
+def _as_json(day: date, counted: Mapping[Day, int]) -> bytes:
+    receipts = [
+        {"outcome": outcome, "code": code, "count": count}
+        for (_, outcome, code), count in sorted(counted.items())
+    ]
+    return pretty_json({"schema": SCHEMA_VERSION, "day": day.isoformat(), "receipts": receipts}).encode()
+
+
+def _read(data: bytes) -> dict[Day, int]:
+    kept = json.loads(data)
+    day = date.fromisoformat(kept["day"])
+    return {(day, entry["outcome"], entry["code"]): entry["count"] for entry in kept["receipts"]}
