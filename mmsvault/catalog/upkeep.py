@@ -183,8 +183,9 @@ def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> Non
 
 
 def bury(engine: Engine, deleted_at: Mapping[str, datetime]) -> None:
-    """Enter tombstones by message id."""
+    """Enter tombstones by message id, and remove the rows of those messages but for held ones."""
     with writing(engine) as connection:
+        connection.execute(delete(messages).where(messages.c.id.in_(deleted_at), messages.c.hold.is_(False)))
         for message_id, at in deleted_at.items():
             writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": at})
 

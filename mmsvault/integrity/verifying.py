@@ -90,9 +90,9 @@ def _folders(vault: Vault, *, since: date | None) -> Findings:
         for found in batch:
             if not found.is_folder:
                 yield "", Checked(1, tuple(stray(found)))
-        prefixes = {_id(found.key): found.key for found in batch if found.is_folder}
-        known = upkeep.folders(vault.catalog, list(prefixes))
-        for message_id, prefix in prefixes.items():
+        prefixes = [(_id(found.key), found.key) for found in batch if found.is_folder]
+        known = upkeep.folders(vault.catalog, [message_id for message_id, _ in prefixes])
+        for message_id, prefix in prefixes:
             if known.get(message_id) != prefix:
                 problems = _of_folder(vault, message_id, prefix, elsewhere=message_id in known)
                 yield message_id, Checked(0, tuple(problems))
