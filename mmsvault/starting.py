@@ -35,7 +35,7 @@ def _complain(error: VaultError, code: int) -> int:
     return code
 
 
-def write_log() -> None:
+def write_log(level: int = logging.INFO) -> None:
     """Log to stderr: lines for a person on a terminal, else one JSON object a line.
 
     Libraries that write addresses or numbers into their logs are kept to warnings.
@@ -65,6 +65,6 @@ def write_log() -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

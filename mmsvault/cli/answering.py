@@ -1,5 +1,6 @@
 """Commands that ask the archive and answer for people, or with `--json` for scripts."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from mmsvault.errors import UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.queueing.jobs import QUEUES, open_queue
 from mmsvault.settings import Settings
+from mmsvault.starting import write_log
 from mmsvault.vault import Vault
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
@@ -118,6 +120,7 @@ def status(*, as_json: AsJson = False) -> None:
 @contextmanager
 def opened_vault() -> Iterator[Vault]:
     """Give the vault of the settings, with its catalog in its newest form."""
+    write_log(logging.WARNING)  # to stderr: stdout is for the answer
     vault = Vault(Settings.load())
     try:
         migrate(vault.catalog)

@@ -1,5 +1,6 @@
 """Commands that look after the archive: check and mend it, make its catalog again, hold and delete."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from mmsvault import disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
-from mmsvault.embedded.supervisor import runs
+from mmsvault.embedded import supervisor
 from mmsvault.errors import RefusedError, RejectedInputError, VaultError
 from mmsvault.integrity import rebuilding, repairing, sampling
 from mmsvault.integrity.checking import Problem
@@ -24,7 +25,7 @@ from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.intake import Intake
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_WRONG
+from mmsvault.starting import EXIT_WRONG, write_log
 from mmsvault.vault import Vault
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
@@ -183,10 +184,11 @@ def _ask_before_deleting(count: int, *, yes: bool) -> None:
 @contextmanager
 def _new_where_broken() -> Iterator[Vault]:
     """Open the vault, with a new catalog where the file of the old one is broken."""
+    write_log(logging.WARNING)
     vault = Vault(Settings.load())
     try:
         if is_broken(vault.catalog):
-            if runs(vault.settings):
+            if supervisor.runs(vault.settings):
                 raise VaultError("The catalog's file is broken. End the vault first, then rebuild.")
             aside = set_aside(vault.catalog, mark=f"broken-{utc_now():%Y%m%dT%H%M%SZ}")
             sys.stderr.write(f"The catalog's file is broken; it is now {aside}.\n")

@@ -34,9 +34,7 @@ class Archive:
         self.vault = vault
         self.provider = provider
 
-    def receive(
-        self, name: str, *files: SampleFile, failures: tuple[int, ...] = (), **more: Any
-    ) -> Message:
+    def receive(self, name: str, *files: SampleFile, failures: tuple[int, ...] = (), **more: Any) -> Message:
         """Take in the notice of a message with these files, as a worker does."""
         urls = tuple(self.provider.offer(file, failures=failures) for file in files)
         return self.take(notice(name, *urls, **more))
@@ -144,7 +142,9 @@ def minio_bucket(folder: Path) -> Iterator[dict[str, str]]:
 def opened(env: dict[str, str], *, bucket: str, catalog: str, provider: SampleProvider) -> Iterator[Archive]:
     """Give an archive in a bucket of its own, with an empty catalog."""
     private = {"MMSVAULT_FETCH_PRIVATE_NETWORKS": "127.0.0.1/32"}
-    with _settings({**env, **private, "MMSVAULT_S3_BUCKET": bucket, "MMSVAULT_DATABASE_URL": catalog}) as read:
+    with _settings(
+        {**env, **private, "MMSVAULT_S3_BUCKET": bucket, "MMSVAULT_DATABASE_URL": catalog}
+    ) as read:
         vault = Vault(read)
         migrate(vault.catalog)
         vault.bucket.make()

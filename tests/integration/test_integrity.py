@@ -33,7 +33,9 @@ def provider() -> Iterator[SampleProvider]:
 
 
 @pytest.fixture(scope="module", params=["embedded", "minio"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
     """A bucket server, and the database that goes with it."""
     folder = tmp_path_factory.mktemp("bucket")
     with ExitStack() as stack:
@@ -177,7 +179,7 @@ def test_a_message_in_hand_is_no_problem(archive: Archive) -> None:
     assert set(archive.problems()) == {original(message)}, "what was stored for good must be there"
 
 
-def test_what_a_killed_server_left_half_written_is_named_when_it_is_old(archive: Archive, tmp_path: Path) -> None:
+def test_what_a_killed_server_left_half_written_is_named_when_it_is_old(archive: Archive) -> None:
     message = archive.receive("one", words())
     key = f"{message.prefix}.rclone_temp_put_1"
     archive.overwrite(key, b"half")
@@ -293,7 +295,9 @@ def test_a_row_that_is_ahead_of_its_record_is_kept(archive: Archive) -> None:
     assert archive.load(message.id) == message
 
 
-def test_a_message_whose_first_attempt_was_cut_off_is_rebuilt_from_its_raw_postbacks(archive: Archive) -> None:
+def test_a_message_whose_first_attempt_was_cut_off_is_rebuilt_from_its_raw_postbacks(
+    archive: Archive,
+) -> None:
     message = archive.receive("one", picture())
     archive.take_bytes(lower_case_xml(notice("one", archive.provider.offer(words()))))
     for key in archive.keys(message.prefix):
@@ -309,7 +313,11 @@ def test_a_message_whose_first_attempt_was_cut_off_is_rebuilt_from_its_raw_postb
     done = archive.load(message.id)
     assert done.state is MessageState.ARCHIVED
     assert done.media[0].sha256 == message.media[0].sha256
-    assert (done.prefix, done.sender, done.received_at) == (message.prefix, message.sender, message.received_at)
+    assert (done.prefix, done.sender, done.received_at) == (
+        message.prefix,
+        message.sender,
+        message.received_at,
+    )
     assert archive.problems() == {}
 
 

@@ -99,7 +99,9 @@ def test_what_a_better_parser_understands_leaves_quarantine_as_it_came(
     assert archive.vault.bucket.read(f"{message.prefix}postback.xml") == kept[0].body
     assert message.postbacks[0].headers == kept[0].headers
     assert message.recorded_at == kept[0].received_at, "it came when it came"
-    reasons = [json.loads(archive.vault.bucket.read(key)) for key in archive.keys("quarantine/") if "reason" in key]
+    reasons = [
+        json.loads(archive.vault.bucket.read(key)) for key in archive.keys("quarantine/") if "reason" in key
+    ]
     assert sorted(reason.get("understood_as", "") for reason in reasons) == ["", "N101"]
     assert archive.problems() == {}
 
@@ -107,7 +109,7 @@ def test_what_a_better_parser_understands_leaves_quarantine_as_it_came(
 def test_one_key_of_quarantine_is_replayed_by_itself(archive: Archive) -> None:
     archive.take_bytes(b"one")
     archive.take_bytes(b"two")
-    folder = sorted(archive.keys("quarantine/"))[0].rpartition("/")[0]
+    folder = min(archive.keys("quarantine/")).rpartition("/")[0]
     for path in (folder, f"{folder}/body", f"{folder}/reason.json"):
         assert replay(archive, path) == ({"quarantined": 1}, [])
     found = list(replaying.receipts(archive.vault, ["quarantine/1999/"], provider="sinch"))

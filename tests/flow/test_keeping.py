@@ -1,0 +1,142 @@
+"""The archive looked after by the commands while the vault runs."""
+
+import contextlib
+import json
+from functools import partial
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from mmsvault.catalog import queries
+from mmsvault.errors import NotFoundError
+from mmsvault.message import Message, MessageState
+from mmsvault.sample import media
+from mmsvault.sample.notices import lower_case_xml
+from mmsvault.sample.provider import SampleProvider
+from tests.flow.test_archive import notice
+from tests.house import House
+from tests.servers import until
+
+
+def lose_catalog(house: House) -> None:
+    """Delete the catalog behind the backs of all the programs that have it open."""
+    url = house.env.get("MMSVAULT_DATABASE_URL")
+    if url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+    else:
+        for path in Path(house.env["MMSVAULT_DATA_DIR"]).glob("catalog.sqlite*"):
+            path.unlink()
+
+
+def damage(house: House, key: str, data: bytes | None) -> None:
+    """Change or lose an object behind the vault's back: on the disk, where there is one."""
+    with house.vault() as vault:
+        folder = vault.settings.embedded_bucket_dir
+        if data is not None and folder:
+            (folder / key).write_bytes(data)
+        elif data is not None:
+            vault.bucket.put(key, data, content_type="application/octet-stream")
+        elif folder:
+            (folder / key).unlink()
+        else:
+            vault.bucket.remove(key)
+
+
+def archived(house: House, name: str) -> Message:
+    """Return the message once it is archived."""
+    with house.vault() as vault:
+
+        def found() -> Message | None:
+            with contextlib.suppress(NotFoundError):
+                message = queries.load(vault.catalog, f"sinch-{name}")
+                return message if message.state is MessageState.ARCHIVED else None
+            return None
+
+        return until(found, what=f"{name} being archived")
+
+
+def test_rebuild_after_the_catalog_was_deleted_changes_no_byte_of_what_search_says(
+    house: House, provider: SampleProvider, tmp_path: Path
+) -> None:
+    for number, files in enumerate(((media.drawing(0), media.text("Grüße 🐟")), (media.photograph(1),), ())):
+        offered = (provider.offer(file) for file in files)
+        provider.send(house.postbacks, notice(f"kept-{number}", *offered, keyword="Störm"))
+        archived(house, f"kept-{number}")
+    repeat = lower_case_xml(notice("kept-0", provider.offer(media.text("more")), copy_to=("14085550199",)))
+    assert httpx.post(house.postbacks, content=repeat, trust_env=False).status_code == 200
+    with house.vault() as vault:
+        grown = partial(queries.load, vault.catalog, "sinch-kept-0")
+        until(lambda: len(grown().media) == 3 and grown().state == "archived", what="the repeat's file")
+    assert house.json("hold", "sinch-kept-1") == {"messages": 1, "changed": 1}
+    before = house.call("search", "", "--json").stdout
+    assert len(json.loads(before)["messages"]) == 3
+
+    lose_catalog(house)
+    rebuilt = house.call("rebuild", "--json")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert json.loads(rebuilt.stdout) == {"messages": 3, "problems": []}
+    assert house.call("search", "", "--json").stdout == before
+
+    file = tmp_path / "postback.xml"
+    file.write_bytes(lower_case_xml(notice("after", provider.offer(media.drawing(2)))))
+    came_of = {"messages": 1, "duplicates": 0, "other": 0, "quarantined": 0, "waiting": 0}
+    assert house.json("replay", str(file)) == {"sent": 1, **came_of, "skipped": []}
+    archived(house, "after")
+    assert house.json("verify")["problems"] == []
+
+
+def test_verify_finds_each_kind_of_damage_and_repair_mends_what_can_be_mended(
+    house: House, provider: SampleProvider
+) -> None:
+    keys, thumbnails = {}, {}
+    for seed, name in enumerate(("flipped", "cut", "bare", "gone")):
+        provider.send(house.postbacks, notice(name, provider.offer(media.drawing(seed))))
+        item = archived(house, name).media[0]
+        keys[name], thumbnails[name] = item.key, item.thumbnail_key
+    provider.send(house.postbacks, notice("row", provider.offer(media.text("all of it"))))
+    row = archived(house, "row").prefix
+    clean = house.call("verify", "--json")
+    assert clean.returncode == 0, clean.stdout
+    answer = json.loads(clean.stdout)
+    assert (answer["ok"], answer["problems"]) == (True, [])
+    assert answer["checked"] >= 4 * 4 + 3, "two objects and two of each file; a text has no thumbnail"
+
+    with house.vault() as vault:
+        right = vault.bucket.read(keys["flipped"])
+        of_row = [found.key for found in vault.bucket.list(row)]
+    damage(house, keys["flipped"], bytes([right[0] ^ 1]) + right[1:])
+    damage(house, keys["cut"], right[:100])
+    damage(house, thumbnails["bare"], None)
+    damage(house, keys["gone"], None)
+    for key in of_row:
+        damage(house, key, None)
+    stray = keys["bare"].replace("00.png", "77.png")
+    damage(house, stray, b"of nothing")
+
+    found = house.call("verify", "--json")
+    assert found.returncode == 1
+    assert {problem["key"] for problem in json.loads(found.stdout)["problems"]} == {
+        keys["flipped"],
+        keys["cut"],
+        thumbnails["bare"],
+        keys["gone"],
+        row,
+        stray,
+    }
+
+    mended = house.call("verify", "--repair", "--json")
+    assert mended.returncode == 1
+    answer = json.loads(mended.stdout)
+    left = {problem["key"]: problem["problem"] for problem in answer["problems"]}
+    assert set(left) == {stray, f"{row}postback.xml"}
+    assert "not mended" in left[f"{row}postback.xml"]
+    assert len(answer["repaired"]) == 6, "four objects, and original and record of the row"
+    with house.vault() as vault:
+        assert vault.bucket.get(keys["flipped"]) == right
+    # What is left is for a person: the stray object is removed, the message without its postback deleted.
+    damage(house, stray, None)
+    assert house.json("delete", "sinch-row", "--yes") == {"deleted": 1, "refused": []}
+    assert house.call("verify", "--json").returncode == 0

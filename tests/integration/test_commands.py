@@ -1,0 +1,82 @@
+"""What the commands that look after the archive answer; the bucket is needed by none of these."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmsvault import cli
+from mmsvault.catalog import upkeep
+from mmsvault.catalog.connection import migrate, open_catalog
+from mmsvault.message import utc_now
+from tests.integration.test_catalog import message
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a vault that has one message, waiting for its file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MMSVAULT_DATA_DIR", str(tmp_path))
+    catalog = open_catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    migrate(catalog)
+    upkeep.enter(catalog, [message()], now=utc_now())
+    catalog.dispose()
+    return tmp_path
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run a command in this process and return its exit code."""
+    monkeypatch.setattr("sys.argv", ["mmsvault", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("delete", ""), 2, "every message"),
+        (("delete", "keyword:nothing-like-it", "--yes"), 0, "0 messages deleted"),
+        (("delete", "state:pending"), 2, "1 messages would be deleted; say --yes"),
+        (("verify", "--sample", "some"), 2, "--sample takes"),
+        (("verify", "--since", "yesterday"), 2, "--since"),
+        (("replay", "nowhere", "--provider", "nobody"), 2, "There is no provider"),
+        (("replay", "nowhere"), 1, "no such file"),
+        (("requeue", "from:"), 2, "value is missing"),
+        (("requeue", "sinch-1"), 0, "1 files of 1 messages are due now"),
+        (("hold", "keyword:nothing-like-it"), 0, "0 messages are held"),
+        (("verify",), 0, "0 objects checked, 0 problems"),  # it is about to be fetched
+        (("rebuild",), 0, "0 messages in the bucket"),
+    ],
+)
+def test_every_answer_is_a_plain_sentence_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: Said, *, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    assert call(monkeypatch, *arguments) == code
+    answer = capsys.readouterr()
+    assert said in answer.out + answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_broken_catalog_is_set_aside_and_made_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    (folder / "catalog.sqlite").write_bytes(b"\xff" * 9999)
+    assert call(monkeypatch, "rebuild", "--json") == 0
+    answer = capsys.readouterr()
+    assert json.loads(answer.out) == {"messages": 0, "problems": []}
+    assert "catalog.sqlite.broken-" in answer.err
+    assert [path.read_bytes() for path in folder.glob("catalog.sqlite.broken-*")] == [b"\xff" * 9999]
+
+
+def test_a_broken_catalog_of_a_running_vault_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    (folder / "catalog.sqlite").write_bytes(b"\xff" * 9999)
+    with cli.keeping.supervisor._only_one(folder / "up.lock"):
+        assert call(monkeypatch, "rebuild") == 1
+    assert "End the vault first" in capsys.readouterr().err
+    assert not list(folder.glob("catalog.sqlite.broken-*"))
