@@ -86,14 +86,11 @@ def _from_quarantine(vault: Vault, path: str) -> Iterator[Receipt | Skipped]:
     if not folders:
         yield Skipped(path, "there is nothing in quarantine under this key")
     for folder in sorted(folders):
-        about = json.loads(vault.bucket.read(f"{folder}{bucket.REASON_NAME}"))
         try:
+            about = json.loads(vault.bucket.read(f"{folder}{bucket.REASON_NAME}"))
+            told = Receipt.model_validate({**about, "body": b""})
             body = vault.bucket.read(f"{folder}{bucket.BODY_NAME}")
-        except NotFoundError as error:
-            yield Skipped(folder, str(error))
-            continue
-        kept = Receipt.of(body, provider=about["provider"], headers=about["headers"], source=about["source"])
-        told = Receipt.model_validate({**about, "body": b""})
-        yield kept.model_copy(
-            update={"id": told.id, "received_at": told.received_at, "quarantined_as": folder}
-        )
+        except (NotFoundError, ValueError, TypeError) as error:
+            yield Skipped(folder, f"it cannot be read: {error}")
+        else:
+            yield told.model_copy(update={"body": body, "quarantined_as": folder})

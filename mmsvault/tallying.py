@@ -59,6 +59,10 @@ def _as_json(day: date, counted: Mapping[Day, int]) -> bytes:
 
 
 def _read(data: bytes) -> dict[Day, int]:
-    kept = json.loads(data)
-    day = date.fromisoformat(kept["day"])
-    return {(day, entry["outcome"], entry["code"]): entry["count"] for entry in kept["receipts"]}
+    """Return what a tally says; a damaged one says nothing, and is written again."""
+    try:
+        kept = json.loads(data)
+        day = date.fromisoformat(kept["day"])
+        return {(day, entry["outcome"], entry["code"]): int(entry["count"]) for entry in kept["receipts"]}
+    except (ValueError, LookupError, TypeError):
+        return {}

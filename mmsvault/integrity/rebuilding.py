@@ -6,7 +6,6 @@ catalog; rows that the bucket knows nothing of are for `verify` to name.
 """
 
 import hashlib
-import json
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
 from mmsvault.integrity.checking import Kind, Problem, stray
-from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, walk
+from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, reason, tombstone, walk
 from mmsvault.message import Message, RawPostback, Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
 from mmsvault.tallying import kept_tallies
@@ -78,8 +77,9 @@ def enter_folder(vault: Vault, prefix: str) -> str:
 def bury(vault: Vault) -> None:
     """Enter the tombstones of deleted messages."""
     for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
-        kept = [json.loads(vault.bucket.read(found.key)) for found in batch]
-        upkeep.bury(vault.catalog, {one["id"]: datetime.fromisoformat(one["deleted_at"]) for one in kept})
+        ids = [found.key.rpartition("/")[2].removesuffix(".json") for found in batch]
+        deleted_at = {one: tombstone(vault, one) for one in ids}
+        upkeep.bury(vault.catalog, {one: at for one, at in deleted_at.items() if at})
 
 
 def _enter(vault: Vault, accounts: list[Account], rebuilt: Rebuilt) -> None:
@@ -177,10 +177,11 @@ def _quarantined(vault: Vault) -> Counter[Day]:
     counted: Counter[Day] = Counter()
     for found in vault.bucket.list(bucket.QUARANTINE):
         if found.key.endswith(f"/{bucket.REASON_NAME}"):
-            about = json.loads(vault.bucket.read(found.key))
-            day = datetime.fromisoformat(about["received_at"]).astimezone(UTC).date()
-            code = about.get("understood_as")
-            counted[day, "quarantined" if code is None else "other", code or ""] += 1
+            about = reason(vault, found.key)
+            if about:
+                day = datetime.fromisoformat(about["received_at"]).astimezone(UTC).date()
+                code = about.get("understood_as")
+                counted[day, "quarantined" if code is None else "other", code or ""] += 1
     return counted
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain
+from typing import Any
 
 from mmsvault import bucket
 from mmsvault.bucket import Listed
@@ -117,12 +118,14 @@ def _of_folder(vault: Vault, message_id: str, prefix: str, *, elsewhere: bool) -
 
 
 def tombstone(vault: Vault, message_id: str) -> datetime | None:
-    """Return when the message was deleted, None where it was not."""
+    """Return when the message was deleted, None where it was not; a damaged tombstone is one as well."""
     try:
         kept = json.loads(vault.bucket.read(bucket.tombstone_key(message_id)))
+        return datetime.fromisoformat(kept["deleted_at"])
     except NotFoundError:
         return None
-    return datetime.fromisoformat(kept["deleted_at"])
+    except (ValueError, LookupError, TypeError):
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def walk(vault: Vault, *, since: date | None = None) -> Iterator[Listed]:
@@ -178,4 +181,17 @@ def _quarantine(vault: Vault) -> Findings:
         elif name != bucket.REASON_NAME:
             yield "", Checked(1, tuple(stray(found)))
         else:
-            yield "", Checked(1)
+            with suppress(NotFoundError):
+                readable = bool(reason(vault, found.key))
+                text = "this cannot be read"
+                yield "", Checked(1, () if readable else (Problem(found.key, text, Kind.UNKNOWN),))
+
+
+def reason(vault: Vault, key: str) -> dict[str, Any]:
+    """Return what a reason.json in quarantine says; nothing where it is damaged."""
+    try:
+        about: dict[str, Any] = json.loads(vault.bucket.read(key))
+        datetime.fromisoformat(about["received_at"])
+    except (ValueError, LookupError, TypeError):
+        return {}
+    return about

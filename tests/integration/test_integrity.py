@@ -336,6 +336,9 @@ def test_rebuild_says_what_it_cannot_read_and_goes_on(archive: Archive) -> None:
     archive.overwrite(f"{newer.prefix}message.json", b'{"schema": 2000}')
     archive.overwrite(f"{moved.prefix}message.json", broken.as_record())
     archive.overwrite("messages/2026/11/20/other-x/postback.xml", b"?")
+    archive.overwrite("deleted/sinch-e.json", b"{")
+    archive.overwrite("receipts/2026/11/20.json", b"{")
+    archive.overwrite("quarantine/2026/11/20/abc/reason.json", b"{")
     empty(archive)
     rebuilt = rebuilding.rebuild(archive.vault)
     problems = {problem.key: problem.problem for problem in rebuilt.problems}
@@ -344,6 +347,10 @@ def test_rebuild_says_what_it_cannot_read_and_goes_on(archive: Archive) -> None:
     assert "newer MMS Vault" in problems[f"{newer.prefix}message.json"]
     assert "another folder" in problems[f"{moved.prefix}message.json"]
     assert "no provider" in problems["messages/2026/11/20/other-x/postback.xml"]
+    assert "quarantine/2026/11/20/abc/reason.json" in archive.problems()
+    assert archive.take(notice("f")).state is MessageState.ARCHIVED
+    with pytest.raises(NotFoundError):
+        archive.take(notice("e"))  # a damaged tombstone is one as well
 
 
 def test_a_folder_of_the_first_version_still_reads(archive: Archive) -> None:
@@ -398,6 +405,8 @@ def test_a_deleted_message_stays_deleted(archive: Archive) -> None:
     body = archive.vault.bucket.read(f"{message.prefix}postback.xml")
     disposition.delete(archive.vault, message.id)
     assert archive.keys(message.prefix) == set()
+    folder = archive.vault.settings.embedded_bucket_dir
+    assert folder is None or not (folder / message.prefix).exists()
     archive.take_bytes(body)
     archive.take_bytes(body.replace(b"14085550123", b"14085550199"))
     rebuilding.rebuild(archive.vault)

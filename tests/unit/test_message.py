@@ -1,8 +1,12 @@
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mmsvault.errors import NewerRecordError, RecordError
 from mmsvault.message import (
+    SCHEMA_VERSION,
+    UPGRADES,
     MediaItem,
     MediaState,
     Message,
@@ -59,7 +63,43 @@ def test_attempts_go_on_for_an_hour_even_past_the_deadline() -> None:
 
 def test_the_record_reads_back_as_the_same_message() -> None:
     one = message("stored", "pending", subject="Zażółć 🐟", keyword="STORM")
-    assert Message.model_validate_json(one.as_record()) == one
+    assert Message.from_record(one.as_record()) == one
+
+
+def test_a_record_of_an_older_version_is_brought_up_to_the_present_one_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = message("stored", subject="Zażółć 🐟")
+    old = json.loads(one.as_record())
+    oldest = {**old, "schema": 0, "heading": old["subject"]}
+    del oldest["subject"]
+    steps = {
+        0: lambda record: {**record, "topic": record["heading"]},
+        1: lambda record: {**record, "subject": record.get("topic", record.get("subject"))},
+    }
+    monkeypatch.setattr("mmsvault.message.SCHEMA_VERSION", 2)
+    monkeypatch.setattr("mmsvault.message.UPGRADES", steps)
+    assert Message.from_record(json.dumps(oldest).encode()) == one
+    assert Message.from_record(json.dumps(old).encode()) == one
+    assert Message.from_record(one.as_record()) == one
+
+
+def test_every_older_version_has_its_step() -> None:
+    assert set(UPGRADES) >= set(range(1, SCHEMA_VERSION))
+
+
+def test_a_record_of_a_newer_version_is_refused_with_what_to_do() -> None:
+    newer = json.dumps({**json.loads(message().as_record()), "schema": SCHEMA_VERSION + 1}).encode()
+    with pytest.raises(NewerRecordError, match="update this program"):
+        Message.from_record(newer)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"{}", b'{"schema": 1}', b'{"schema": "x"}', b'{"schema": -9}', b"\xff"]
+)
+def test_a_record_that_is_broken_is_said_to_be(data: bytes) -> None:
+    with pytest.raises(RecordError, match="cannot be read"):
+        Message.from_record(data)
 
 
 def test_the_json_for_scripts_has_just_the_promised_fields() -> None:
