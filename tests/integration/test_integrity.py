@@ -20,6 +20,7 @@ from mmsvault.integrity import rebuilding, sampling
 from mmsvault.message import MediaState, Message, MessageState, utc_now
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
+from mmsvault.vault import Vault
 from tests.integration import archive as archives
 from tests.integration.archive import Archive, notice, picture, sha256, words
 
@@ -321,6 +322,17 @@ def test_a_message_whose_first_attempt_was_cut_off_is_rebuilt_from_its_raw_postb
     assert archive.problems() == {}
 
 
+def test_a_message_without_files_and_record_is_rebuilt_and_its_record_written(archive: Archive) -> None:
+    message = archive.receive("one", subject="no files")
+    archive.lose(f"{message.prefix}message.json")
+    empty(archive)
+    rebuilding.rebuild(archive.vault)
+    for identity, _ in queries.due(archive.vault.catalog, now=utc_now(), limit=9):
+        archiving.archive_message(archive.vault, identity)
+    assert archive.record(message)["subject"] == "no files"
+    assert archive.problems() == {}
+
+
 def test_repair_enters_a_message_that_the_catalog_does_not_have(archive: Archive) -> None:
     message = archive.receive("one", words())
     empty(archive)
@@ -447,6 +459,22 @@ def test_a_held_message_or_one_in_hand_is_not_deleted(archive: Archive) -> None:
     assert archive.load(message.id) == message
     assert archive.keys("deleted/") == set()
     assert archive.problems() == {}
+
+
+def test_a_hold_that_comes_just_after_the_record_was_written_is_in_it_all_the_same(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = archive.receive("one", words())
+    keep_record = archiving.keep_record
+
+    def keep_then_hold(vault: Vault, written: Message) -> None:
+        keep_record(vault, written)
+        disposition.hold(vault, written.id, held=True)
+
+    monkeypatch.setattr(archiving, "keep_record", keep_then_hold)
+    archiving.refresh(archive.vault, message.id)
+    assert archive.record(message)["hold"] is True
+    assert not queries.due(archive.vault.catalog, now=utc_now(), limit=9)
 
 
 def test_a_hold_that_comes_while_a_worker_is_at_it_is_in_the_record(archive: Archive) -> None:
