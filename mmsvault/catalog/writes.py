@@ -57,6 +57,7 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | Non
         if is_new:
             _add_postback(connection, known, receipt, digest)
             _add_media(connection, known, message)
+            _make_due(connection, known, receipt)
             known = queries.load_in(connection, message.id)
         outcome = "message" if first else "duplicate"
         counted = insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
@@ -195,6 +196,15 @@ def _add_postback(connection: Connection, message: Message, receipt: Receipt, di
         headers=receipt.headers,
     )
     connection.execute(insert(postbacks), {"message_id": message.id, "number": number, **entry.model_dump()})
+
+
+def _make_due(connection: Connection, known: Message, receipt: Receipt) -> None:
+    """Leave work to do on a message until its raw postback and its record are in the bucket."""
+    connection.execute(
+        update(messages)
+        .where(messages.c.id == known.id, messages.c.due_at.is_(None))
+        .values(due_at=receipt.received_at)
+    )
 
 
 def _add_media(connection: Connection, known: Message, announced: Message) -> None:

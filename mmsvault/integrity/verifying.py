@@ -6,6 +6,7 @@ listed. What looks wrong is looked at a second time before it counts, for the va
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +26,7 @@ from mmsvault.message import utc_now
 from mmsvault.vault import Vault
 
 READS_AT_ONCE = 8
+SECOND_LOOK_AFTER_SECONDS = 0.2
 DELETION_TAKES = timedelta(minutes=5)
 _PARTS = (bucket.MESSAGES, bucket.QUARANTINE, bucket.EXPORTS, bucket.DELETED, bucket.RECEIPTS)
 _LEVELS = (r"\d{4}/", r"\d\d/", r"\d\d/", r"[^/]+/")
@@ -80,6 +82,7 @@ def _look(vault: Vault, standing: upkeep.Standing, *, sample: Sample) -> Checked
     found = check(vault.bucket, standing, read=read)
     if not found.problems:
         return found
+    time.sleep(SECOND_LOOK_AFTER_SECONDS)
     stands = upkeep.standings(vault.catalog, [standing.message.id], now=utc_now())
     again = stands.get(standing.message.id)
     return check(vault.bucket, again, read=read) if again else Checked(0)

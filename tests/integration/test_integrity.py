@@ -17,7 +17,8 @@ from mmsvault.catalog.connection import is_broken, migrate, open_catalog, set_as
 from mmsvault.catalog.tables import media, messages, metadata, receipts
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.integrity import rebuilding, sampling
-from mmsvault.message import MediaState, Message, MessageState, utc_now
+from mmsvault.message import MediaState, Message, MessageState, Receipt, utc_now
+from mmsvault.postbacks import understand
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.vault import Vault
@@ -178,6 +179,19 @@ def test_a_message_in_hand_is_no_problem(archive: Archive) -> None:
     assert archive.problems() == {}
     archive.lose(original(message))
     assert set(archive.problems()) == {original(message)}, "what was stored for good must be there"
+
+
+def test_a_message_without_files_is_no_problem_before_its_postback_is_kept(archive: Archive) -> None:
+    body = lower_case_xml(notice("one"))
+    receipt = Receipt.of(body, provider="sinch")
+    announced = understand(receipt, retention=timedelta(days=30))
+    assert isinstance(announced, Message)
+    writes.record(archive.vault.catalog, announced, receipt)
+    assert archive.keys() == set()
+    assert archive.problems() == {}
+    archiving.archive_receipt(archive.vault, receipt.model_dump(mode="json"))
+    assert archive.problems() == {}
+    assert not queries.due(archive.vault.catalog, now=utc_now(), limit=9)
 
 
 def test_what_a_killed_server_left_half_written_is_named_when_it_is_old(archive: Archive) -> None:
