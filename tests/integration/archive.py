@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,8 +119,7 @@ def words(said: str = "Grüße 🐟 from the pier") -> SampleFile:
 def embedded_bucket(folder: Path) -> Iterator[dict[str, str]]:
     """Run the embedded bucket server and give the settings of a vault on it."""
     env = {"MMSVAULT_DATA_DIR": str(folder / "vault")}
-    with _settings(env) as settings:
-        part = embedded.bucket_part(settings)
+    part = embedded.bucket_part(_settings(env))
     with (folder / "bucket.log").open("wb") as log:
         process = subprocess.Popen(part.command, env={**os.environ, **part.env}, stdout=log, stderr=log)
     try:
@@ -142,30 +141,18 @@ def minio_bucket(folder: Path) -> Iterator[dict[str, str]]:
 def opened(env: dict[str, str], *, bucket: str, catalog: str, provider: SampleProvider) -> Iterator[Archive]:
     """Give an archive in a bucket of its own, with an empty catalog."""
     private = {"MMSVAULT_FETCH_PRIVATE_NETWORKS": "127.0.0.1/32"}
-    with _settings(
-        {**env, **private, "MMSVAULT_S3_BUCKET": bucket, "MMSVAULT_DATABASE_URL": catalog}
-    ) as read:
-        vault = Vault(read)
-        migrate(vault.catalog)
-        vault.bucket.make()
-        try:
-            yield Archive(vault, provider)
-        finally:
-            vault.close()
-
-
-@contextlib.contextmanager
-def _settings(env: dict[str, str]) -> Iterator[Settings]:
-    before = {name: os.environ.get(name) for name in env}
-    os.environ.update(env)
+    own = {"MMSVAULT_S3_BUCKET": bucket, "MMSVAULT_DATABASE_URL": catalog}
+    vault = Vault(_settings({**env, **private, **own}))
+    migrate(vault.catalog)
+    vault.bucket.make()
     try:
-        yield Settings.load()
+        yield Archive(vault, provider)
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        vault.close()
+
+
+def _settings(env: Mapping[str, str]) -> Settings:
+    return Settings.load(**{name.removeprefix("MMSVAULT_").lower(): value for name, value in env.items()})
 
 
 def long_ago() -> datetime:
