@@ -114,6 +114,10 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
             raise UnavailableError(f"The catalog cannot be used: {error.orig}") from error
+        if getattr(error.orig, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+            raise UnavailableError(
+                "The catalog's file is broken; end the vault, and `mmsvault rebuild` makes it anew."
+            ) from error
         raise
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from mmsvault.bucket import RECORD_NAME, Bucket, Listed
 from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
-from mmsvault.message import MediaState, Message, utc_now
+from mmsvault.message import MediaItem, MediaState, Message, utc_now
 
 DAMAGED = "damaged/"
 """Where a wrong original is set aside, in its message's folder, once a good copy has come."""
@@ -154,7 +155,7 @@ def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
     key = f"{message.prefix}{RECORD_NAME}"
     try:
         data = bucket.read(key)
-        if data == message.as_record() or Message.from_record(data) == message:
+        if data == message.as_record() or _told(Message.from_record(data)) == _told(message):
             return []
         problem = "message.json says something else than the catalog"
     except NotFoundError:
@@ -162,6 +163,12 @@ def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
     except RecordError as error:
         problem = str(error)
     return [Problem(key, problem, Kind.RECORD)]
+
+
+def _told(message: Message) -> dict[str, Any]:
+    """Return what a record must say; when the sweep looks again is the catalog's alone."""
+    scheduled = {name for name in MediaItem.model_fields if name.endswith("_due_at")}
+    return message.model_dump(exclude={"media": {"__all__": scheduled}})
 
 
 def _unknown(message: Message, wanted: set[str], there: Iterable[Listed]) -> list[Problem]:

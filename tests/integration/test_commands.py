@@ -65,6 +65,8 @@ def test_a_broken_catalog_is_set_aside_and_made_anew(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     (folder / "catalog.sqlite").write_bytes(b"\xff" * 9999)
+    assert call(monkeypatch, "search") == 1
+    assert "`mmsvault rebuild` makes it anew" in capsys.readouterr().err
     assert call(monkeypatch, "rebuild", "--json") == 0
     answer = capsys.readouterr()
     assert json.loads(answer.out) == {"messages": 0, "problems": []}

@@ -373,6 +373,12 @@ def test_rebuild_says_what_it_cannot_read_and_goes_on(archive: Archive) -> None:
     assert "newer MMS Vault" in problems[f"{newer.prefix}message.json"]
     assert "another folder" in problems[f"{moved.prefix}message.json"]
     assert "no provider" in problems["messages/2026/11/20/other-x/postback.xml"]
+    assert set(problems) == {
+        f"{broken.prefix}message.json",
+        f"{newer.prefix}message.json",
+        f"{moved.prefix}message.json",
+        "messages/2026/11/20/other-x/postback.xml",
+    }
     assert "quarantine/2026/11/20/abc/reason.json" in archive.problems()
     assert archive.take(notice("f")).state is MessageState.ARCHIVED
     with pytest.raises(NotFoundError):
