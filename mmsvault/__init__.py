@@ -12,6 +12,9 @@ Reading order, which is also the order of import (a module imports only what sta
     fetching    guarded, bounded, hashed download
     media       what a file is and its thumbnail, found out in a sandbox
     vault       all of the above, wired from the settings
+    leases      one worker at a time on a message
+    outages     servers that are away are waited for
+    attempts    when a missing file is tried again, and when it is lost
     archiving   the way of a message, top to bottom
     tallying    counts of receipts, kept in the bucket day by day
     sweeping    what was left undone is taken up again

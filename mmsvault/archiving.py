@@ -8,25 +8,24 @@ holder alone may write what came of an attempt.
 import contextlib
 import hashlib
 import json
-import random
 import tempfile
-import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from mmsvault import bucket
+from mmsvault import bucket, leases
+from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
-from mmsvault.errors import FetchError, NotUnderstoodError, PermanentFetchError, UnavailableError
+from mmsvault.errors import FetchError, NotUnderstoodError, OvertakenError, UnavailableError
 from mmsvault.fetching import Fetched
+from mmsvault.leases import Lease
 from mmsvault.media import sniffing
 from mmsvault.media.inspecting import Facts
 from mmsvault.message import (
@@ -39,24 +38,21 @@ from mmsvault.message import (
     pretty_json,
     utc_now,
 )
+from mmsvault.outages import patient
 from mmsvault.postbacks import OtherNotice, understand
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, Tasks
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=20)
-LEASE_RENEWED_EVERY_SECONDS = 5
 DOWNLOADS_AT_ONCE = 8
-FIRST_PAUSE = timedelta(seconds=5)
-LONGEST_PAUSE = timedelta(hours=1)
 
 
 def tasks(vault: Vault) -> Tasks:
     """Return the jobs of the archive queue, by the names they are queued under."""
     return {
-        ARCHIVE_RECEIPT: partial(archive_receipt, vault),
-        ARCHIVE_MESSAGE: partial(archive_message, vault),
+        ARCHIVE_RECEIPT: patient(vault, partial(archive_receipt, vault)),
+        ARCHIVE_MESSAGE: patient(vault, partial(archive_message, vault)),
     }
 
 
@@ -132,22 +128,32 @@ def record(vault: Vault, announced: Message, receipt: Receipt) -> Message | None
 
 def refresh(vault: Vault, message_id: str) -> None:
     """Write message.json as the catalog has the message now; a worker that has it in hand will do so."""
-    with lease(vault, message_id) as token:
-        if token:
-            finish(vault, queries.load(vault.catalog, message_id), [], token=token)
+    with contextlib.suppress(OvertakenError), leases.hold(vault.catalog, message_id) as lease:
+        if lease:
+            finish(vault, queries.load(vault.catalog, message_id), lease, [])
 
 
 def archive_message(vault: Vault, message_id: str) -> None:
     """Fetch what is due of the message's files; do nothing where another worker is at it."""
-    with lease(vault, message_id) as token, structlog.contextvars.bound_contextvars(message=message_id):
-        if token is None:
+    with (
+        leases.hold(vault.catalog, message_id) as lease,
+        structlog.contextvars.bound_contextvars(message=message_id),
+    ):
+        if lease is None:
             return
         message = queries.load(vault.catalog, message_id)
         now = utc_now()
-        due = [item for item in message.media if item.next_attempt_at and item.next_attempt_at <= now]
-        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
-            tried = list(side_by_side.map(partial(archive_file, vault, message), due))
-        finish(vault, message, tried, token=token)
+        due = [
+            item
+            for item in message.media  # what was never tried is due whatever the receiver's clock said
+            if item.next_attempt_at and (item.next_attempt_at <= now or not item.attempts)
+        ]
+        try:
+            with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
+                tried = list(side_by_side.map(partial(archive_file, vault, message, lease), due))
+            finish(vault, message, lease, tried)
+        except OvertakenError as error:
+            log.warning("left to another worker", reason=str(error))
 
 
 @dataclass(frozen=True)
@@ -158,10 +164,11 @@ class Tried:
     attempt: Attempt
 
 
-def archive_file(vault: Vault, message: Message, item: MediaItem) -> Tried:
+def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) -> Tried:
     """Download, inspect and store one file, and return what came of it.
 
-    A failed download is an outcome. Raises UnavailableError when the bucket is away.
+    A failed download is an outcome. Raises UnavailableError when the bucket is away or the disk is
+    full, and OvertakenError when the message is no longer this worker's.
     """
     began_at, began = utc_now(), time.monotonic()
     fetched: Fetched | None = None
@@ -169,9 +176,10 @@ def archive_file(vault: Vault, message: Message, item: MediaItem) -> Tried:
     with temporary_file(vault) as file:
         try:
             fetched = vault.fetcher.fetch(item.url, file)
+            lease.check()
             stored = store(vault, message, item, fetched, Path(file.name))
         except FetchError as error:
-            failure, stored = error, missed(message, item, error)
+            failure, stored = error, missed(message, item, error, now=utc_now())
     return Tried(
         item=stored,
         attempt=Attempt(
@@ -220,35 +228,7 @@ def keep_views(vault: Vault, message: Message, item: MediaItem, facts: Facts) ->
     return {"thumbnail_key": thumbnail_key}
 
 
-def missed(message: Message, item: MediaItem, error: FetchError) -> MediaItem:
-    """Return the file as it stands after a failed attempt: to be tried again, or lost."""
-    tries = item.attempts + 1
-    next_at = next_attempt_at(tries, now=utc_now(), give_up_at=message.give_up_at)
-    lost = next_at is None or isinstance(error, PermanentFetchError)
-    return item.model_copy(
-        update={
-            "state": MediaState.LOST if lost else MediaState.PENDING,
-            "reason": error.reason,
-            "attempts": tries,
-            "next_attempt_at": None if lost else next_at,
-        }
-    )
-
-
-def next_attempt_at(tries: int, *, now: datetime, give_up_at: datetime) -> datetime | None:
-    """Return when to try again after `tries` failures, or None when the time for it is over.
-
-    Pauses double up to an hour, with some jitter so that a provider that was away is not met by
-    everything at once; the last attempt is at `give_up_at` itself.
-    """
-    if now >= give_up_at:
-        return None
-    pause = min(FIRST_PAUSE * 2 ** min(tries - 1, 20), LONGEST_PAUSE)
-    jitter = random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-    return min(now + timedelta(seconds=pause.total_seconds() * jitter), give_up_at)
-
-
-def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) -> None:
+def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> None:
     """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
 
     Cut off before the last step, the message is still due, and the next worker ends here too. What
@@ -259,15 +239,17 @@ def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) ->
         message.id,
         items=[one.item for one in tried],
         tried=[one.attempt for one in tried],
-        token=token,
+        token=lease.token,
     )
     if done is None:
-        log.warning("another worker took the message over; what it writes counts")
-        return
+        raise OvertakenError("Another worker took the message over; what it writes counts.")
     unwritten: Message | None = done
     while unwritten:
+        lease.check()
         keep_record(vault, unwritten)
-        unwritten = writes.settle(vault.catalog, unwritten, token=token)
+        lease.stop_renewing()  # or it might be taken again just after it was ended
+        unwritten = writes.settle(vault.catalog, unwritten, token=lease.token)
+    lease.is_over = True
     for one in tried:
         if one.attempt.reason:
             log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
@@ -282,35 +264,14 @@ def keep_record(vault: Vault, message: Message) -> None:
 
 
 @contextlib.contextmanager
-def lease(vault: Vault, message_id: str) -> Iterator[str | None]:
-    """Hold the message while working on it; give None where another worker holds it."""
-    token = uuid.uuid4().hex
-    take = partial(writes.take_lease, vault.catalog, message_id, token=token, span=LEASE)
-    if not take(now=utc_now()):
-        yield None
-        return
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(LEASE_RENEWED_EVERY_SECONDS):
-            try:
-                take(now=utc_now())
-            except UnavailableError:
-                log.warning("lease not renewed: the catalog is away", message=message_id)
-
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield token
-    finally:
-        done.set()
-        thread.join()
-        writes.release_lease(vault.catalog, message_id, token=token)
-
-
-@contextlib.contextmanager
 def temporary_file(vault: Vault) -> Iterator[Any]:
-    """Give a named file that is gone afterwards; one of a killed worker is removed by the sweep."""
-    vault.settings.temporary_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=vault.settings.temporary_dir, prefix="download-") as file:
-        yield file
+    """Give a named file that is gone afterwards; one of a killed worker is removed by the sweep.
+
+    Raises UnavailableError when the disk does not take it.
+    """
+    try:
+        vault.settings.temporary_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=vault.settings.temporary_dir, prefix="download-") as file:
+            yield file
+    except OSError as error:
+        raise UnavailableError(f"The disk did not take a download: {error}.") from error

@@ -27,6 +27,8 @@ BODY_NAME, REASON_NAME = "body", "reason.json"
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS = "deleted/", "receipts/"
 CHUNK_BYTES = 1 << 18
+PROBE_KEY = "probe"
+"""Written and removed again to find out whether the bucket takes anything in."""
 
 
 def original_key(prefix: str, position: int, extension: str) -> str:
@@ -195,6 +197,11 @@ class Bucket:
         if self._local_dir is not None:  # a file that the embedded server never saw
             with suppress(FileNotFoundError):
                 (self._local_dir / key).unlink()
+
+    def check(self, size: int) -> None:
+        """Raise UnavailableError unless the bucket takes an object of `size` bytes now."""
+        self.put(PROBE_KEY, bytes(size), content_type="application/octet-stream")
+        self.remove(PROBE_KEY)
 
     def _settle(self, key: str) -> None:
         """Force an object to the disk: the embedded server renames it into place without fsync."""

@@ -7,7 +7,8 @@ removed. It is written first, so that a deletion that was cut off is finished by
 
 from collections.abc import Iterator
 
-from mmsvault.archiving import lease, refresh
+from mmsvault import leases
+from mmsvault.archiving import refresh
 from mmsvault.bucket import tombstone_key
 from mmsvault.catalog import language, queries, upkeep
 from mmsvault.errors import RefusedError
@@ -47,8 +48,8 @@ def retry(vault: Vault, message_id: str) -> int:
 
 def delete(vault: Vault, message_id: str) -> None:
     """Remove the message with everything in its folder. Raises RefusedError."""
-    with lease(vault, message_id) as token:
-        if token is None:
+    with leases.hold(vault.catalog, message_id) as lease:
+        if lease is None:
             raise RefusedError("a worker has it in hand; delete it again in a minute")
         message = queries.load(vault.catalog, message_id)
         if message.hold:
@@ -59,7 +60,7 @@ def delete(vault: Vault, message_id: str) -> None:
             tombstone_key(message_id), pretty_json(left).encode(), content_type="application/json"
         )
         try:
-            upkeep.remove(vault.catalog, message_id, token=token, now=now)
+            upkeep.remove(vault.catalog, message_id, token=lease.token, now=now)
         except RefusedError:
             vault.bucket.remove(tombstone_key(message_id))
             raise

@@ -4,6 +4,8 @@ An error of a library is translated where the library is called; one that is not
 unknown: it is logged whole and fails loudly.
 """
 
+from datetime import timedelta
+
 
 class VaultError(Exception):
     """Anything that MMS Vault itself says no to. Its text is a whole sentence for a person."""
@@ -53,12 +55,18 @@ class NotFoundError(VaultError):
 
 
 class FetchError(VaultError):
-    """A file could not be downloaded. `status` is the HTTP status where there was an answer."""
+    """A file could not be downloaded. `status` is the HTTP status where there was an answer.
 
-    def __init__(self, reason: str, *, status: int | None = None) -> None:
+    `retry_after` is the pause that the provider asked for.
+    """
+
+    def __init__(
+        self, reason: str, *, status: int | None = None, retry_after: timedelta | None = None
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
+        self.retry_after = retry_after
 
 
 class TransientFetchError(FetchError):
@@ -71,3 +79,7 @@ class PermanentFetchError(FetchError):
 
 class UnavailableError(VaultError):
     """A server (Redis, bucket, catalog) is away: 503 in the receiver, try again in the worker."""
+
+
+class OvertakenError(VaultError):
+    """Someone else has taken the work over in the meantime: stop, and leave it to them."""

@@ -15,7 +15,7 @@ from mmsvault import bucket
 from mmsvault.catalog import upkeep
 from mmsvault.errors import NotFoundError
 from mmsvault.message import Receipt
-from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.durable import DurableQueue
 from mmsvault.vault import Vault
 
 LOOKED_AT_EVERY_SECONDS = 0.2
@@ -40,11 +40,11 @@ def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[R
             yield Skipped(path, "there is no such file, nor is it a key in quarantine")
 
 
-def replay(vault: Vault, intake: Intake, receipt: Receipt) -> None:
+def replay(vault: Vault, queue: DurableQueue, receipt: Receipt) -> None:
     """Put a receipt into the queue. Raises UnavailableError."""
     if receipt.quarantined_as:  # it was counted when it came in; once more it counts as what it is now
         upkeep.forget_receipts(vault.catalog, [receipt.id])
-    intake.keep(receipt)
+    queue.keep([receipt.model_dump(mode="json")])
 
 
 def outcomes(vault: Vault, ids: Sequence[str], *, wait_seconds: float) -> Counter[str]:

@@ -215,6 +215,11 @@ class Settings(BaseSettings):
         """Where files stand while they are downloaded and looked into."""
         return self.data_dir / "tmp"
 
+    @property
+    def spool_dir(self) -> Path:
+        """Where receipts stand while the queue is away."""
+        return self.data_dir / "spool"
+
 
 def _refuse_unknown() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}

@@ -1,88 +1,148 @@
-"""What was left undone is taken up again: due attempts, jobs that failed, old temporary files.
+"""What was left undone is taken up again: spooled receipts, due attempts, jobs that nobody works on.
 
 Safe to run at any moment, twice, and on several hosts: putting a message into the queue once more
 than needed costs a look at its lease.
 """
 
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from rq import Queue
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
 from mmsvault.catalog import queries, writes
 from mmsvault.message import utc_now
+from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
+from mmsvault.queueing.leftovers import Leftovers
+from mmsvault.queueing.spool import Spool
 from mmsvault.tallying import keep_tallies
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 10
 MOST_AT_ONCE = 1000
 REQUEUED_AFTER = timedelta(minutes=5)
 """A message whose job got lost on the way is looked at again after this."""
 URGENT = timedelta(days=1)
-FAILED_JOBS_WAIT = timedelta(seconds=60)
+STRANDED_EVERY_SECONDS = 300
 TEMPORARY_FILES_KEPT = timedelta(hours=2)
+BUCKET_DRAFTS_KEPT = timedelta(hours=6)
+BUCKET_WALKED_EVERY_SECONDS = 6 * 3600
+SECONDS_FOR_A_WALK = 1.0
 
 
 @dataclass(frozen=True)
 class Swept:
     """What one sweep took up."""
 
-    attempts: int
-    failed_jobs: int
-    temporary_files: int
+    attempts: int = 0
+    jobs: int = 0
+    files: int = 0
 
 
-def sweep(vault: Vault) -> Swept:
-    """Take up everything that is due now. Raises UnavailableError when the catalog is away."""
-    swept = Swept(
-        attempts=enqueue_due(vault),
-        failed_jobs=requeue_failed(vault.queue),
-        temporary_files=remove_temporary_files(vault),
-    )
-    keep_tallies(vault)
-    if swept != Swept(0, 0, 0):
-        log.info("sweep", attempts=swept.attempts, failed_jobs=swept.failed_jobs)
-    return swept
+class Sweeper:
+    """Sweeps again and again; it remembers what it saw, so that what stands still is noticed.
+
+    `queue` is one that fails soon: a sweep is only put off.
+    """
+
+    def __init__(self, vault: Vault, queue: Queue) -> None:
+        self._vault = vault
+        self._queue = queue
+        self._durable = DurableQueue(queue)
+        self._spool = Spool(vault.settings.spool_dir)
+        self._leftovers = Leftovers(queue)
+        self._stranded_looked_for = time.monotonic()
+        self._drafts = bucket_drafts(vault.settings.embedded_bucket_dir)
+        self._walked_at: float | None = None
+
+    def drain_spool(self) -> int:
+        """Bring this host's spool into the queue. Raises UnavailableError or ConfigurationError."""
+        return self._spool.drain(self._durable.keep) if len(self._spool) else 0
+
+    def sweep(self) -> Swept:
+        """Take up everything that is due now.
+
+        Raises UnavailableError when catalog or bucket is away, RedisError when the queue is, and
+        OvertakenError when another sweep has begun.
+        """
+        swept = Swept(
+            attempts=enqueue_due(self._vault, self._queue),
+            jobs=self._requeue(),
+            files=remove_old(temporary_files(self._vault), age=TEMPORARY_FILES_KEPT)
+            + remove_old(self._some_drafts(), age=BUCKET_DRAFTS_KEPT),
+        )
+        if swept != Swept():
+            log.info("sweep", attempts=swept.attempts, jobs=swept.jobs, files=swept.files)
+        keep_tallies(self._vault)
+        return swept
+
+    def _requeue(self) -> int:
+        now = utc_now()
+        requeued = self._leftovers.requeue(now=now)
+        if time.monotonic() - self._stranded_looked_for > STRANDED_EVERY_SECONDS:
+            requeued += self._leftovers.requeue_stranded(now=now)
+            self._stranded_looked_for = time.monotonic()
+        return requeued
+
+    def _some_drafts(self) -> Iterator[Path]:
+        """Go on with the walk through the bucket's folders for a moment; begin again hours later."""
+        began = time.monotonic()
+        if self._walked_at is not None and began - self._walked_at < BUCKET_WALKED_EVERY_SECONDS:
+            return
+        for path in self._drafts:
+            if path is not None:
+                yield path
+            elif time.monotonic() - began > SECONDS_FOR_A_WALK:
+                return
+        self._drafts = bucket_drafts(self._vault.settings.embedded_bucket_dir)
+        self._walked_at = time.monotonic()
 
 
-def enqueue_due(vault: Vault) -> int:
+def enqueue_due(vault: Vault, queue: Queue) -> int:
     """Queue the messages whose next attempt is due, those with under a day left before all others."""
+    fence = writes.next_fence(vault.catalog)
     now = utc_now()
     due = queries.due(vault.catalog, now=now, limit=MOST_AT_ONCE)
     # Pushed to the front one by one, the last comes out first: so the nearest deadline goes last.
-    for message_id, deadline_at in reversed(due):
-        enqueue(vault.queue, ARCHIVE_MESSAGE, message_id, at_front=deadline_at - now < URGENT)
+    with queue.connection.pipeline() as pipeline:
+        for message_id, deadline_at in reversed(due):
+            urgent = deadline_at - now < URGENT
+            enqueue(queue, ARCHIVE_MESSAGE, message_id, at_front=urgent, pipeline=pipeline)
+        pipeline.execute()
     if due:
-        writes.postpone(vault.catalog, [message_id for message_id, _ in due], until=now + REQUEUED_AFTER)
+        writes.postpone(
+            vault.catalog, [message_id for message_id, _ in due], until=now + REQUEUED_AFTER, fence=fence
+        )
     return len(due)
 
 
-def requeue_failed(queue: Queue) -> int:
-    """Queue again the jobs that ended in an error a while ago: no receipt is ever given up here."""
-    registry = queue.failed_job_registry
-    requeued = 0
-    for job_id in registry.get_job_ids():
-        try:
-            job = queue.job_class.fetch(job_id, connection=queue.connection, serializer=queue.serializer)
-            if job.ended_at is None or utc_now() - job.ended_at >= FAILED_JOBS_WAIT:
-                registry.requeue(job_id)
-                requeued += 1
-        except (NoSuchJobError, InvalidJobOperation):
-            continue  # another sweep was quicker
-    return requeued
+def temporary_files(vault: Vault) -> Iterator[Path]:
+    """Yield downloads, of which a killed worker may have left some behind."""
+    yield from vault.settings.temporary_dir.glob("download-*")
+    yield from vault.settings.spool_dir.glob(".*.part")
 
 
-def remove_temporary_files(vault: Vault) -> int:
-    """Remove downloads that a killed worker left behind."""
-    oldest = time.time() - TEMPORARY_FILES_KEPT.total_seconds()
+def bucket_drafts(folder: Path | None) -> Iterator[Path | None]:
+    """Yield unfinished uploads that a killed embedded server left, and None after each folder.
+
+    There may be a million folders.
+    """
+    for place, _, names in os.walk(folder) if folder else ():
+        yield from (Path(place, name) for name in names if name.startswith(".rclone_temp_put_"))
+        yield None
+
+
+def remove_old(paths: Iterator[Path], *, age: timedelta) -> int:
+    """Remove those of the files that were last written longer than `age` ago; return how many."""
+    oldest = time.time() - age.total_seconds()
     removed = 0
-    for path in vault.settings.temporary_dir.glob("download-*"):
+    for path in paths:
         try:
             if path.stat().st_mtime < oldest:
                 path.unlink()

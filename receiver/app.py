@@ -2,21 +2,20 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
-import structlog
 from fastapi import FastAPI, Request, Response
 
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.intake import Intake
 from mmsvault.queueing.jobs import open_queue
+from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from receiver import postbacks, watching
 from receiver.doorkeeper import Doorkeeper
 from receiver.metrics import Metrics
-
-log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -25,22 +24,21 @@ def create_app(settings: Settings) -> FastAPI:
     Raises ConfigurationError where that Redis can never keep a receipt for good.
     """
     connection = connect_to_answer(settings.effective_redis_url)
-    intake = Intake(open_queue(connection))
-
-    try:
-        intake.check()
-    except UnavailableError as error:
-        log.warning("no receipts can be kept yet", reason=str(error))
+    queue = DurableQueue(open_queue(connection))
+    intake = Intake(queue, Spool(settings.spool_dir))
+    with suppress(UnavailableError):  # the spool keeps receipts until it is there
+        queue.check()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with intake:
+            yield
         connection.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.state.intake = intake
     app.state.doorkeeper = Doorkeeper(settings.effective_token, settings.postback_networks)
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(intake)
     app.state.max_postback_bytes = settings.max_postback_bytes
     app.middleware("http")(measure)
     app.include_router(postbacks.router)

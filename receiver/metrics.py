@@ -1,13 +1,31 @@
 """What the receiver counts, for Prometheus; docs/metrics.md lists it."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from functools import partial
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from mmsvault.errors import UnavailableError
+from mmsvault.queueing.intake import Intake, Place
 
 
 class Metrics:
     """The receiver's own registry, so that two receivers in one process do not meet."""
 
-    def __init__(self) -> None:
+    def __init__(self, intake: Intake) -> None:
         self.registry = CollectorRegistry()
+        keeps = Gauge(
+            "mmsvault_receiver_keeps",
+            "1 for the place (queue or spool) that the next postback goes to",
+            ["place"],
+            registry=self.registry,
+        )
+        for place in get_args(Place):
+            keeps.labels(place).set_function(partial(_is_now, intake, place))
+        spooled = Gauge(
+            "mmsvault_spooled_receipts", "Receipts in the spool, not yet in the queue", registry=self.registry
+        )
+        spooled.set_function(lambda: intake.spooled)
         self._answers = Counter(
             "mmsvault_postbacks",
             "Postbacks by the HTTP status they were answered with",
@@ -22,3 +40,10 @@ class Metrics:
         """Count one postback and how long it took."""
         self._answers.labels(str(status)).inc()
         self._seconds.observe(seconds)
+
+
+def _is_now(intake: Intake, place: Place) -> float:
+    try:
+        return float(intake.place() == place)
+    except UnavailableError:
+        return 0.0

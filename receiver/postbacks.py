@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
-from starlette.concurrency import run_in_threadpool
 
 from mmsvault.errors import UnavailableError
 from mmsvault.message import Receipt
@@ -36,7 +35,7 @@ async def keep(request: Request, provider: str, _token: str = "") -> Response:
         source=request.client.host if request.client else "",
     )
     try:
-        await run_in_threadpool(state.intake.keep, receipt)
+        await state.intake.keep(receipt)
     except UnavailableError as error:
         log.warning("receipt not kept", reason=str(error))
         again = {"Retry-After": str(RETRY_AFTER_SECONDS)}

@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 
 from mmsvault.errors import UnavailableError
+from receiver.postbacks import RETRY_AFTER_SECONDS
 
 router = APIRouter()
 
@@ -18,15 +19,18 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
-    """Answer 200 when a postback would be kept, else 503 with the reason."""
+    """Answer 200 and where a postback would be kept, or 503 with the reason why nowhere."""
     try:
-        await run_in_threadpool(request.app.state.intake.check)
+        keeps = await run_in_threadpool(request.app.state.intake.place)
     except UnavailableError as error:
-        return JSONResponse({"ready": False, "reason": str(error)}, 503)
-    return JSONResponse({"ready": True, "keeps": "queue"})
+        return JSONResponse(
+            {"ready": False, "reason": str(error)}, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        )
+    return JSONResponse({"ready": True, "keeps": keeps})
 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Answer with the counts in Prometheus's form."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    counts = await run_in_threadpool(generate_latest, request.app.state.metrics.registry)
+    return Response(counts, media_type=CONTENT_TYPE_LATEST)

@@ -5,6 +5,8 @@ import time
 from functools import partial
 
 import structlog
+from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
 
 from mmsvault.archiving import tasks
 from mmsvault.catalog.connection import migrate
@@ -29,9 +31,31 @@ def run(settings: Settings, *, job: str) -> None:
         if job == "sweep":
             keep_sweeping(vault)
         else:
-            QueueWorker(job, connection=vault.redis, tasks=tasks(vault)).work(logging_level="WARNING")
+            keep_working(vault, job)
     finally:
         vault.close()
+
+
+def keep_working(vault: Vault, queue_name: str) -> None:
+    """Work on the queue's jobs until SIGTERM; a queue that is away for long is waited for."""
+    while True:
+        try:
+            worker = QueueWorker(
+                queue_name,
+                redis_url=vault.settings.effective_redis_url,
+                connection=vault.redis,
+                tasks=tasks(vault),
+            )
+            worker.work(logging_level="WARNING")
+        except StopRequested:  # asked to end while it was between two jobs
+            return
+        except RedisError as error:
+            log.warning("waiting for the queue", reason=str(error))
+        else:
+            if worker.asked_to_end:
+                return
+            log.warning("the worker stopped; it begins again")
+        time.sleep(PAUSE_SECONDS)
 
 
 def prepare(vault: Vault) -> None:

@@ -1,17 +1,25 @@
-"""The sweep as a program: one at a time for all hosts, under a lock in Redis."""
+"""The sweep as a program: one at a time for all hosts, under a lock in Redis.
+
+The lock saves work and is not what safety rests on: a sweep that outlives it is told so by its
+fencing token, which the catalog gives out.
+"""
 
 import signal
 import threading
 
 import structlog
+from redis import Redis
 from redis.exceptions import LockError, RedisError
 
-from mmsvault.errors import UnavailableError
-from mmsvault.sweeping import SWEEP_SECONDS, sweep
+from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.jobs import open_queue
+from mmsvault.sweeping import Sweeper
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+SWEEP_SECONDS = 15
 LOCK = "mmsvault:sweep"
 LOCK_SECONDS = 60
 
@@ -21,21 +29,28 @@ def keep_sweeping(vault: Vault) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: ended.set())
-    while not ended.is_set():
-        try:
-            sweep_once(vault)
-        except (UnavailableError, RedisError) as error:
-            log.warning("sweep put off", reason=str(error))
-        ended.wait(SWEEP_SECONDS)
+    with connect_to_answer(vault.settings.effective_redis_url) as connection:
+        sweeper = Sweeper(vault, open_queue(connection))
+        while not ended.is_set():
+            try:
+                sweeper.drain_spool()
+                sweep_alone(sweeper, connection)
+            except (UnavailableError, ConfigurationError, RedisError) as error:
+                log.warning("sweep put off", reason=str(error))
+            except OvertakenError as error:
+                log.warning("sweep broken off", reason=str(error))
+            except OSError:
+                log.exception("sweep broken off")
+            ended.wait(SWEEP_SECONDS)
 
 
-def sweep_once(vault: Vault) -> None:
+def sweep_alone(sweeper: Sweeper, connection: "Redis") -> None:
     """Sweep, unless another host is at it."""
-    lock = vault.redis.lock(LOCK, timeout=LOCK_SECONDS)
+    lock = connection.lock(LOCK, timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
         return
     try:
-        sweep(vault)
+        sweeper.sweep()
     finally:
         try:
             lock.release()

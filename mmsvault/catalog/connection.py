@@ -1,6 +1,6 @@
 """Opening the catalog: SQLite for one machine, PostgreSQL for several, both by one URL."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ from mmsvault.errors import ConfigurationError, UnavailableError
 
 WRITES = "mmsvault_writes"
 MIGRATION_LOCK = 0x6D6D7376  # any number that is ours, for PostgreSQL's advisory lock
+PATIENCE: Mapping[str, str] = {
+    "connect_timeout": "5",
+    "keepalives_idle": "30",
+    "tcp_user_timeout": "30000",  # milliseconds
+}
+"""How PostgreSQL is found to be away; the URL may say otherwise."""
 
 
 def open_catalog(url: str) -> Engine:
@@ -39,6 +45,8 @@ def open_catalog(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigurationError("MMSVAULT_DATABASE_URL", "use sqlite:///path or postgresql://user@host/name")
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(query={**PATIENCE, **parsed.query})
     try:
         engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
     except (NoSuchModuleError, ImportError) as error:

@@ -4,10 +4,10 @@ import base64
 import binascii
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, func, or_, select
 
 from mmsvault.catalog.connection import reading
 from mmsvault.catalog.filters import condition
@@ -15,6 +15,8 @@ from mmsvault.catalog.language import Query
 from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import Attempt, MediaItem, Message, MessageState, RawPostback
+
+LONGEST_LEASE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,21 @@ def due(engine: Engine, *, now: datetime, limit: int) -> list[tuple[str, datetim
     """Return id and deadline of messages with work due that nobody has in hand, nearest deadline first."""
     query = (
         select(messages.c.id, messages.c.deadline_at)
-        .where(
-            messages.c.due_at <= now,
-            or_(messages.c.lease_until_at.is_(None), messages.c.lease_until_at < now),
-        )
+        .where(messages.c.due_at <= now, not_in_hand(now))
         .order_by(messages.c.deadline_at)
         .limit(limit)
     )
     with reading(engine) as connection:
         return [(row.id, row.deadline_at) for row in connection.execute(query)]
+
+
+def not_in_hand(now: datetime) -> ColumnElement[bool]:
+    """Return the condition that nobody works on a message.
+
+    A lease that ends too far ahead was taken by a clock that has been set back since.
+    """
+    until = messages.c.lease_until_at
+    return or_(messages.c.lease_token.is_(None), until < now, until > now + LONGEST_LEASE)
 
 
 def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:

@@ -169,3 +169,12 @@ tombstones = Table(
     Column("id", String, primary_key=True),
     Column("deleted_at", UtcDateTime, nullable=False),
 )
+
+# Numbers that only grow: `sweep` is the newest sweep's fencing token, `probe` is written to find
+# out whether the catalog takes anything in.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)

@@ -12,7 +12,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from mmsvault.bucket import postback_name
 from mmsvault.catalog import queries
 from mmsvault.catalog.connection import writing
-from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients, tombstones
+from mmsvault.catalog.tables import (
+    attempts,
+    counters,
+    media,
+    messages,
+    postbacks,
+    receipts,
+    recipients,
+    tombstones,
+)
+from mmsvault.errors import OvertakenError
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -23,6 +33,8 @@ from mmsvault.message import (
     fold,
     normal_number,
 )
+
+SWEEP = "sweep"
 
 
 @dataclass(frozen=True)
@@ -73,9 +85,7 @@ def count_receipt(engine: Engine, receipt: Receipt, outcome: str, *, code: str =
 
 def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, span: timedelta) -> bool:
     """Return whether the work on this message is now `token`'s, for `span` or until renewed."""
-    free = or_(
-        messages.c.lease_token.is_(None), messages.c.lease_token == token, messages.c.lease_until_at < now
-    )
+    free = or_(messages.c.lease_token == token, queries.not_in_hand(now))
     with writing(engine) as connection:
         taken = connection.execute(
             update(messages)
@@ -136,14 +146,41 @@ def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
         )
 
 
-def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> None:
-    """Have the sweep look at these pending messages at `until` and not before."""
+def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime, fence: int) -> None:
+    """Have the sweep look at these pending messages at `until` and not before.
+
+    Raises OvertakenError where a newer sweep than the one that holds `fence` has begun.
+    """
     with writing(engine) as connection:
+        newest = select(counters.c.value).where(counters.c.name == SWEEP).with_for_update()
+        if connection.scalar(newest) != fence:
+            raise OvertakenError("Another sweep has begun; what it does counts.")
         connection.execute(
             update(messages)
             .where(messages.c.id.in_(message_ids), messages.c.due_at.is_not(None))
             .values(due_at=until)
         )
+
+
+def next_fence(engine: Engine) -> int:
+    """Return the fencing token of a sweep that begins now; every earlier one's is void."""
+    with writing(engine) as connection:
+        return _count_on(connection, SWEEP)
+
+
+def check(engine: Engine) -> None:
+    """Raise UnavailableError unless the catalog takes something in now."""
+    with writing(engine) as connection:
+        _count_on(connection, "probe")
+
+
+def _count_on(connection: Connection, name: str) -> int:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    first = dialect.insert(counters).values(name=name, value=1)
+    following = first.on_conflict_do_update(
+        index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
+    )
+    return int(connection.scalar(following.returning(counters.c.value)) or 0)
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from mmsvault.catalog.connection import migrate
 from mmsvault.errors import UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.queueing.jobs import QUEUES, open_queue
+from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.vault import Vault
@@ -91,7 +92,7 @@ def status(*, as_json: AsJson = False) -> None:
     with opened_vault() as vault:
         counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
         queued = _queued(vault)
-        spooled = len(list(vault.settings.data_dir.glob("spool/*.json")))
+        spooled = len(Spool(vault.settings.spool_dir))
     oldest = counts.oldest_pending_at
     answer = {
         "messages": counts.messages,

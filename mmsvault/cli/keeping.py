@@ -22,7 +22,7 @@ from mmsvault.integrity.checking import Problem
 from mmsvault.message import Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS
 from mmsvault.queueing.connection import connect_to_answer
-from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.settings import Settings
 from mmsvault.starting import EXIT_WRONG, write_log
@@ -99,10 +99,10 @@ def replay(
         raise RejectedInputError(f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
     skipped, sent = [], []
     with opened_vault() as vault:
-        intake = Intake(open_queue(connect_to_answer(vault.settings.effective_redis_url)))
+        queue = DurableQueue(open_queue(connect_to_answer(vault.settings.effective_redis_url)))
         for receipt in replaying.receipts(vault, paths, provider=provider):
             if isinstance(receipt, Receipt):
-                replaying.replay(vault, intake, receipt)
+                replaying.replay(vault, queue, receipt)
                 sent.append(receipt.id)
             else:
                 skipped.append(receipt)

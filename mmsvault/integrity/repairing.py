@@ -12,14 +12,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmsvault import archiving, bucket
+from mmsvault import archiving, bucket, leases
 from mmsvault.archiving import Tried
 from mmsvault.catalog import queries, upkeep
-from mmsvault.errors import FetchError, NewerRecordError, NotFoundError, RecordError, RefusedError
+from mmsvault.errors import (
+    FetchError,
+    NewerRecordError,
+    NotFoundError,
+    OvertakenError,
+    RecordError,
+    RefusedError,
+)
 from mmsvault.integrity.checking import DAMAGED, Kind, Problem, check, check_in_detail
 from mmsvault.integrity.rebuilding import enter_folder
 from mmsvault.integrity.sampling import Sample, everything
 from mmsvault.integrity.verifying import Progress, Report, verify
+from mmsvault.leases import Lease
 from mmsvault.media import sniffing
 from mmsvault.message import Attempt, MediaItem, Message, utc_now
 from mmsvault.vault import Vault
@@ -89,13 +97,13 @@ def _mend(vault: Vault, message_id: str, problems: Sequence[Problem]) -> Mended:
     if first.kind is Kind.NO_ROW:
         reason = enter_folder(vault, first.key)
         return ([], {first.key: reason}) if reason else ([(first.key, "entered into the catalog")], {})
-    with archiving.lease(vault, message_id) as token:
-        if token is None:
-            return [], dict.fromkeys((problem.key for problem in problems), "a worker has it in hand")
-        return _mend_held(vault, queries.load(vault.catalog, message_id), problems, token=token)
+    with suppress(OvertakenError), leases.hold(vault.catalog, message_id) as lease:
+        if lease:
+            return _mend_held(vault, queries.load(vault.catalog, message_id), lease, problems)
+    return [], dict.fromkeys((problem.key for problem in problems), "a worker has it in hand")
 
 
-def _mend_held(vault: Vault, message: Message, problems: Sequence[Problem], *, token: str) -> Mended:
+def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[Problem]) -> Mended:
     """Mend the objects of a message that nobody else works on."""
     if problems[0].kind is Kind.NOTHING_THERE:
         problems = check_in_detail(vault.bucket, upkeep.Standing(message, unfinished=False))
@@ -118,7 +126,7 @@ def _mend_held(vault: Vault, message: Message, problems: Sequence[Problem], *, t
         except (FetchError, RefusedError) as error:
             reasons[problem.key] = str(error)
     if tried or any(problem.kind is Kind.RECORD and problem.key not in reasons for problem in problems):
-        archiving.finish(vault, message, tried, token=token)
+        archiving.finish(vault, message, lease, tried)
     return done, reasons
 
 

@@ -1,8 +1,9 @@
 """The connection to Redis, and what that Redis can promise."""
 
 from redis import Redis
-from redis.backoff import ExponentialBackoff
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -13,10 +14,8 @@ WAITAOF_SINCE = (7, 2)
 
 
 def connect_to_answer(url: str) -> "Redis":
-    """Return a client that fails within seconds: a provider waits for the answer."""
-    return Redis.from_url(
-        url, socket_timeout=3, socket_connect_timeout=2, retry=Retry(ExponentialBackoff(0.2), 1)
-    )
+    """Return a client that fails within seconds and at once: a provider waits for the answer."""
+    return Redis.from_url(url, socket_timeout=3, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 def connect_to_work(url: str) -> "Redis":
@@ -34,19 +33,31 @@ def needs_waitaof(connection: "Redis") -> bool:
 
     Raises ConfigurationError where this Redis cannot promise that a write is on the disk at all.
     """
-    server = connection.info("server")
-    version = tuple(int(part) for part in str(server["redis_version"]).split(".")[:2])
-    said = connection.config_get("appendonly", "appendfsync")
-    if said.get("appendonly") != "yes":
-        raise ConfigurationError(
-            "MMSVAULT_REDIS_URL", "this Redis forgets on a crash; set `appendonly yes` in its configuration"
-        )
-    if said.get("appendfsync") == "always":
+    server = connection.info("server", "persistence", "memory")
+    if not int(server["aof_enabled"]):
+        raise _unsafe("this Redis forgets on a crash; set `appendonly yes` in its configuration")
+    if int(server.get("maxmemory", 0)) and str(server.get("maxmemory_policy")).startswith("allkeys"):
+        raise _unsafe("this Redis throws keys away when it is full; set `maxmemory-policy noeviction`")
+    fsync = _fsync_policy(connection)
+    if fsync == "always":
         return False
-    if version < WAITAOF_SINCE:
-        raise ConfigurationError(
-            "MMSVAULT_REDIS_URL",
-            f"Redis {server['redis_version']} has no WAITAOF; set `appendfsync always` in its configuration, "
-            "or use Redis 7.2, Valkey 7.2 or newer",
-        )
-    return True
+    if fsync == "no":
+        raise _unsafe("this Redis leaves it to chance when it writes; set `appendfsync everysec`")
+    version = str(server["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) >= WAITAOF_SINCE:
+        return True
+    raise _unsafe(
+        f"Redis {version} has no WAITAOF; set `appendfsync always` in its configuration, "
+        "or use Redis 7.2, Valkey 7.2 or newer"
+    )
+
+
+def _fsync_policy(connection: "Redis") -> str | None:
+    try:
+        return str(connection.config_get("appendfsync").get("appendfsync"))
+    except ResponseError:  # a hosted Redis may hide its configuration
+        return None
+
+
+def _unsafe(problem: str) -> ConfigurationError:
+    return ConfigurationError("MMSVAULT_REDIS_URL", problem)

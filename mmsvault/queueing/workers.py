@@ -4,31 +4,43 @@ Work is done in the worker's own process (decoding has a sandbox, every step a l
 costs no fork. A thread keeps saying that the job is alive; when the worker is killed, that ends,
 and within half a minute another worker takes the job up. One worker serves one queue: RQ then
 moves a job aside instead of popping it, so that none is lost between the two.
+
+Asked to end, a worker finishes the job in hand, or after a while puts it back and ends anyway: every
+job may be cut off at any point and run again.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
+import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import Tasks, open_queue
+
+log = structlog.get_logger(__name__)
 
 BEAT_SECONDS = 4
 ABANDONED_AFTER_SECONDS = 15
 MAINTENANCE_SECONDS = 5
 IDLE_POLL_SECONDS = 20  # RQ wakes 15 s before this to look for abandoned jobs
+SECONDS_TO_FINISH = 20
+"""For the job in hand, once asked to end; whoever asked waits for 30 s."""
 
 
 class QueueWorker(SimpleWorker):
     """Runs the jobs of one queue, one at a time, until SIGTERM."""
 
-    def __init__(self, queue_name: str, *, connection: Redis, tasks: Tasks) -> None:
+    def __init__(self, queue_name: str, *, redis_url: str, connection: Redis, tasks: Tasks) -> None:
         queue = open_queue(connection, queue_name, tasks=tasks)
         super().__init__(
             [queue],
@@ -40,6 +52,9 @@ class QueueWorker(SimpleWorker):
             job_monitoring_interval=BEAT_SECONDS,
             log_job_description=False,
         )
+        self._redis_url = redis_url
+        self._in_hand: Job | None = None
+        self.asked_to_end = False
 
     def subscribe(self) -> None:
         """Listen to no remote commands: they are for workers that fork."""
@@ -50,10 +65,38 @@ class QueueWorker(SimpleWorker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job while a thread keeps its heart beating."""
+        self._in_hand = job
         execution = self.prepare_execution(job)
         with self._heartbeats(job, execution):
             self.perform_job(job, queue, execution)
+        self._in_hand = None
         self.set_state("idle")
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - RQ's signature
+        """End after the job in hand, and in any case in time (RQ's own way waits for Redis here)."""
+        if self.asked_to_end:
+            return
+        self.asked_to_end = self._stop_requested = True
+        threading.Thread(target=self._end_in_time, name="ending", daemon=True).start()
+        if self._in_hand is None:
+            raise StopRequested
+
+    def _end_in_time(self) -> None:
+        threading.Event().wait(SECONDS_TO_FINISH)
+        job = self._in_hand
+        if job:
+            try:
+                self._put_back(job)
+                log.warning("the job in hand was put back: it did not end in time")
+            except RedisError:
+                log.warning("the job in hand is left to others: the queue cannot be reached")
+        os._exit(0)
+
+    def _put_back(self, job: Job) -> None:
+        with connect_to_answer(self._redis_url) as connection:
+            queue = open_queue(connection, job.origin)
+            put_back = queue.job_class.fetch(job.id, connection=connection, serializer=queue.serializer)
+            queue.enqueue_job(put_back, at_front=True)
 
     @contextmanager
     def _heartbeats(self, job: Job, execution: Execution) -> Iterator[None]:
@@ -72,4 +115,4 @@ class QueueWorker(SimpleWorker):
             yield
         finally:
             done.set()
-            thread.join()
+            thread.join(BEAT_SECONDS)  # it may wait for a Redis that is away

@@ -1,8 +1,9 @@
 """A provider on loopback: serves its files over HTTP and posts its notices, with faults on demand."""
 
+import re
 import secrets
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Self
 
 import httpx
 
+from mmsvault.sample.faults import Answer, refused
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.notices import DIALECTS, Notice
 
@@ -19,14 +21,19 @@ ATTEMPTS = 6
 """One post and five repeats, after which the real provider gives up."""
 PAUSE_SECONDS = 300
 ANSWER_SECONDS = 10
+_NOTHING = SampleFile("", "", b"")
 
 
 @dataclass
 class Offer:
-    """A file on offer. `failures` are statuses to answer first; `held` stops it half-way until set."""
+    """A file on offer. `answers` are given first; `held` stops it half-way until set.
+
+    With an `etag` the rest of the file can be asked for by its range.
+    """
 
     file: SampleFile
-    failures: list[int] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    etag: str = ""
     held: threading.Event | None = None
     half_sent: threading.Event = field(default_factory=threading.Event)
 
@@ -37,6 +44,7 @@ class SampleProvider:
     def __init__(self, port: int = 0) -> None:
         self._offers: dict[str, Offer] = {}
         self.requests: Counter[str] = Counter()
+        self._ranges: dict[str, list[str]] = defaultdict(list)
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,15 +74,31 @@ class SampleProvider:
         self._server.server_close()
         self._thread.join()
 
-    def offer(self, file: SampleFile, *, failures: tuple[int, ...] = (), held: bool = False) -> str:
-        """Return the address of the file, for anyone who knows it."""
+    def offer(
+        self,
+        file: SampleFile,
+        *,
+        failures: tuple[int, ...] = (),
+        answers: tuple[Answer, ...] = (),
+        etag: str = "",
+        held: bool = False,
+    ) -> str:
+        """Return the address of the file, for anyone who knows it.
+
+        `failures` are statuses that it answers first, then `answers`.
+        """
         path = f"/content/{secrets.token_hex(8)}/{file.name}"
-        self._offers[path] = Offer(file, list(failures), threading.Event() if held else None)
+        first = [*(refused(status) for status in failures), *answers]
+        self._offers[path] = Offer(file, first, etag, threading.Event() if held else None)
         return f"http://127.0.0.1:{self._server.server_port}{path}"
 
     def offered(self, url: str) -> Offer:
         """Return what is on offer at an address, to change or to wait for."""
         return self._offers[httpx.URL(url).path]
+
+    def ranges(self, url: str) -> list[str]:
+        """Return which range each request for an address asked for, the empty string for the whole."""
+        return self._ranges[httpx.URL(url).path]
 
     def send(
         self,
@@ -107,26 +131,43 @@ class SampleProvider:
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         self.requests[request.path] += 1
+        self._ranges[request.path].append(request.headers.get("range", ""))
         offer = self._offers.get(request.path)
-        failure = HTTPStatus.NOT_FOUND if offer is None else offer.failures.pop(0) if offer.failures else None
-        if offer is None or failure is not None:
-            request.send_response(failure or HTTPStatus.NOT_FOUND)
-            request.send_header("content-length", "0")
-            request.end_headers()
-            return
-        data = offer.file.data
-        request.send_response(HTTPStatus.OK)
-        request.send_header("content-type", offer.file.content_type)
-        request.send_header("content-length", str(len(data)))
-        request.end_headers()
         with _quiet():
-            if offer.held and not offer.held.is_set():
-                request.wfile.write(data[: len(data) // 2])
-                request.wfile.flush()
-                offer.half_sent.set()
-                offer.held.wait(120)
-                data = data[len(data) // 2 :]
-            request.wfile.write(data)
+            if offer is None:
+                refused(HTTPStatus.NOT_FOUND)(request, _NOTHING)
+            elif offer.answers:
+                offer.answers.pop(0)(request, offer.file)
+            else:
+                _serve(request, offer)
+
+
+def _serve(request: BaseHTTPRequestHandler, offer: Offer) -> None:
+    data = offer.file.data
+    start = _start(request, offer)
+    request.send_response(HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK)
+    request.send_header("content-type", offer.file.content_type)
+    request.send_header("content-length", str(len(data) - start))
+    if offer.etag:
+        request.send_header("etag", offer.etag)
+    if start:
+        request.send_header("content-range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+    request.end_headers()
+    if offer.held and not offer.held.is_set():
+        request.wfile.write(data[: len(data) // 2])
+        request.wfile.flush()
+        offer.half_sent.set()
+        offer.held.wait(120)
+        start = len(data) // 2
+    request.wfile.write(data[start:])
+
+
+def _start(request: BaseHTTPRequestHandler, offer: Offer) -> int:
+    """Return from which byte on the file is asked for, where it is still the one that is meant."""
+    asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    if asked and offer.etag and request.headers.get("if-range") == offer.etag:
+        return int(asked[1]) if int(asked[1]) < len(offer.file.data) else 0
+    return 0
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from mmsvault.catalog import language, queries, writes
 from mmsvault.catalog.connection import migrate, writing
 from mmsvault.catalog.tables import metadata
-from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError
+from mmsvault.errors import ConfigurationError, NotFoundError, OvertakenError, RejectedInputError
 from mmsvault.message import Attempt, MediaItem, MediaState, Message, MessageState, Receipt, utc_now
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -141,8 +141,29 @@ def test_due_messages_come_nearest_deadline_first_without_those_in_hand(catalog:
         "sinch-near",
         "sinch-far",
     ]
-    writes.postpone(catalog, ["sinch-near"], until=NOON + timedelta(minutes=5))
+    later = NOON + timedelta(minutes=5)
+    writes.postpone(catalog, ["sinch-near"], until=later, fence=writes.next_fence(catalog))
     assert [identity for identity, _ in queries.due(catalog, now=NOON, limit=9)] == ["sinch-far"]
+
+
+def test_a_sweep_that_was_overtaken_postpones_nothing(catalog: Engine) -> None:
+    writes.record(catalog, message(), receipt())
+    older = writes.next_fence(catalog)
+    newer = writes.next_fence(catalog)
+    assert newer > older
+    with pytest.raises(OvertakenError):
+        writes.postpone(catalog, ["sinch-1"], until=NOON + timedelta(minutes=5), fence=older)
+    assert queries.due(catalog, now=NOON, limit=9)
+    writes.postpone(catalog, ["sinch-1"], until=NOON + timedelta(minutes=5), fence=newer)
+    assert not queries.due(catalog, now=NOON, limit=9)
+
+
+def test_a_lease_of_a_clock_that_was_set_back_does_not_count(catalog: Engine) -> None:
+    writes.record(catalog, message(), receipt())
+    take = {"span": LEASE, "message_id": "sinch-1"}
+    assert writes.take_lease(catalog, token="a", now=NOON + timedelta(hours=1), **take)
+    assert queries.due(catalog, now=NOON, limit=9)
+    assert writes.take_lease(catalog, token="b", now=NOON, **take)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, text, update
 
-from mmsvault import archiving, disposition, tallying
+from mmsvault import archiving, disposition, leases, tallying
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.connection import is_broken, migrate, open_catalog, set_aside, writing
 from mmsvault.catalog.tables import media, messages, metadata, receipts
@@ -19,6 +19,7 @@ from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.integrity import rebuilding, sampling
 from mmsvault.message import MediaState, Message, MessageState, Receipt, utc_now
 from mmsvault.postbacks import understand
+from mmsvault.sample import faults
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.vault import Vault
@@ -134,7 +135,7 @@ def test_repair_does_not_touch_a_wrong_original_when_no_right_one_comes(archive:
     message = archive.receive("one", picture())
     other = archive.receive("two", picture(1))
     offer = archive.provider.offered(message.media[0].url)
-    offer.failures += [404]
+    offer.answers.append(faults.refused(404))
     changed = archive.provider.offered(other.media[0].url)
     changed.file = picture(2)
     for one in (message, other):
@@ -294,8 +295,8 @@ def test_rebuild_mends_a_damaged_catalog_and_keeps_what_knows_more(archive: Arch
         connection.execute(update(messages).where(messages.c.id == "sinch-lost").values(sender="nobody"))
         connection.execute(delete(receipts))
     later = archive.load("sinch-waiting")
-    with archiving.lease(archive.vault, later.id) as token:
-        assert token
+    with leases.hold(archive.vault.catalog, later.id) as lease:
+        assert lease
         rebuilding.rebuild(archive.vault)
         assert archive.everything() == before
     assert archive.receipts() == counted
@@ -474,7 +475,7 @@ def test_a_held_message_or_one_in_hand_is_not_deleted(archive: Archive) -> None:
     assert disposition.hold(archive.vault, message.id, held=False)
     assert not disposition.hold(archive.vault, message.id, held=False)
     assert archive.record(message)["hold"] is False
-    with archiving.lease(archive.vault, message.id), pytest.raises(RefusedError, match="in hand"):
+    with leases.hold(archive.vault.catalog, message.id), pytest.raises(RefusedError, match="in hand"):
         disposition.delete(archive.vault, message.id)
     assert archive.load(message.id) == message
     assert archive.keys("deleted/") == set()
@@ -499,11 +500,11 @@ def test_a_hold_that_comes_just_after_the_record_was_written_is_in_it_all_the_sa
 
 def test_a_hold_that_comes_while_a_worker_is_at_it_is_in_the_record(archive: Archive) -> None:
     message = archive.receive("one", words())
-    with archiving.lease(archive.vault, message.id) as token:
-        assert token
+    with leases.hold(archive.vault.catalog, message.id) as lease:
+        assert lease
         disposition.hold(archive.vault, message.id, held=True)
         assert archive.record(message)["hold"] is False, "the worker will write it"
-        archiving.finish(archive.vault, message, [], token=token)
+        archiving.finish(archive.vault, message, lease, [])
     assert archive.record(message)["hold"] is True
     assert not queries.due(archive.vault.catalog, now=utc_now(), limit=9)
 

@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 from mmsvault import archiving, replaying
 from mmsvault.message import Receipt
 from mmsvault.postbacks import PROVIDERS
-from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.replaying import Skipped
 from mmsvault.sample.notices import lower_case_xml, today_json
@@ -39,11 +39,11 @@ def archive(redis: str, tmp_path: Path) -> Iterator[Archive]:
 
 def replay(archive: Archive, *paths: str | Path) -> tuple[dict[str, int], list[str]]:
     """Replay, let a worker do all that is in the queue, and return what came of it."""
-    intake = Intake(open_queue(archive.vault.redis))
+    queue = DurableQueue(open_queue(archive.vault.redis))
     sent, skipped = [], []
     for receipt in replaying.receipts(archive.vault, [str(path) for path in paths], provider="sinch"):
         if isinstance(receipt, Receipt):
-            replaying.replay(archive.vault, intake, receipt)
+            replaying.replay(archive.vault, queue, receipt)
             sent.append(receipt.id)
         else:
             skipped.append(receipt.path)

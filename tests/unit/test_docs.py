@@ -5,8 +5,13 @@ from pathlib import Path
 import pytest
 import typer
 from prometheus_client import generate_latest
+from redis import Redis
 
 from mmsvault.cli import app
+from mmsvault.queueing.durable import DurableQueue
+from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.jobs import open_queue
+from mmsvault.queueing.spool import Spool
 from mmsvault.settings import PREFIX, Settings
 from receiver.metrics import Metrics
 
@@ -28,8 +33,9 @@ def test_every_command_is_documented(name: str) -> None:
     assert f"| `mmsvault {name}" in COMMANDS.read_text()
 
 
-def test_every_metric_is_documented() -> None:
-    metrics = Metrics()
+def test_every_metric_is_documented(tmp_path: Path) -> None:
+    queue = DurableQueue(open_queue(Redis()))
+    metrics = Metrics(Intake(queue, Spool(tmp_path)))
     metrics.answered(200, seconds=0.1)
     said = generate_latest(metrics.registry).decode()
     names = {line.split()[2] for line in said.splitlines() if line.startswith("# TYPE")}

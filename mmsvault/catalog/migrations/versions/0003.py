@@ -1,0 +1,17 @@
+"""Counters: the fencing token of the sweep."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Add the table of counters."""
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )

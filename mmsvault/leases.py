@@ -1,0 +1,85 @@
+"""Who works on a message: one worker at a time, for as long as it keeps saying so.
+
+A lease is a token in the catalog with a time until which it counts. Its holder renews it from a
+thread; the lease of a killed worker runs out. Before anything is written that another holder might
+have written differently, `check` makes sure that the lease still counts.
+"""
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Engine
+
+from mmsvault.catalog import writes
+from mmsvault.errors import OvertakenError, UnavailableError
+from mmsvault.message import utc_now
+
+log = structlog.get_logger(__name__)
+
+SPAN = timedelta(seconds=20)
+RENEWED_EVERY_SECONDS = 5
+SURE_FOR_SECONDS = 12
+"""How long after it was renewed the holder need not ask whether a lease still counts."""
+
+
+class Lease:
+    """The right to work on one message; `token` names it in the catalog."""
+
+    def __init__(self, engine: Engine, message_id: str) -> None:
+        self.token = uuid.uuid4().hex
+        self.is_over = False
+        """Set by whoever ended it together with the work, in one transaction."""
+        self._engine = engine
+        self._message_id = message_id
+        self._taken = 0.0
+        self._done = threading.Event()
+        self._renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def take(self) -> bool:
+        """Take or renew it; return whether it counts now. Raises UnavailableError."""
+        asked = time.monotonic()
+        counts = writes.take_lease(self._engine, self._message_id, token=self.token, now=utc_now(), span=SPAN)
+        self._taken = asked if counts else 0.0
+        return counts
+
+    def check(self) -> None:
+        """Raise OvertakenError if another worker may have taken the message over."""
+        if time.monotonic() - self._taken > SURE_FOR_SECONDS and not self.take():
+            raise OvertakenError("Another worker took the message over; what it writes counts.")
+
+    def start_renewing(self) -> None:
+        """Keep it from running out."""
+        self._renewing.start()
+
+    def stop_renewing(self) -> None:
+        """Let it run out, or be ended, from now on."""
+        self._done.set()
+        self._renewing.join()
+
+    def _renew(self) -> None:
+        while not self._done.wait(RENEWED_EVERY_SECONDS):
+            try:
+                self.take()
+            except UnavailableError:
+                log.warning("lease not renewed: the catalog is away", message=self._message_id)
+
+
+@contextlib.contextmanager
+def hold(engine: Engine, message_id: str) -> Iterator[Lease | None]:
+    """Hold the message while working on it; give None where another worker holds it."""
+    lease = Lease(engine, message_id)
+    if not lease.take():
+        yield None
+        return
+    lease.start_renewing()
+    try:
+        yield lease
+    finally:
+        lease.stop_renewing()
+        if not lease.is_over:
+            writes.release_lease(engine, message_id, token=lease.token)

@@ -1,0 +1,57 @@
+"""The queue as a place that keeps: a receipt put in is on the disk before anyone hears of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+from rq import Queue
+
+from mmsvault.errors import ConfigurationError, UnavailableError
+from mmsvault.queueing.connection import needs_waitaof
+from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue
+
+FSYNC_WITHIN_MS = 2500
+"""How long to wait for the disk; the provider gives up on an answer after 10 s."""
+
+Kept = Mapping[str, Any]
+"""A receipt as JSON."""
+
+
+class DurableQueue:
+    """Keeps receipts in `queue`. Safe to use from several threads."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._needs_waitaof: bool | None = None
+
+    def check(self) -> None:
+        """Raise UnavailableError while no receipt can be kept, ConfigurationError if none ever can."""
+        try:
+            self._needs_waitaof = needs_waitaof(self._queue.connection)
+        except RedisError as error:
+            self._needs_waitaof = None
+            raise UnavailableError(f"The queue cannot be reached: {error}.") from error
+
+    def keep(self, receipts: Sequence[Kept]) -> None:
+        """Return once all the receipts are on the disk, after one wait for it.
+
+        Raises UnavailableError where they may not be; some of them may be in the queue then.
+        """
+        if self._needs_waitaof is None:
+            try:
+                self.check()
+            except ConfigurationError as error:  # another server than the one at the start
+                raise UnavailableError(str(error)) from error
+        try:
+            with self._queue.connection.pipeline(transaction=False) as pipeline:
+                for receipt in receipts:
+                    enqueue(self._queue, ARCHIVE_RECEIPT, receipt, pipeline=pipeline)
+                if self._needs_waitaof:
+                    pipeline.execute_command("WAITAOF", 1, 0, FSYNC_WITHIN_MS)  # type: ignore[no-untyped-call]  # redis-py leaves it open
+                answers = pipeline.execute()
+        except RedisError as error:
+            self._needs_waitaof = None  # whatever comes back may be another server
+            said = str(error).rpartition("caused error: ")[2]  # before it stands the receipt itself
+            raise UnavailableError(f"The queue did not take the receipts: {said}") from error
+        if self._needs_waitaof and answers[-1][0] < 1:
+            raise UnavailableError("The queue's disk is too slow: a receipt was not written in time.")

@@ -1,0 +1,279 @@
+"""Keeping receipts in a real Redis and beside it, and finding the jobs that nobody works on."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from rq import Queue
+
+from mmsvault.embedded.servers import redis_part
+from mmsvault.errors import ConfigurationError, UnavailableError
+from mmsvault.message import Receipt, utc_now
+from mmsvault.queueing import leftovers
+from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
+from mmsvault.queueing.durable import DurableQueue, Kept
+from mmsvault.queueing.intake import Intake
+from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue, open_queue
+from mmsvault.queueing.leftovers import Leftovers
+from mmsvault.queueing.spool import Spool
+from mmsvault.queueing.workers import QueueWorker
+from mmsvault.settings import Settings
+from tests.servers import redis_server, running, until
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis as the vault embeds it."""
+    folder = tmp_path_factory.mktemp("queue")
+    settings = Settings.load(data_dir=folder)
+    part = redis_part(settings)
+    with running(part.command, log=folder / "out.log", port=settings.generated.redis_port):
+        yield settings.effective_redis_url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator["Redis"]:
+    with connect_to_answer(redis_url) as connection:
+        connection.config_set("maxmemory", 0)
+        connection.flushall()
+        yield connection
+
+
+@pytest.fixture
+def queue(redis: "Redis") -> Queue:
+    return open_queue(redis)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool")
+
+
+def kept(number: int = 0) -> Kept:
+    return Receipt.of(f"<{number}/>".encode(), provider="sinch").model_dump(mode="json")
+
+
+def ids(queue: Queue) -> list[str]:
+    return [job.args[0]["id"] for job in queue.get_jobs()]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--appendonly", "no"), "forgets on a crash; set `appendonly yes`"),
+        (("--appendonly", "yes", "--appendfsync", "everysec"), "set `appendfsync always`"),
+        (("--appendonly", "yes", "--appendfsync", "no"), "set `appendfsync everysec`"),
+        (
+            ("--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
+            "set `maxmemory-policy noeviction`",
+        ),
+    ],
+)  # fmt: skip
+def test_a_redis_that_cannot_promise_durability_is_refused_with_what_to_change(
+    tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    with (
+        redis_server(tmp_path, *options) as url,
+        connect_to_answer(url) as connection,
+        pytest.raises(ConfigurationError, match=said),
+    ):
+        needs_waitaof(connection)
+
+
+def test_an_old_redis_that_writes_at_once_and_a_new_one_are_taken(tmp_path: Path, redis: "Redis") -> None:
+    with redis_server(tmp_path) as url, connect_to_answer(url) as connection:
+        assert not needs_waitaof(connection)
+    assert needs_waitaof(redis)
+
+
+def test_spooled_receipts_are_drained_in_the_order_in_which_they_came(spool: Spool, queue: Queue) -> None:
+    receipts = [kept(number) for number in range(250)]
+    for receipt in reversed(receipts):
+        spool.keep([receipt])
+    assert len(spool) == 250
+    assert spool.drain(DurableQueue(queue).keep) == 250
+    assert len(spool) == 0
+    assert ids(queue) == [receipt["id"] for receipt in receipts]
+
+
+def test_what_the_queue_does_not_take_stays_in_the_spool(spool: Spool, queue: Queue) -> None:
+    spool.keep([kept(number) for number in range(3)])
+    queue.connection.config_set("maxmemory", 1)
+    with pytest.raises(UnavailableError, match="not allowed when used memory"):
+        spool.drain(DurableQueue(queue).keep)
+    assert len(spool) == 3
+
+
+def test_a_damaged_file_in_the_spool_is_put_aside_and_the_others_go_on(
+    spool: Spool, queue: Queue, tmp_path: Path
+) -> None:
+    spool.keep([kept()])
+    (tmp_path / "spool" / "0.json").write_bytes(b'{"id"')
+    assert spool.drain(DurableQueue(queue).keep) == 1
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["0.damaged"]
+
+
+def test_two_drainers_at_once_hand_each_receipt_over_once(spool: Spool, tmp_path: Path) -> None:
+    spool.keep([kept(number) for number in range(3)])
+    taken: list[Kept] = []
+
+    def take(receipts: Sequence[Kept]) -> None:
+        taken.extend(receipts)
+        assert Spool(tmp_path / "spool").drain(taken.extend) == 0
+
+    assert spool.drain(take) == 3
+    assert len(taken) == 3
+
+
+def intake_of(queue: Queue, spool: Spool) -> Intake:
+    return Intake(DurableQueue(queue), spool)
+
+
+def test_receipts_that_come_at_once_share_writes_and_each_is_kept(queue: Queue, spool: Spool) -> None:
+    receipts = [Receipt.of(b"<x/>", provider="sinch") for _ in range(500)]
+    before = queue.connection.info("commandstats").get("cmdstat_waitaof", {"calls": 0})["calls"]
+
+    async def keep() -> None:
+        async with intake_of(queue, spool) as intake:
+            await asyncio.gather(*(intake.keep(receipt) for receipt in receipts))
+
+    asyncio.run(keep())
+    waits = queue.connection.info("commandstats")["cmdstat_waitaof"]["calls"] - before
+    assert 1 < waits <= 10
+    assert sorted(ids(queue)) == sorted(receipt.id for receipt in receipts)
+
+
+FAULTS: dict[str, Callable[["Redis"], None]] = {
+    "out of memory": lambda redis: redis.config_set("maxmemory", 1),
+    "read-only": lambda redis: redis.replicaof("127.0.0.1", 1),
+    "without its log": lambda redis: redis.config_set("appendonly", "no"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_while_the_queue_takes_nothing_receipts_go_to_the_spool_and_come_back(
+    redis: "Redis", queue: Queue, spool: Spool, fault: str
+) -> None:
+    receipts = [Receipt.of(b"<x/>", provider="sinch") for _ in range(20)]
+
+    async def keep() -> None:
+        async with intake_of(queue, spool) as intake:
+            await intake.keep(receipts[0])
+            assert intake.place() == "queue"
+            FAULTS[fault](redis)
+            await asyncio.gather(*(intake.keep(receipt) for receipt in receipts[1:]))
+            assert intake.place() == "spool"
+            assert intake.spooled == 19
+            redis.replicaof("NO", "ONE")
+            redis.config_set("maxmemory", 0)
+            redis.config_set("appendonly", "yes")
+            await asyncio.to_thread(until, lambda: intake.place() == "queue")
+            assert intake.spooled == 0
+
+    asyncio.run(keep())
+    assert sorted(set(ids(queue))) == sorted(receipt.id for receipt in receipts)
+
+
+def test_a_redis_that_hangs_delays_one_batch_and_no_more(queue: Queue, spool: Spool) -> None:
+    server = int(queue.connection.info("server")["process_id"])
+
+    async def keep() -> float:
+        async with intake_of(queue, spool) as intake:
+            os.kill(server, signal.SIGSTOP)
+            await intake.keep(Receipt.of(b"<x/>", provider="sinch"))
+            began = time.monotonic()
+            await asyncio.gather(*(intake.keep(Receipt.of(b"<x/>", provider="sinch")) for _ in range(50)))
+            return time.monotonic() - began
+
+    try:
+        assert asyncio.run(keep()) < 1
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert len(spool) == 51
+
+
+def test_when_neither_the_queue_nor_the_spool_keeps_everyone_who_waits_hears_it(
+    queue: Queue, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    queue.connection.config_set("maxmemory", 1)
+
+    async def keep() -> list[object]:
+        async with intake_of(queue, Spool(tmp_path / "spool")) as intake:
+            waiting = (intake.keep(Receipt.of(b"<x/>", provider="sinch")) for _ in range(20))
+            heard: list[object] = list(await asyncio.gather(*waiting, return_exceptions=True))
+            with pytest.raises(UnavailableError):
+                intake.place()
+            return heard
+
+    assert all(isinstance(one, UnavailableError) for one in asyncio.run(keep()))
+
+
+def worker_of(queue: Queue, redis_url: str, task: Callable[[object], None]) -> QueueWorker:
+    return QueueWorker(
+        queue.name, redis_url=redis_url, connection=queue.connection, tasks={ARCHIVE_RECEIPT: task}
+    )
+
+
+def fail(_argument: object) -> None:
+    raise UnavailableError("no")
+
+
+def test_a_failed_job_is_queued_again_after_pauses_that_grow(queue: Queue, redis_url: str) -> None:
+    enqueue(queue, ARCHIVE_RECEIPT, kept())
+    left = Leftovers(queue)
+    now = utc_now()
+    for wait in (leftovers.FIRST_WAIT, 2 * leftovers.FIRST_WAIT, 4 * leftovers.FIRST_WAIT):
+        worker_of(queue, redis_url, fail).work(burst=True)
+        assert queue.failed_job_registry.count == 1
+        assert left.requeue(now=now + wait * 0.9) == 0
+        assert left.requeue(now=now + wait * 1.5) == 1
+        assert queue.count == 1
+
+
+def test_a_job_whose_worker_was_killed_between_taking_and_starting_is_queued_again(queue: Queue) -> None:
+    enqueue(queue, ARCHIVE_RECEIPT, kept())
+    queue.connection.lmove(queue.key, queue.intermediate_queue_key)
+    left = Leftovers(queue)
+    assert left.requeue(now=utc_now()) == 0, "it may be about to start"
+    assert left.requeue(now=utc_now()) == 1
+    assert queue.count == 1
+    assert queue.intermediate_queue.get_job_ids() == []
+    assert left.requeue(now=utc_now()) == 0
+
+
+def test_a_job_that_is_in_no_list_is_found_and_queued_again(queue: Queue) -> None:
+    enqueue(queue, ARCHIVE_RECEIPT, kept(1))
+    enqueue(queue, ARCHIVE_RECEIPT, kept(2))
+    queue.connection.lpop(queue.key)
+    left = Leftovers(queue)
+    assert left.requeue_stranded(now=utc_now()) == 0, "it may be on its way"
+    assert left.requeue_stranded(now=utc_now() + leftovers.STRANDED_AFTER * 2) == 1
+    assert queue.count == 2
+
+
+def test_a_worker_runs_nothing_but_the_tasks_that_it_was_started_with(queue: Queue, redis_url: str) -> None:
+    ran: list[object] = []
+    enqueue(queue, "os.system", "true")
+    receipt = kept()
+    enqueue(queue, ARCHIVE_RECEIPT, receipt)
+    worker_of(queue, redis_url, ran.append).work(burst=True)
+    assert ran == [json.loads(json.dumps(receipt))]
+    assert queue.failed_job_registry.count == 1
+
+
+def test_spool_files_sort_by_the_time_of_their_receipts(spool: Spool, tmp_path: Path) -> None:
+    now = utc_now()
+    for hours in (3, 1, 2):
+        receipt = Receipt(provider="sinch", body=b"PHgvPg==", received_at=now + timedelta(hours=hours))
+        spool.keep([receipt.model_dump(mode="json")])
+    names = sorted(path.name for path in (tmp_path / "spool").iterdir())
+    times = [json.loads((tmp_path / "spool" / name).read_bytes())["received_at"] for name in names]
+    assert times == sorted(times)

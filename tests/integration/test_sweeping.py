@@ -1,0 +1,92 @@
+"""What a sweep takes up, on a real catalog and a real queue."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mmsvault import sweeping
+from mmsvault.catalog import queries, writes
+from mmsvault.catalog.connection import migrate
+from mmsvault.message import MediaItem, Message, Receipt, utc_now
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.jobs import open_queue
+from mmsvault.settings import Settings
+from mmsvault.sweeping import Sweeper, enqueue_due
+from mmsvault.vault import Vault
+from tests.servers import redis_server
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with redis_server(tmp_path_factory.mktemp("queue")) as url:
+        yield url
+
+
+@pytest.fixture
+def vault(tmp_path: Path, redis_url: str) -> Iterator[Vault]:
+    made = Vault(Settings.load(data_dir=tmp_path, redis_url=redis_url))
+    made.redis.flushall()
+    migrate(made.catalog)
+    yield made
+    made.close()
+
+
+def record(vault: Vault, name: str, *, hours_left: float) -> None:
+    now = utc_now()
+    message = Message(
+        id=name, provider="sinch", tracking_id=name, sender="1", to=("2",), received_at=now, recorded_at=now,
+        deadline_at=now + timedelta(hours=hours_left), prefix=f"messages/{name}/",
+        media=(MediaItem(position=0, url="http://m.example/a", next_attempt_at=now),),
+    )  # fmt: skip
+    writes.record(vault.catalog, message, Receipt.of(name.encode(), provider="sinch"))
+
+
+def test_the_nearest_deadline_comes_first_and_before_everything_else_under_a_day(vault: Vault) -> None:
+    vault.queue.enqueue_call("waiting", args=("waiting",))
+    for name, hours in (("far", 700), ("near", 20), ("farther", 710), ("nearest", 2)):
+        record(vault, name, hours_left=hours)
+    assert enqueue_due(vault, vault.queue) == 4
+    assert [job.args[0] for job in vault.queue.get_jobs()] == ["nearest", "near", "waiting", "farther", "far"]
+    assert enqueue_due(vault, vault.queue) == 0, "they are looked at again only after a while"
+
+
+def test_a_message_that_was_recorded_and_never_finished_is_taken_up(vault: Vault) -> None:
+    record(vault, "recorded", hours_left=700)
+    assert queries.due(vault.catalog, now=utc_now(), limit=9)
+    assert enqueue_due(vault, vault.queue) == 1
+    assert [job.args[0] for job in vault.queue.get_jobs()] == ["recorded"]
+
+
+def test_old_temporary_files_are_removed_and_young_ones_stay(vault: Vault) -> None:
+    bucket = vault.settings.embedded_bucket_dir
+    assert bucket is not None
+    day_ago = time.time() - 86_400
+    paths = {
+        name: folder / name
+        for folder, name in (
+            (vault.settings.temporary_dir, "download-old"),
+            (vault.settings.temporary_dir, "download-young"),
+            (vault.settings.spool_dir, ".old.json.part"),
+            (bucket / "messages/2026/11/24/sinch-1", ".rclone_temp_put_old"),
+            (bucket / "messages/2026/11/24/sinch-1", ".rclone_temp_put_young"),
+            (bucket / "messages/2026/11/24/sinch-1", "00-old.jpg"),
+        )
+    }
+    for name, path in paths.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        if "old" in name:
+            os.utime(path, (day_ago, day_ago))
+    with connect_to_answer(vault.settings.effective_redis_url) as connection:
+        sweeper = Sweeper(vault, open_queue(connection))
+        assert sweeper.sweep().files == 3
+        assert sorted(name for name, path in paths.items() if path.exists()) == [
+            ".rclone_temp_put_young", "00-old.jpg", "download-young",
+        ]  # fmt: skip
+        began = time.monotonic()
+        assert sweeper.sweep().files == 0
+        assert time.monotonic() - began < sweeping.SECONDS_FOR_A_WALK, "it does not walk again so soon"

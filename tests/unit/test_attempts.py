@@ -1,0 +1,106 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmsvault.attempts import LONGEST_ASKED_PAUSE, missed, next_attempt_at
+from mmsvault.errors import PermanentFetchError, TransientFetchError
+from mmsvault.message import Attempt, MediaItem, MediaState, Message
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+FAR = NOW + timedelta(days=20)
+
+
+def message(*, deadline_at: datetime = FAR, attempts: tuple[Attempt, ...] = ()) -> Message:
+    return Message(
+        id="sinch-1", provider="sinch", tracking_id="1", sender="1", to=("2",), received_at=NOW,
+        deadline_at=deadline_at, recorded_at=NOW - timedelta(days=10), prefix="x/", attempts=attempts,
+    )  # fmt: skip
+
+
+def tried(status: int, *, hours_ago: float, position: int = 0) -> Attempt:
+    return Attempt(
+        position=position,
+        at=NOW - timedelta(hours=hours_ago),
+        duration_ms=1,
+        outcome="pending",
+        status=status,
+    )
+
+
+def after(error: TransientFetchError, *attempts: Attempt, deadline_at: datetime = FAR) -> MediaItem:
+    item = MediaItem(position=0, url="http://m.example/a", attempts=len(attempts))
+    return missed(message(deadline_at=deadline_at, attempts=attempts), item, error, now=NOW)
+
+
+@pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (8, 640), (11, 3600), (1000, 3600)])
+def test_pauses_double_up_to_an_hour_with_some_jitter(tries: int, seconds: float) -> None:
+    at = next_attempt_at(tries, now=NOW, give_up_at=FAR)
+    assert at is not None
+    assert 0.75 * seconds <= (at - NOW).total_seconds() <= 1.25 * seconds
+
+
+@given(st.integers(1, 2000), st.timedeltas(timedelta(0), timedelta(days=60)), st.timedeltas(timedelta(0)))
+def test_no_attempt_is_planned_at_or_beyond_the_deadline_whatever_the_provider_asks(
+    tries: int, left: timedelta, asked: timedelta
+) -> None:
+    at = next_attempt_at(tries, now=NOW, give_up_at=NOW + left, asked=asked)
+    assert at is None or NOW < at < NOW + left
+
+
+def test_the_last_attempt_falls_into_the_last_minute_before_the_deadline() -> None:
+    deadline = NOW + timedelta(hours=30)
+    at, planned = NOW, []
+    while (following := next_attempt_at(40, now=at, give_up_at=deadline)) is not None:
+        planned.append(following)
+        at = following
+    assert timedelta(0) < deadline - planned[-1] < timedelta(minutes=1)
+    assert len(planned) < 60
+
+
+def test_the_pause_that_the_provider_asks_for_is_kept_within_bounds() -> None:
+    assert next_attempt_at(1, now=NOW, give_up_at=FAR, asked=timedelta(minutes=7)) == NOW + timedelta(
+        minutes=7
+    )
+    assert next_attempt_at(1, now=NOW, give_up_at=FAR, asked=timedelta(days=9)) == NOW + LONGEST_ASKED_PAUSE
+    soon = next_attempt_at(9, now=NOW, give_up_at=FAR, asked=timedelta(seconds=1))
+    assert soon is not None, "a short one does not hurry us"
+    assert soon - NOW > timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(404, "no such file"), (410, "gone"), (401, "password"), (403, "not let")]
+)
+def test_a_refusal_ends_the_attempts_only_after_many_over_days(status: int, word: str) -> None:
+    error = TransientFetchError("no", status=status)
+    assert after(error).state is MediaState.PENDING
+    in_an_hour = [tried(status, hours_ago=hours / 60) for hours in range(50, 0, -1)]
+    assert after(error, *in_an_hour).state is MediaState.PENDING
+    lost = after(error, *(tried(status, hours_ago=hours) for hours in range(80, 0, -8)))
+    assert lost.state is MediaState.LOST
+    assert lost.next_attempt_at is None
+    assert word in lost.reason
+    assert "at every attempt since 2026-11-20 16:00 UTC" in lost.reason
+
+
+def test_a_refusal_with_something_else_in_between_starts_the_count_again() -> None:
+    error = TransientFetchError("no", status=404)
+    attempts = [tried(404, hours_ago=hours) for hours in range(80, 20, -4)]
+    assert after(error, *attempts, tried(500, hours_ago=20)).state is MediaState.PENDING
+    assert after(error, *attempts, tried(500, hours_ago=20, position=1)).state is MediaState.LOST
+
+
+def test_any_other_failure_is_tried_until_the_deadline_and_then_says_so() -> None:
+    attempts = [tried(500, hours_ago=hours) for hours in range(200, 0, -1)]
+    assert after(TransientFetchError("The provider answered 500."), *attempts).state is MediaState.PENDING
+    lost = after(TransientFetchError("The provider answered 500."), deadline_at=NOW)
+    assert lost.state is MediaState.LOST
+    assert lost.reason == "The provider answered 500. It was tried until its deadline."
+
+
+def test_what_can_never_work_is_lost_at_once() -> None:
+    lost = missed(
+        message(), MediaItem(position=0, url="ftp://x/"), PermanentFetchError("no address"), now=NOW
+    )
+    assert (lost.state, lost.reason, lost.attempts) == (MediaState.LOST, "no address", 1)
