@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test check format lock screenshots clean
+.PHONY: help setup dev up demo test test-faults soak check format lock screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,12 @@ demo: setup ## the same, and a sample provider that sends real postbacks
 
 test: dev ## run all tests (MMSVAULT_TEST_REQUIRE=redis,minio,postgresql,browser forbids skips)
 	$(BIN)/python -m pytest
+
+test-faults: dev ## bring every fault about and write the table in docs/reliability.md
+	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m faults tests/flow
+
+soak: dev ## ten minutes of load while everything is killed at random
+	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow
 
 check: dev ## format, lint, types and import order
 	$(BIN)/ruff format --check .

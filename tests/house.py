@@ -38,14 +38,18 @@ class House:
         self.log = folder / "up.log"
 
     @property
-    def settings(self) -> Settings:
-        """What the house's own programs read from their environment."""
-        given = {
+    def given(self) -> dict[str, str]:
+        """The settings that the house's programs find in their environment, by their names."""
+        return {
             name.removeprefix("MMSVAULT_").lower(): value
             for name, value in self.env.items()
             if name.startswith("MMSVAULT_")
         }
-        return Settings.load(**given)
+
+    @property
+    def settings(self) -> Settings:
+        """What the house's own programs read from their environment."""
+        return Settings.load(**self.given)
 
     @contextlib.contextmanager
     def vault(self) -> Iterator[Vault]:

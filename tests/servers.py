@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from mmsvault.settings import free_port
 
@@ -90,27 +91,41 @@ def redis_server(folder: Path, *options: str) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
 
 
-@contextlib.contextmanager
-def minio_server(folder: Path) -> Iterator[dict[str, str]]:
-    """Run MinIO and give the settings of a bucket on it."""
+def prepare_minio(folder: Path, port: int) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """Return MinIO's command, its environment, and the settings of a bucket on it."""
     binary = shutil.which("minio") or shutil.which("minio", path=str(Path("~/go/bin").expanduser()))
     require("minio", found=binary)
-    port = free_port()
     keys = {"MINIO_ROOT_USER": "tests-access", "MINIO_ROOT_PASSWORD": "tests-secret-key"}
-    env = {**keys, "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"}
     address = f"127.0.0.1:{port}"
-    command = [str(binary), "server", "--quiet", "--address", address, str(folder / "minio")]
-    with running(command, log=folder / "minio.log", port=port, env=env):
-        yield {
+    return (
+        [str(binary), "server", "--quiet", "--address", address, str(folder / "minio")],
+        {**keys, "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"},
+        {
             "MMSVAULT_S3_ENDPOINT": f"http://{address}",
             "MMSVAULT_S3_ACCESS_KEY": keys["MINIO_ROOT_USER"],
             "MMSVAULT_S3_SECRET_KEY": keys["MINIO_ROOT_PASSWORD"],
-        }
+        },
+    )
 
 
 @contextlib.contextmanager
-def postgresql_server(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL of its own, as a user without rights, and give the URL of an empty database."""
+def minio_server(folder: Path) -> Iterator[dict[str, str]]:
+    """Run MinIO and give the settings of a bucket on it."""
+    port = free_port()
+    command, env, bucket = prepare_minio(folder, port)
+    with running(command, log=folder / "minio.log", port=port, env=env):
+        yield bucket
+
+
+def open_to_others(folder: Path) -> None:
+    """Let a server of another user through pytest's own folders, which are for their owner only."""
+    for above in (folder, *folder.parents[:3]):
+        if above.name.startswith(("pytest-", "test", "servers")) or above == folder:
+            above.chmod(above.stat().st_mode | 0o011)
+
+
+def prepare_postgresql(folder: Path) -> tuple[str, list[str], str | None]:
+    """Make a PostgreSQL of its own; return the URL of an empty database, the command, and its user."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     initdb = shutil.which("initdb") or (str(installed[-1] / "initdb") if installed else None)
     require("postgresql", found=initdb and Path(initdb).exists())
@@ -119,13 +134,19 @@ def postgresql_server(folder: Path) -> Iterator[str]:
     data.mkdir()
     if user:
         shutil.chown(data, user)
-        for above in (folder, *folder.parents[:3]):  # pytest's own folders are for their owner only
-            if above.name.startswith(("pytest-", "test", "servers")) or above == folder:
-                above.chmod(above.stat().st_mode | 0o011)
+        open_to_others(folder)
     making = [str(initdb), "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync"]
     subprocess.run(making, user=user, check=True, capture_output=True, cwd="/")
     port = free_port()
     server = [str(Path(str(initdb)).with_name("postgres")), "-D", str(data), "-p", str(port)]
     local = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-    with running([*server, *local], log=folder / "postgresql.log", port=port, user=user):
-        yield f"postgresql://tests@127.0.0.1:{port}/postgres"
+    return f"postgresql://tests@127.0.0.1:{port}/postgres", [*server, *local], user
+
+
+@contextlib.contextmanager
+def postgresql_server(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL of its own, as a user without rights, and give the URL of an empty database."""
+    url, command, user = prepare_postgresql(folder)
+    port = int(make_url(url).port or 0)
+    with running(command, log=folder / "postgresql.log", port=port, user=user):
+        yield url

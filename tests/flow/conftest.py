@@ -7,6 +7,7 @@ import pytest
 
 from mmsvault.sample.provider import SampleProvider
 from tests import servers
+from tests.flow.fault_table import FaultTable
 from tests.house import House
 
 
@@ -31,3 +32,11 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         running = House(folder, env)
         stack.enter_context(running.up())
         yield running
+
+
+@pytest.fixture(scope="session")
+def table() -> Iterator[FaultTable]:
+    """Where tests enter what became of messages that met a fault."""
+    made = FaultTable()
+    yield made
+    made.write()

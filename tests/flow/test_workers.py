@@ -1,0 +1,82 @@
+"""A worker that is asked to end, in every situation that it may be in."""
+
+import hashlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mmsvault.sample import media
+from mmsvault.sample.provider import SampleProvider
+from tests.flow.site import Site
+from tests.flow.test_archive import archived, notice
+from tests.servers import until
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with Site(tmp_path) as made:
+        made.start_embedded_servers()
+        made.receiver_part()
+        yield made
+
+
+def asked_to_end(worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGTERM)
+    ended(worker)
+
+
+def ended(worker: subprocess.Popen[bytes]) -> None:
+    until(lambda: worker.poll() is not None, seconds=30, what="the worker ending")
+    assert worker.returncode == 0
+
+
+def test_asked_to_end_a_worker_finishes_the_job_in_hand_and_an_idle_one_ends(
+    site: Site, provider: SampleProvider
+) -> None:
+    url = provider.offer(media.drawing(3), held=True)
+    offer = provider.offered(url)
+    worker, idle = (site.start(name, "worker archive") for name in ("one", "other"))
+    assert provider.send(site.postbacks, notice("in-hand", url)) == 200
+    assert offer.half_sent.wait(30)
+    for process in (worker, idle):
+        process.send_signal(signal.SIGTERM)
+    assert offer.held
+    offer.held.set()
+    ended(worker)
+    ended(idle)
+    message = archived(site, "sinch-in-hand", seconds=1)
+    assert message["media"][0]["sha256"] == hashlib.sha256(offer.file.data).hexdigest()
+
+
+@pytest.mark.faults
+def test_a_job_that_does_not_end_in_time_is_put_back_and_done_by_another(
+    site: Site, provider: SampleProvider
+) -> None:
+    url = provider.offer(media.drawing(4), held=True)
+    offer = provider.offered(url)
+    worker = site.start("worker", "worker archive")
+    assert provider.send(site.postbacks, notice("put-back", url)) == 200
+    assert offer.half_sent.wait(30)
+    asked_to_end(worker)
+    assert "was put back" in (site.folder / "worker.log").read_text()
+    assert offer.held
+    offer.held.set()
+    site.start("sweep", "worker sweep")
+    site.start("worker", "worker archive")
+    archived(site, "sinch-put-back", seconds=90)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("server", ["redis", "bucket"])
+def test_asked_to_end_while_a_server_is_away_a_worker_ends_in_time(
+    site: Site, provider: SampleProvider, server: str
+) -> None:
+    worker = site.start("worker", "worker archive")
+    provider.send(site.postbacks, notice("before", provider.offer(media.text("x"))))
+    archived(site, "sinch-before")
+    provider.send(site.postbacks, notice("during", provider.offer(media.text("y"), held=True)))
+    site.kill(server)
+    asked_to_end(worker)
