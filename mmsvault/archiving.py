@@ -40,7 +40,7 @@ from mmsvault.message import (
     utc_now,
 )
 from mmsvault.postbacks import OtherNotice, understand
-from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, Tasks
+from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, MAKE_PREVIEWS, Tasks, enqueue
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,12 @@ LEASE_RENEWED_EVERY_SECONDS = 5
 DOWNLOADS_AT_ONCE = 8
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(hours=1)
+PREVIEW_GRACE = timedelta(seconds=30)
+"""The sweep leaves a preview alone for so long: its job is most likely queued already."""
+FACTS_KEPT = (
+    *("width", "height", "duration_ms", "codecs", "frame_count", "captured", "has_location"),
+    *("perceptual_hash", "text", "reason"),
+)
 
 
 def tasks(vault: Vault) -> Tasks:
@@ -148,6 +154,8 @@ def archive_message(vault: Vault, message_id: str) -> None:
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
             tried = list(side_by_side.map(partial(archive_file, vault, message), due))
         finish(vault, message, tried, token=token)
+    if any(one.item.preview_due_at for one in tried) and vault.queue.is_empty():
+        enqueue(vault.queue, MAKE_PREVIEWS, message_id)  # else the sweep does, once nothing waits
 
 
 @dataclass(frozen=True)
@@ -201,10 +209,8 @@ def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, pat
             "sha256": fetched.sha256,
             "key": key,
             **keep_views(vault, message, item, facts),
-            "width": facts.width,
-            "height": facts.height,
-            "text": facts.text,
-            "reason": facts.reason,
+            **{name: getattr(facts, name) for name in FACTS_KEPT},
+            "preview_due_at": utc_now() + PREVIEW_GRACE if facts.preview_type else None,
             "attempts": item.attempts + 1,
             "next_attempt_at": None,
         }

@@ -4,6 +4,7 @@ Safe to run at any moment, twice, and on several hosts: putting a message into t
 than needed costs a look at its lease.
 """
 
+import shutil
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ import structlog
 from rq import Queue
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 
+from mmsvault import previewing
 from mmsvault.catalog import queries, writes
 from mmsvault.message import utc_now
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
@@ -34,6 +36,7 @@ class Swept:
     """What one sweep took up."""
 
     attempts: int
+    previews: int
     failed_jobs: int
     temporary_files: int
 
@@ -42,12 +45,13 @@ def sweep(vault: Vault) -> Swept:
     """Take up everything that is due now. Raises UnavailableError when the catalog is away."""
     swept = Swept(
         attempts=enqueue_due(vault),
+        previews=previewing.enqueue_due(vault),
         failed_jobs=requeue_failed(vault.queue),
         temporary_files=remove_temporary_files(vault),
     )
     keep_tallies(vault)
-    if swept != Swept(0, 0, 0):
-        log.info("sweep", attempts=swept.attempts, failed_jobs=swept.failed_jobs)
+    if swept != Swept(0, 0, 0, 0):
+        log.info("sweep", attempts=swept.attempts, previews=swept.previews, failed_jobs=swept.failed_jobs)
     return swept
 
 
@@ -85,7 +89,7 @@ def remove_temporary_files(vault: Vault) -> int:
     for path in vault.settings.temporary_dir.glob("download-*"):
         try:
             if path.stat().st_mtime < oldest:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed += 1
         except FileNotFoundError:
             continue

@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from mmsvault.archiving import tasks
+from mmsvault import archiving, previewing
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
@@ -29,7 +29,8 @@ def run(settings: Settings, *, job: str) -> None:
         if job == "sweep":
             keep_sweeping(vault)
         else:
-            QueueWorker(job, connection=vault.redis, tasks=tasks(vault)).work(logging_level="WARNING")
+            tasks = {**archiving.tasks(vault), **previewing.tasks(vault)}
+            QueueWorker(job, connection=vault.redis, tasks=tasks).work(logging_level="WARNING")
     finally:
         vault.close()
 

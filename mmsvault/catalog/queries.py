@@ -112,6 +112,19 @@ def due(engine: Engine, *, now: datetime, limit: int) -> list[tuple[str, datetim
         return [(row.id, row.deadline_at) for row in connection.execute(query)]
 
 
+def previews_due(engine: Engine, *, now: datetime, limit: int) -> list[str]:
+    """Return ids of messages with a preview still to be made, the one that waits longest first."""
+    query = (
+        select(media.c.message_id)
+        .where(media.c.preview_due_at <= now)
+        .group_by(media.c.message_id)
+        .order_by(func.min(media.c.preview_due_at))
+        .limit(limit)
+    )
+    with reading(engine) as connection:
+        return list(connection.scalars(query))
+
+
 def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
     """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
     pending = messages.c.state == MessageState.PENDING.value

@@ -146,6 +146,16 @@ def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> 
         )
 
 
+def postpone_previews(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> None:
+    """Have the sweep look at the missing previews of these messages at `until` and not before."""
+    with writing(engine) as connection:
+        connection.execute(
+            update(media)
+            .where(media.c.message_id.in_(message_ids), media.c.preview_due_at.is_not(None))
+            .values(preview_due_at=until)
+        )
+
+
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Return whether the row was new; one with the same key stays as it is."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -239,7 +249,8 @@ def _holds(connection: Connection, message_id: str, token: str) -> bool:
 
 
 def _media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
-    return {"message_id": message_id, **item.model_dump(), "state": item.state.value}
+    row = item.model_dump()
+    return {"message_id": message_id, **row, "state": item.state.value, "codecs": list(item.codecs)}
 
 
 def _numbered(message_id: str, values: Iterable[Any], *, start: int = 1) -> list[dict[str, Any]]:

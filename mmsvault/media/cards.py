@@ -53,7 +53,8 @@ _EMBEDDED = re.compile(
 )
 """Pictures and sounds inside of a card: long, and nothing to read."""
 _QUOTED = re.compile(
-    r"^([^:\n]{0,200}?);ENCODING=QUOTED-PRINTABLE([^:\n]{0,200}+):((?:[^\n]*=\r?\n)*+[^\n]*)", re.IGNORECASE | re.MULTILINE
+    r"^([^:\n]{0,200}?);ENCODING=QUOTED-PRINTABLE([^:\n]{0,200}+):((?:[^\n]*=\r?\n)*+[^\n]*)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _KINDS_LEFT_OUT = frozenset(("voice", "internet", "pref", "x-internet", "quoted-printable"))
 

@@ -44,7 +44,16 @@ _TURNS = {
 _ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
 _TAKEN, _TAKEN_OFFSET, _LATITUDE = 0x9003, 0x9011, 0x0002
 _SRGB = ImageCms.createProfile("sRGB")
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, TypeError, ArithmeticError, LookupError)
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    TypeError,
+    ArithmeticError,
+    LookupError,
+)
 
 Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, and is an error at once
 pillow_heif.register_heif_opener(thumbnails=False)
@@ -112,11 +121,14 @@ def _drawn(path: Path, content_type: str, *, max_pixels: int, edge: int) -> Draw
         pass
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        return _decoded(path, content_type, max_pixels=max_pixels, edge=edge, is_cut_off=True)
+        drawn = _decoded(path, content_type, max_pixels=max_pixels, edge=edge, is_cut_off=True)
     except _UNREADABLE as error:
         raise NotShownError(f"thumbnail not made: the picture cannot be decoded ({_words(error)})") from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+    if all(low == high for low, high in drawn.picture.getextrema()):
+        raise NotShownError("thumbnail not made: the picture cannot be decoded (it ends before it begins)")
+    return drawn
 
 
 def _decoded(path: Path, content_type: str, *, max_pixels: int, edge: int, is_cut_off: bool = False) -> Drawn:
@@ -146,9 +158,7 @@ def check_size(width: int, height: int, *, max_pixels: int) -> None:
     """Raise NotShownError for a picture that is too large to decode."""
     if width * height > max_pixels:
         limit = f"{max_pixels // 1_000_000:,} million" if max_pixels % 1_000_000 == 0 else f"{max_pixels:,}"
-        raise NotShownError(
-            f"thumbnail not made: {width:,} x {height:,} pixels is over the limit of {limit}"
-        )
+        raise NotShownError(f"thumbnail not made: {width:,} x {height:,} pixels is over the limit of {limit}")
 
 
 def _opened(path: Path, content_type: str, max_pixels: int) -> Image.Image:

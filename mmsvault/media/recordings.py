@@ -236,8 +236,8 @@ def _peaks(recording: Recording) -> tuple[list[int], bool]:
     give_up = time.monotonic() + SECONDS_FOR_A_WAVE
     for frame in decoded(recording.container, recording.sound):
         frame.pts = None  # times out of order would stop the resampler
-        for block in resampler.resample(frame):
-            peaks.append(int(np.abs(block.to_ndarray().astype(np.int32)).max()))
+        blocks = (block.to_ndarray().astype(np.int32) for block in resampler.resample(frame))
+        peaks.extend(int(np.abs(samples).max()) for samples in blocks)
         if time.monotonic() > give_up or len(peaks) > LONGEST * 50:
             return peaks, False
     return peaks, True
