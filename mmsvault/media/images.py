@@ -126,7 +126,7 @@ def _drawn(path: Path, content_type: str, *, max_pixels: int, edge: int) -> Draw
         raise NotShownError(f"thumbnail not made: the picture cannot be decoded ({_words(error)})") from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
-    if all(low == high for low, high in drawn.picture.getextrema()):
+    if all(band.getextrema()[0] == band.getextrema()[1] for band in drawn.picture.split()):
         raise NotShownError("thumbnail not made: the picture cannot be decoded (it ends before it begins)")
     return drawn
 
