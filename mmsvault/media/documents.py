@@ -42,4 +42,4 @@ def _text(document: pypdfium2.PdfDocument, most_text: int) -> str:
             continue
         if sum(map(len, parts)) > most_text:
             break
-    return "\n".join(parts)[:most_text]
+    return "\n".join(parts).replace("\r\n", "\n")[:most_text]

@@ -185,7 +185,7 @@ def _by_structure(data: bytes, declared: str) -> str:
     if len(data) > 4 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - a frame's sync
         if data[1] & 0xF6 == 0xF0:  # noqa: PLR2004 - ADTS: layer 0
             return "audio/aac"
-        if data[1] & 0x06 and data[2] & 0xF0 != 0xF0 and data[2] & 0x0C != 0x0C:  # noqa: PLR2004
+        if data[1] & 0x06 in (0x02, 0x04) and data[2] & 0xF0 != 0xF0 and data[2] & 0x0C != 0x0C:  # noqa: PLR2004
             return "audio/mpeg"
     measured = wbmp_size(data)
     if measured and len(data) <= HEAD_BYTES:
