@@ -183,13 +183,18 @@ def _note(item: MediaItem, now: datetime, *, show: str) -> str:
         return f"This file is not downloaded yet.{again}{reason}"
     if item.state is MediaState.LOST:
         return f"This file is lost: {item.reason or 'no reason is recorded'}"
+    return item.reason or _hint(item, show)
+
+
+def _hint(item: MediaItem, show: str) -> str:
+    """Return what a person may wonder about a file that is kept whole but not shown whole."""
     if item.preview_due_at:
         return "Browsers do not show this type of file. A preview that they do show is being made."
     if item.content_type == SLIDES:
         return "This file says in which order the sender's phone shows the others."
-    if show in ("", "still"):
-        return item.reason or "Browsers do not show this type of file. Download it to open it."
-    return item.reason
+    if item.content_type == "application/pdf" and show == "still":
+        return "This is its first page. Download it to read the others."
+    return "" if show not in ("", "still") else "Browsers do not show this file. Download it to open it."
 
 
 def _given(known: Iterable[Fact]) -> list[Fact]:

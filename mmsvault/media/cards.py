@@ -74,7 +74,7 @@ def contact(text: str) -> str:
                 cards.append(lines)
             if len(cards) == MOST_CARDS:
                 break
-    except (VObjectError, ValueError, LookupError, AttributeError, TypeError):
+    except (VObjectError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         pass  # what was read before it counts
     return _written(cards)
 
@@ -88,7 +88,7 @@ def appointment(text: str) -> str:
             for entry in calendar.walk():
                 if entry.name in ("VEVENT", "VTODO", "VJOURNAL") and len(cards) < MOST_CARDS:
                     cards.append(list(_of_event(entry)))
-    except (ICalParsingError, ValueError, LookupError, AttributeError, TypeError):
+    except (ICalParsingError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         pass
     return _written(cards)
 

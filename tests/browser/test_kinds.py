@@ -28,7 +28,8 @@ PLAY = """async (player) => {
   player.muted = true;
   player.currentTime = 0;
   await player.play();
-  for (let tries = 0; tries < 300 && player.currentTime < 0.3; tries++) await new Promise((go) => setTimeout(go, 50));
+  for (let tries = 0; tries < 300 && player.currentTime < 0.3; tries++)
+    await new Promise((go) => setTimeout(go, 50));
   return {
     moved: player.currentTime,
     width: player.videoWidth || 0,
@@ -113,8 +114,10 @@ def shown(figure: Locator, item: MediaItem) -> str:
         return "plays, under its sound wave"
     if figure.locator("img").count():
         until(lambda: figure.locator("img").evaluate(IS_DRAWN), what=f"{item.content_type} being drawn")
-        return ("moves" if item.is_animated else "shown") if item.content_type != "application/pdf" else (
-            "its first page"
+        return (
+            ("moves" if item.is_animated else "shown")
+            if item.content_type != "application/pdf"
+            else ("its first page")
         )
     if figure.locator(".card").count():
         return "a card"
