@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test check format lock screenshots clean
+.PHONY: help setup dev up demo test test-media bench-media kinds check format lock screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,15 @@ demo: setup ## the same, and a sample provider that sends real postbacks
 
 test: dev ## run all tests (MMSVAULT_TEST_REQUIRE=redis,minio,postgresql,browser forbids skips)
 	$(BIN)/python -m pytest
+
+test-media: dev ## break every sample file in 2,000 ways (an hour or more)
+	$(BIN)/python -m pytest -m long tests/integration/test_sandbox.py
+
+bench-media: dev ## measure thumbnails against libvips and the sandbox's cost; writes docs/performance-media.md
+	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks/test_media.py
+
+kinds: dev ## play every kind of file in Chromium; writes the table in docs/media.md
+	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q tests/browser/test_kinds.py
 
 check: dev ## format, lint, types and import order
 	$(BIN)/ruff format --check .

@@ -17,11 +17,11 @@ SCRIPT = b"alert(document.cookie)"
 
 
 def png(width: int, height: int) -> bytes:
-    """Return a small PNG that becomes width x height grey pixels."""
+    """Return a small PNG that becomes width x height black pixels."""
     packer = zlib.compressobj(9)
-    row = bytes(width + 1)
+    row = bytes(1 + (width + 7) // 8)
     rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         for name, data in ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))

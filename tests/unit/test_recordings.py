@@ -103,13 +103,16 @@ def test_sound_has_its_wave_as_a_picture(tmp_path: Path) -> None:
     assert left > right, "the tone fades"
 
 
-def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path) -> None:
+def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = media.film_3gp().data
     at = data.index(b"mvhd") + 4 + 12
     lying = data[:at] + (1).to_bytes(4, "big") + (10**9).to_bytes(4, "big") + data[at + 8 :]
     facts = described(tmp_path, lying)
     assert facts.thumbnail
     assert facts.duration_ms is None or facts.duration_ms <= recordings.LONGEST * 1000
+    monkeypatch.setattr(recordings, "LONGEST", 2)
+    facts = described(tmp_path, data)
+    assert (facts.duration_ms, facts.reason) == (None, "its length is not known: the file says 3 s")
 
 
 def test_album_art_does_not_make_a_film_of_a_song(tmp_path: Path) -> None:
