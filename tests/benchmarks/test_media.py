@@ -53,9 +53,9 @@ def page() -> Iterator[dict[str, list[str]]]:
         PAGE.write_text(
             "# How fast media is looked into\n\n"
             f"Written by `make bench-media` on {datetime.now(UTC):%Y-%m-%d}: "
-            f"Python {platform.python_version()}, {os.cpu_count()} cores. Milliseconds; both take turns within "
-            "one run, and the tenth percentile of each counts: on a busy machine a median tells what the "
-            "others do.\n\n" + "\n".join(line for table in tables.values() for line in table)
+            f"Python {platform.python_version()}, {os.cpu_count()} cores. Milliseconds; both take turns\n"
+            "within one run, and the tenth percentile of each counts: on a busy machine a median tells\n"
+            "what the others do.\n\n" + "\n".join(line for table in tables.values() for line in table)
         )
 
 
@@ -67,8 +67,8 @@ def test_a_thumbnail_takes_no_longer_than_with_libvips(
     lines = [
         "## Thumbnails against libvips",
         "",
-        f"A JPEG to WebP of {EDGE} px, quality {QUALITY}, effort {EFFORT}, nothing but pixels kept, one thread. "
-        "Ours: all of `inspect` in the process (type, EXIF, hash, thumbnail). "
+        f"A JPEG to WebP of {EDGE} px, quality {QUALITY}, effort {EFFORT}, one thread, only pixels kept.",
+        "Ours: all of `inspect` in the process (type, EXIF, hash, thumbnail).",
         f"libvips {_version(pyvips)}: `thumbnail_buffer`, then `webpsave_buffer`.",
         "",
         "| picture | ours | libvips | ratio |",
