@@ -7,15 +7,15 @@ the table anew with MMSVAULT_TEST_WRITE=1 (`make kinds`).
 import os
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from mmsvault.catalog import queries
+from mmsvault.catalog import queries, writes
 from mmsvault.catalog.language import EVERYTHING
-from mmsvault.message import MediaItem, Message
+from mmsvault.message import MediaItem, Message, utc_now
 from mmsvault.sample.kinds import KINDS, every_kind
 from mmsvault.sample.notices import Notice
 from mmsvault.sample.provider import SampleProvider
@@ -90,6 +90,24 @@ def test_the_parts_stand_in_the_order_of_the_smil_and_the_smil_last(
     assert titles[0] == "1. Picture"
     assert titles[1].endswith(". Text")
     assert titles[-1].endswith(". Order of the parts")
+
+
+def test_a_preview_whose_worker_was_killed_is_made_after_all(kinds: tuple[House, Message]) -> None:
+    house, message = kinds
+    item = next(item for item in message.media if item.preview_key)
+    cut_off = item.model_copy(update={"preview_key": "", "preview_due_at": utc_now()})
+    with house.vault() as vault:
+        now = utc_now()
+        writes.take_lease(vault.catalog, message.id, token="killed", now=now, span=timedelta(seconds=1))
+        writes.save_attempts(vault.catalog, message.id, items=[cut_off], tried=[], token="killed")
+
+        def made() -> bool:
+            return (
+                queries.load(vault.catalog, message.id).media[item.position].preview_key == item.preview_key
+            )
+
+        until(made, seconds=60, what="the sweep having the preview made")
+        assert vault.bucket.describe(item.preview_key)["content_type"] == "image/webp"
 
 
 def figure(page: Page, item: MediaItem) -> Locator:
