@@ -188,13 +188,15 @@ def _note(item: MediaItem, now: datetime, *, show: str) -> str:
 
 def _hint(item: MediaItem, show: str) -> str:
     """Return what a person may wonder about a file that is kept whole but not shown whole."""
+    if show not in ("", "still"):
+        return ""
     if item.preview_due_at:
         return "Browsers do not show this type of file. A preview that they do show is being made."
     if item.content_type == SLIDES:
         return "This file says in which order the sender's phone shows the others."
-    if item.content_type == "application/pdf" and show == "still":
+    if item.content_type == "application/pdf" and show:
         return "This is its first page. Download it to read the others."
-    return "" if show not in ("", "still") else "Browsers do not show this file. Download it to open it."
+    return "Browsers do not show this type of file. Download it to open it."
 
 
 def _given(known: Iterable[Fact]) -> list[Fact]:
