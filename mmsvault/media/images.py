@@ -27,6 +27,7 @@ THUMBNAIL_PIXELS = 320
 PREVIEW_PIXELS = 1600
 DRAFT_FACTOR = 1.5
 """A JPEG is decoded at an eighth, a quarter or half of its size where that leaves this much to spare."""
+CUT_OFF = "the file is cut off or damaged; the thumbnail shows what can be read of it"
 GROUND = (236, 236, 238)
 """What is seen through transparent parts: light enough for dark drawings, not white for white ones."""
 
@@ -84,7 +85,7 @@ def describe(path: Path, content_type: str, *, max_pixels: int) -> Facts:
         has_location=drawn.has_location,
         perceptual_hash=perceptual_hash(drawn.picture),
         thumbnail=as_webp(drawn.picture),
-        reason="the file ends too early; the thumbnail shows what is there" if drawn.is_cut_off else "",
+        reason=CUT_OFF if drawn.is_cut_off else "",
     )
 
 
@@ -178,8 +179,11 @@ def _wbmp(path: Path, max_pixels: int) -> Image.Image:
 
 
 def _frame_count(picture: Image.Image) -> int | None:
-    """Return how many frames a picture that can move has."""
-    return int(getattr(picture, "n_frames", 1)) if picture.format in _MAY_MOVE else None
+    """Return how many frames a picture that can move has; None where they cannot be counted."""
+    try:
+        return int(getattr(picture, "n_frames", 1)) if picture.format in _MAY_MOVE else None
+    except _UNREADABLE:
+        return None
 
 
 def _reduced(picture: Image.Image, edge: int) -> Image.Image:

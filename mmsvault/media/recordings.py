@@ -27,12 +27,17 @@ DEMUXERS = {
     "video/mp4": "mov",
     "video/quicktime": "mov",
     "audio/mp4": "mov",
+    "audio/3gpp": "mov",
+    "audio/3gpp2": "mov",
     "video/mpeg": "mpeg",
     "video/mp2t": "mpegts",
     "video/x-msvideo": "avi",
     "video/x-ms-wmv": "asf",
+    "audio/x-ms-wma": "asf",
     "video/webm": "matroska",
+    "audio/webm": "matroska",
     "video/x-matroska": "matroska",
+    "audio/x-matroska": "matroska",
     "video/x-flv": "flv",
     "audio/amr": "amr",
     "audio/amr-wb": "amr",
@@ -40,13 +45,19 @@ DEMUXERS = {
     "audio/mpeg": "mp3",
     "audio/wav": "wav",
     "audio/ogg": "ogg",
+    "video/ogg": "ogg",
     "audio/flac": "flac",
     "audio/qcelp": "qcp",
 }
+"""How each type is opened; a preview is made of the type that was found out here."""
 _WITHOUT_PICTURES = {
-    **{kind: kind.replace("video/", "audio/") for kind in DEMUXERS if kind.startswith("video/")},
+    "video/3gpp": "audio/3gpp",
+    "video/3gpp2": "audio/3gpp2",
+    "video/mp4": "audio/mp4",
     "video/quicktime": "audio/mp4",
     "video/x-ms-wmv": "audio/x-ms-wma",
+    "video/webm": "audio/webm",
+    "video/x-matroska": "audio/x-matroska",
 }
 LONGEST = 24 * 3600
 """Seconds; a file that says it is longer is not believed."""

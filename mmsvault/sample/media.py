@@ -162,8 +162,8 @@ def sound(form: str, codec: str, *, rate: int = 44100) -> bytes:
     """Return two seconds of a rising tone."""
     kept = io.BytesIO()
     with av.open(kept, "w", format=form) as container:
-        stream = cast("av.AudioStream", container.add_stream(codec, rate=rate))
-        for packets in _sound(stream, rate, seconds=2):
+        stream = _sound_stream(container, codec, rate)
+        for packets in _sound(stream, rate, seconds=2) if stream is not None else ():
             container.mux(packets)
     return kept.getvalue()
 

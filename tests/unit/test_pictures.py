@@ -103,7 +103,7 @@ def test_frames_are_counted_where_a_picture_can_move(tmp_path: Path) -> None:
 def test_a_picture_that_is_cut_off_shows_what_is_there_and_says_so(tmp_path: Path) -> None:
     facts = described(tmp_path, kinds.KINDS["JPEG, cut off"]().data, "image/jpeg")
     assert facts.thumbnail
-    assert facts.reason == "the file ends too early; the thumbnail shows what is there"
+    assert facts.reason == images.CUT_OFF
 
 
 def test_nothing_to_see_is_no_thumbnail(tmp_path: Path) -> None:

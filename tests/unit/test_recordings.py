@@ -92,6 +92,15 @@ def test_a_film_is_called_by_what_is_in_it_and_not_by_its_container(tmp_path: Pa
     assert described(tmp_path, media.sound("3gp", "aac")).content_type == "audio/3gpp"
     assert described(tmp_path, media.sound("mp4", "aac")).content_type == "audio/mp4"
     assert described(tmp_path, media.sound("webm", "libopus", rate=48000)).content_type == "audio/webm"
+    windows = media.sound("asf", "wmav2")
+    assert described(tmp_path, windows).content_type == "audio/x-ms-wma"
+    made = tmp_path / "made"
+    previews.make(tmp_path / "file", "audio/x-ms-wma", into=made, preview_type="audio/mp4", max_pixels=MANY)
+    assert described(tmp_path, made.read_bytes()).codecs == ("aac",)
+
+
+def test_every_type_that_is_found_out_can_be_opened_again() -> None:
+    assert set(recordings._WITHOUT_PICTURES.values()) <= set(recordings.DEMUXERS)
 
 
 def test_sound_has_its_wave_as_a_picture(tmp_path: Path) -> None:
