@@ -13,8 +13,8 @@ Reading order, which is also the order of import (a module imports only what sta
     media       what a file is and its thumbnail, found out in a sandbox
     vault       all of the above, wired from the settings
     archiving   the way of a message, top to bottom
-    tallying    counts of receipts, kept in the bucket day by day
     previewing  what a browser is given where it cannot show the original
+    tallying    counts of receipts, kept in the bucket day by day
     sweeping    what was left undone is taken up again
     disposition what an operator decides of a message: hold, delete, fetch again
     integrity   verify, repair, rebuild

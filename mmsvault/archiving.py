@@ -28,7 +28,7 @@ from mmsvault.catalog import queries, writes
 from mmsvault.errors import FetchError, NotUnderstoodError, PermanentFetchError, UnavailableError
 from mmsvault.fetching import Fetched
 from mmsvault.media import sniffing
-from mmsvault.media.inspecting import Facts
+from mmsvault.media.facts import Facts
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -270,14 +270,19 @@ def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) ->
     if done is None:
         log.warning("another worker took the message over; what it writes counts")
         return
-    unwritten: Message | None = done
-    while unwritten:
-        keep_record(vault, unwritten)
-        unwritten = writes.settle(vault.catalog, unwritten, token=token)
+    settle(vault, done, token=token)
     for one in tried:
         if one.attempt.reason:
             log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
     log.info("message", state=done.state.value, files=[item.content_type for item in done.media])
+
+
+def settle(vault: Vault, message: Message, *, token: str) -> None:
+    """Write message.json as often as the message changes meanwhile, and let go of the message."""
+    unwritten: Message | None = message
+    while unwritten:
+        keep_record(vault, unwritten)
+        unwritten = writes.settle(vault.catalog, unwritten, token=token)
 
 
 def keep_record(vault: Vault, message: Message) -> None:

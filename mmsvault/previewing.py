@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from mmsvault import bucket
-from mmsvault.archiving import keep_record, lease
+from mmsvault.archiving import lease, settle
 from mmsvault.catalog import queries, writes
 from mmsvault.errors import NotFoundError
 from mmsvault.media import playing
@@ -82,13 +82,12 @@ def make_preview(vault: Vault, message: Message, item: MediaItem) -> MediaItem:
 
 
 def keep(vault: Vault, message: Message, made: list[MediaItem], *, token: str) -> None:
-    """Write what came of it: the catalog's rows, then message.json."""
+    """Write what came of it: the catalog's rows, then message.json, and last how it stands."""
     done = writes.save_attempts(vault.catalog, message.id, items=made, tried=[], token=token)
     if done is None:
         log.warning("another worker took the message over; what it writes counts")
         return
-    keep_record(vault, done)
-    writes.settle(vault.catalog, message.id, token=token)
+    settle(vault, done, token=token)
 
 
 def enqueue_due(vault: Vault) -> int:

@@ -22,6 +22,7 @@ from mmsvault.message import (
     Receipt,
     fold,
     normal_number,
+    utc_now,
 )
 
 
@@ -90,11 +91,16 @@ def save_attempts(
 ) -> Message | None:
     """Write what attempts came to and return the message as it now stands; None if no longer `token`'s.
 
-    The message stays due until `settle`, so that one cut off in between is finished by another worker.
+    The message is due until `settle`, so that one cut off in between is finished by another worker.
     """
     with writing(engine) as connection:
         if not _holds(connection, message_id, token):
             return None
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id, messages.c.due_at.is_(None))
+            .values(due_at=utc_now())
+        )
         for item in items:
             connection.execute(
                 update(media)

@@ -89,7 +89,7 @@ def test_a_message_whose_preview_is_due_counts_as_archived(catalog: Engine) -> N
     message = record(catalog, "1", film(state=MediaState.PENDING, preview_due_at=None, next_attempt_at=NOON))
     writes.take_lease(catalog, message.id, token="a", now=NOON, span=LEASE)
     done = writes.save_attempts(catalog, message.id, items=[film()], tried=[], token="a")
-    writes.settle(catalog, message.id, token="a")
     assert done is not None
+    writes.settle(catalog, done, token="a")
     assert done.state.value == "archived"
     assert queries.due(catalog, now=NOON + timedelta(days=9), limit=9) == []
