@@ -153,9 +153,10 @@ def archive_message(vault: Vault, message_id: str) -> None:
         due = [item for item in message.media if item.next_attempt_at and item.next_attempt_at <= now]
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
             tried = list(side_by_side.map(partial(archive_file, vault, message), due))
-        finish(vault, message, tried, token=token)
-    if any(one.item.preview_due_at for one in tried) and vault.queue.is_empty():
-        enqueue(vault.queue, MAKE_PREVIEWS, message_id)  # else the sweep does, once nothing waits
+        done = finish(vault, message, tried, token=token)
+    # A preview's job that met this one's lease did nothing. The sweep asks again, once nothing waits.
+    if done and any(item.preview_due_at for item in done.media) and vault.queue.is_empty():
+        enqueue(vault.queue, MAKE_PREVIEWS, message_id)
 
 
 @dataclass(frozen=True)
@@ -254,8 +255,10 @@ def next_attempt_at(tries: int, *, now: datetime, give_up_at: datetime) -> datet
     return min(now + timedelta(seconds=pause.total_seconds() * jitter), give_up_at)
 
 
-def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) -> None:
+def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) -> Message | None:
     """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
+
+    Returns the message with that; None where another worker took it over.
 
     Cut off before the last step, the message is still due, and the next worker ends here too. What
     changes in the meantime is written as well: once settled, message.json says what the catalog says.
@@ -269,12 +272,13 @@ def finish(vault: Vault, message: Message, tried: list[Tried], *, token: str) ->
     )
     if done is None:
         log.warning("another worker took the message over; what it writes counts")
-        return
+        return None
     settle(vault, done, token=token)
     for one in tried:
         if one.attempt.reason:
             log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
     log.info("message", state=done.state.value, files=[item.content_type for item in done.media])
+    return done
 
 
 def settle(vault: Vault, message: Message, *, token: str) -> None:

@@ -25,7 +25,7 @@ from mmsvault.vault import Vault
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 20
-LOOKED_AT_AGAIN_AFTER = timedelta(minutes=10)
+LOOKED_AT_AGAIN_AFTER = timedelta(minutes=3)
 """A preview whose job got lost on the way is queued again after this."""
 
 

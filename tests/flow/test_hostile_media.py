@@ -21,7 +21,7 @@ from tests.servers import until
 
 MOST_MEMORY_KB = 400_000
 FILES = {name: make() for name, make in hostile.MADE.items()}
-INERT = ("image/jpeg", "image/png", "image/gif", "video/3gpp")
+INERT = ("image/jpeg", "image/png", "image/gif", "video/3gpp", "text/plain")
 ACTIVE = re.compile(r"html|xml|svg|script", re.IGNORECASE)
 
 
