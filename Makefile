@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults soak check format lock screenshots clean
+.PHONY: help setup dev up demo test test-faults test-media soak bench-media kinds check format lock screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,15 @@ test-faults: dev ## bring every fault about and write the table in docs/reliabil
 
 soak: dev ## ten minutes of load while everything is killed at random
 	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow
+
+test-media: dev ## break every sample file in 2,000 ways (an hour or more)
+	$(BIN)/python -m pytest -m long tests/integration/test_sandbox.py
+
+bench-media: dev ## measure thumbnails against libvips and the sandbox's cost; writes docs/performance-media.md
+	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks/test_media.py
+
+kinds: dev ## play every kind of file in Chromium; writes the table in docs/media.md
+	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q tests/browser/test_kinds.py
 
 check: dev ## format, lint, types and import order
 	$(BIN)/ruff format --check .

@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 PIECE_BYTES = 1 << 16
 SHOWN_TYPES = frozenset(
     (
-        *("image/jpeg", "image/png", "image/gif", "image/webp", "video/mp4", "text/plain"),
+        *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain"),
+        *("video/mp4", "video/3gpp", "video/webm", "audio/3gpp", "audio/webm", "audio/flac"),
         *("audio/mpeg", "audio/mp4", "audio/aac", "audio/wav", "audio/x-wav", "audio/ogg", "audio/amr"),
     )
 )

@@ -18,10 +18,13 @@ Sign = Callable[[str, str], str]
 
 THUMBNAIL_TYPE = "image/webp"
 TEXT_CHARACTERS = 280
-CONTACT_TYPES = ("text/vcard", "text/x-vcard")
+CARD_TYPES = ("text/vcard", "text/calendar")
+SLIDES = "application/smil"
 RATIOS = (0.62, 2.1)
 """Narrowest and widest tile, as width over height."""
-_CONTACT_LINE = re.compile(r"^(?:FN|ORG|TEL|EMAIL)\b[^:\n]*:[ \t]*(.*\S)", re.MULTILINE | re.IGNORECASE)
+SHAPES = {"audio": 1.6, "application/pdf": 0.77}
+"""Width over height of thumbnails whose file has no size in pixels: a sound wave, a sheet of paper."""
+_CARD_LINE = re.compile(r"^(?!Note)[A-Z][a-zA-Z-]{1,20}(?: \([a-z, -]+\))?: (.*\S)", re.MULTILINE)
 
 
 class Tile(TypedDict):
@@ -37,6 +40,7 @@ class Tile(TypedDict):
     text: str
     part: str
     length: str
+    moves: str
     caption: str
     sender: str
     keyword: str
@@ -52,7 +56,7 @@ def tiles(messages: Iterable[Message], *, sign: Sign, today: date) -> list[Tile]
 
 def _of_message(message: Message, *, sign: Sign, today: date) -> list[Tile]:
     texts = [item for item in message.media if _is_text(item)]
-    shown = [item for item in message.media if not _is_text(item)] or texts
+    shown = [item for item in message.media if not _is_text(item) and item.content_type != SLIDES] or texts
     caption = excerpt(message.subject or ("" if shown is texts else _first_text(texts)), 120)
     if not shown:
         return [_tile(message, None, part=(1, 1), caption=caption, sign=sign, today=today)]
@@ -78,6 +82,7 @@ def _tile(
         text=_text(message, item),
         part=f"{part[0]}/{part[1]}" if part[1] > 1 else "",
         length=wording.length(item.duration_ms) if item and item.duration_ms else "",
+        moves=wording.short_type(item.content_type) if item and item.is_animated else "",
         caption="" if item is None else caption,
         sender=wording.number(message.sender),
         keyword=message.keyword,
@@ -102,8 +107,10 @@ def _first_text(texts: Sequence[MediaItem]) -> str:
 
 
 def _ratio(item: MediaItem | None) -> float:
-    if not (item and item.thumbnail_key and item.width and item.height):
+    if not (item and item.thumbnail_key):
         return 1.0
+    if not (item.width and item.height):
+        return SHAPES.get(item.content_type) or SHAPES.get(item.content_type.partition("/")[0], 1.0)
     return round(min(max(item.width / item.height, RATIOS[0]), RATIOS[1]), 3)
 
 
@@ -124,8 +131,8 @@ def _text(message: Message, item: MediaItem | None) -> str:
         return "not downloaded yet"
     if item.state is MediaState.LOST:
         return excerpt(item.reason or "no reason is recorded", TEXT_CHARACTERS)
-    if item.content_type in CONTACT_TYPES:
-        return excerpt("\n".join(_CONTACT_LINE.findall(item.text)), TEXT_CHARACTERS)
+    if item.content_type in CARD_TYPES:
+        return excerpt("\n".join(_CARD_LINE.findall(item.text.partition("\n\n")[0])), TEXT_CHARACTERS)
     return excerpt(item.text, TEXT_CHARACTERS)
 
 

@@ -31,6 +31,10 @@ _KINDS = {
     "text/x-vcard": ("contact", "Contact"),
     "text/calendar": ("calendar", "Appointment"),
     "application/pdf": ("document", "PDF document"),
+    "application/smil": ("file", "Order of the parts"),
+    "text/html": ("file", "Web page"),
+    "application/zip": ("file", "ZIP archive"),
+    "audio/midi": ("audio", "Melody"),
 }
 _MAIN_KINDS = {
     "image": ("image", "Picture"),
@@ -46,8 +50,33 @@ _READABLE_TYPES = {
     "video/mp4": "MP4",
     "audio/amr": "AMR",
     "audio/mpeg": "MP3",
+    "audio/amr-wb": "AMR-WB",
+    "audio/mp4": "M4A",
+    "audio/aac": "AAC",
+    "audio/wav": "WAV",
+    "audio/qcelp": "QCELP",
+    "audio/midi": "MIDI",
+    "audio/ogg": "Ogg",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+    "image/heic": "HEIC",
+    "image/heif": "HEIF",
+    "image/avif": "AVIF",
+    "image/vnd.wap.wbmp": "WBMP",
+    "image/svg+xml": "SVG",
+    "video/3gpp2": "3G2",
+    "video/quicktime": "MOV",
+    "video/mpeg": "MPEG",
+    "video/x-msvideo": "AVI",
+    "video/x-ms-wmv": "WMV",
+    "video/webm": "WebM",
     "text/vcard": "vCard",
     "text/x-vcard": "vCard",
+    "text/calendar": "iCalendar",
+    "text/html": "HTML",
+    "application/pdf": "PDF",
+    "application/smil": "SMIL",
+    "application/zip": "ZIP",
 }
 
 
@@ -105,6 +134,16 @@ def long_day(moment: datetime) -> str:
 def moment(at: datetime) -> str:
     """Return a time to the second."""
     return f"{at.day} {at:%B %Y, %H:%M:%S} UTC"
+
+
+def captured(told: str) -> str:
+    """Return when a file was taken as it says itself: by the clock of the phone."""
+    try:
+        at = datetime.fromisoformat(told)
+    except ValueError:
+        return ""
+    zone = at.isoformat()[-6:] if at.tzinfo else "by the phone's clock"
+    return f"{at.day} {at:%B %Y, %H:%M:%S} {zone}"
 
 
 def until(at: datetime, now: datetime) -> str:

@@ -27,7 +27,7 @@ from mmsvault.errors import FetchError, NotUnderstoodError, OvertakenError, Unav
 from mmsvault.fetching import Fetched
 from mmsvault.leases import Lease
 from mmsvault.media import sniffing
-from mmsvault.media.inspecting import Facts
+from mmsvault.media.facts import Facts
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -40,12 +40,18 @@ from mmsvault.message import (
 )
 from mmsvault.outages import patient
 from mmsvault.postbacks import OtherNotice, understand
-from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, Tasks
+from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, MAKE_PREVIEWS, Tasks, enqueue
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
 DOWNLOADS_AT_ONCE = 8
+PREVIEW_GRACE = timedelta(seconds=30)
+"""The sweep leaves a preview alone for so long: its job is most likely queued already."""
+FACTS_KEPT = (
+    *("width", "height", "duration_ms", "codecs", "frame_count", "captured", "has_location"),
+    *("perceptual_hash", "text", "reason"),
+)
 
 
 def tasks(vault: Vault) -> Tasks:
@@ -151,9 +157,13 @@ def archive_message(vault: Vault, message_id: str) -> None:
         try:
             with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
                 tried = list(side_by_side.map(partial(archive_file, vault, message, lease), due))
-            finish(vault, message, lease, tried)
+            done = finish(vault, message, lease, tried)
         except OvertakenError as error:
             log.warning("left to another worker", reason=str(error))
+            return
+    # A preview's job that met this one's lease did nothing. The sweep asks again, once nothing waits.
+    if any(item.preview_due_at for item in done.media) and vault.queue.is_empty():
+        enqueue(vault.queue, MAKE_PREVIEWS, message_id)
 
 
 @dataclass(frozen=True)
@@ -209,10 +219,8 @@ def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, pat
             "sha256": fetched.sha256,
             "key": key,
             **keep_views(vault, message, item, facts),
-            "width": facts.width,
-            "height": facts.height,
-            "text": facts.text,
-            "reason": facts.reason,
+            **{name: getattr(facts, name) for name in FACTS_KEPT},
+            "preview_due_at": utc_now() + PREVIEW_GRACE if facts.preview_type else None,
             "attempts": item.attempts + 1,
             "next_attempt_at": None,
         }
@@ -228,8 +236,10 @@ def keep_views(vault: Vault, message: Message, item: MediaItem, facts: Facts) ->
     return {"thumbnail_key": thumbnail_key}
 
 
-def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> None:
+def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> Message:
     """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
+
+    Returns the message with that. Raises OvertakenError where another worker took it over.
 
     Cut off before the last step, the message is still due, and the next worker ends here too. What
     changes in the meantime is written as well: once settled, message.json says what the catalog says.
@@ -243,17 +253,23 @@ def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> 
     )
     if done is None:
         raise OvertakenError("Another worker took the message over; what it writes counts.")
-    unwritten: Message | None = done
+    settle(vault, done, lease)
+    for one in tried:
+        if one.attempt.reason:
+            log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
+    log.info("message", state=done.state.value, files=[item.content_type for item in done.media])
+    return done
+
+
+def settle(vault: Vault, message: Message, lease: Lease) -> None:
+    """Write message.json as often as the message changes meanwhile, and let go of the message."""
+    unwritten: Message | None = message
     while unwritten:
         lease.check()
         keep_record(vault, unwritten)
         lease.stop_renewing()  # or it might be taken again just after it was ended
         unwritten = writes.settle(vault.catalog, unwritten, token=lease.token)
     lease.is_over = True
-    for one in tried:
-        if one.attempt.reason:
-            log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
-    log.info("message", state=done.state.value, files=[item.content_type for item in done.media])
 
 
 def keep_record(vault: Vault, message: Message) -> None:

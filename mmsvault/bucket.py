@@ -41,6 +41,11 @@ def thumbnail_key(prefix: str, position: int) -> str:
     return f"{prefix}thumbs/{position:02d}.webp"
 
 
+def preview_key(prefix: str, position: int, extension: str) -> str:
+    """Return the key of what a browser is given in place of a file that it cannot show."""
+    return f"{prefix}previews/{position:02d}{extension}"
+
+
 def postback_name(number: int, body: bytes) -> str:
     """Return the name of a raw postback in its message's folder; `number` counts from 1."""
     extension = "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
@@ -150,6 +155,12 @@ class Bucket:
             finally:
                 response.close()
                 response.release_conn()
+
+    def fetch(self, key: str, into: BinaryIO) -> None:
+        """Write an object into a file, piece by piece."""
+        with self.open(key) as response:
+            into.writelines(response.stream(1 << 16))
+        into.flush()
 
     def describe(self, key: str) -> Mapping[str, Any]:
         """Return `size` in bytes, `content_type` and `etag` of an object."""

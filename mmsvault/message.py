@@ -131,7 +131,9 @@ class MediaItem(Value):
     """One file of a message. Sizes in bytes; `width` and `height` in pixels, as shown upright.
 
     `declared_type` is what the provider's answer said, `content_type` what the bytes are.
-    `reason` says in plain words why the file, or its thumbnail, is missing.
+    `reason` says in plain words why the file, its thumbnail or its preview is missing. `captured` is
+    when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
+    `preview_due_at` is set while a preview that a browser needs is still to be made.
     """
 
     position: int
@@ -151,9 +153,24 @@ class MediaItem(Value):
     reason: str = ""
     attempts: int = 0
     next_attempt_at: AwareDatetime | None = None
+    codecs: tuple[str, ...] = ()
+    frame_count: int | None = None
+    captured: str = ""
+    has_location: bool = False
+    perceptual_hash: str = ""
+    preview_due_at: AwareDatetime | None = None
+
+    @property
+    def is_animated(self) -> bool:
+        """Whether it is a picture that moves."""
+        return self.content_type.startswith("image/") and (self.frame_count or 1) > 1
 
 
-SHOWN_OF_MEDIA = tuple(name for name in MediaItem.model_fields if name not in ("declared_type", "attempts"))
+SHOWN_OF_MEDIA = (
+    *("position", "url", "state", "content_type", "size", "sha256", "key", "thumbnail_key", "preview_key"),
+    *("width", "height", "duration_ms", "text", "reason", "next_attempt_at"),
+)
+"""The fields of a file that scripts may rely on; message.json has all of them."""
 
 
 class Message(Value):

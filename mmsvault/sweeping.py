@@ -5,15 +5,17 @@ than needed costs a look at its lease.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import structlog
 from rq import Queue
 
+from mmsvault import previewing
 from mmsvault.catalog import queries, writes
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
@@ -41,6 +43,7 @@ class Swept:
     """What one sweep took up."""
 
     attempts: int = 0
+    previews: int = 0
     jobs: int = 0
     files: int = 0
 
@@ -73,12 +76,13 @@ class Sweeper:
         """
         swept = Swept(
             attempts=enqueue_due(self._vault, self._queue),
+            previews=previewing.enqueue_due(self._vault, self._queue),
             jobs=self._requeue(),
             files=remove_old(temporary_files(self._vault), age=TEMPORARY_FILES_KEPT)
             + remove_old(self._some_drafts(), age=BUCKET_DRAFTS_KEPT),
         )
         if swept != Swept():
-            log.info("sweep", attempts=swept.attempts, jobs=swept.jobs, files=swept.files)
+            log.info("sweep", **asdict(swept))
         keep_tallies(self._vault)
         return swept
 
@@ -145,7 +149,7 @@ def remove_old(paths: Iterator[Path], *, age: timedelta) -> int:
     for path in paths:
         try:
             if path.stat().st_mtime < oldest:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed += 1
         except FileNotFoundError:
             continue

@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from mmsvault.archiving import tasks
+from mmsvault import archiving, previewing
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
@@ -44,7 +44,7 @@ def keep_working(vault: Vault, queue_name: str) -> None:
                 queue_name,
                 redis_url=vault.settings.effective_redis_url,
                 connection=vault.redis,
-                tasks=tasks(vault),
+                tasks={**archiving.tasks(vault), **previewing.tasks(vault)},
             )
             worker.work(logging_level="WARNING")
         except StopRequested:  # asked to end while it was between two jobs

@@ -112,6 +112,7 @@ function drawLabel(tile) {
 function drawBadges(tile) {
   const badges = element("span", "badges");
   if (tile.length || (tile.src && tile.kind === "video")) badges.append(badge(tile.kind === "audio" ? "audio" : "play", tile.length));
+  if (tile.moves) badges.append(badge("play", tile.moves));
   if (tile.part) badges.append(badge("stack", tile.part));
   return badges;
 }

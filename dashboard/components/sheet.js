@@ -66,10 +66,10 @@ function drawTitle(part) {
 
 function drawShown(part) {
   if (part.show === "text") return element("pre", "", part.text);
+  if (part.show === "card") return drawCards(part.cards);
+  if (part.show === "still") return drawImage(part.src, part.title);
   if (part.show === "image") {
-    const image = element("img");
-    image.alt = part.title;
-    image.src = ownLink(part.src);
+    const image = drawImage(part.src, part.title);
     const link = element("a", "original");
     link.href = ownLink(part.src);
     link.target = "_blank";
@@ -85,7 +85,29 @@ function drawShown(part) {
     player.setAttribute("aria-label", part.title);
     if (part.poster && part.show === "video") player.poster = ownLink(part.poster);
     player.src = ownLink(part.src);
-    return player;
+    if (part.show === "video" || !part.poster) return player;
+    const heard = element("div", "heard");
+    heard.append(drawImage(part.poster, `Sound wave of ${part.title}`), player);
+    return heard;
   }
   return null;
+}
+
+function drawImage(source, title) {
+  const image = element("img");
+  image.alt = title;
+  image.src = ownLink(source);
+  return image;
+}
+
+function drawCards(cards) {
+  const drawn = element("div", "cards");
+  for (const card of cards) {
+    const one = element("section", "card");
+    const [first, ...rest] = card;
+    if (first) one.append(element("h3", "", first[1]));
+    one.append(drawFacts(rest));
+    drawn.append(one);
+  }
+  return drawn;
 }

@@ -120,6 +120,19 @@ def not_in_hand(now: datetime) -> ColumnElement[bool]:
     return or_(messages.c.lease_token.is_(None), until < now, until > now + LONGEST_LEASE)
 
 
+def previews_due(engine: Engine, *, now: datetime, limit: int) -> list[str]:
+    """Return ids of messages with a preview still to be made, the one that waits longest first."""
+    query = (
+        select(media.c.message_id)
+        .where(media.c.preview_due_at <= now)
+        .group_by(media.c.message_id)
+        .order_by(func.min(media.c.preview_due_at))
+        .limit(limit)
+    )
+    with reading(engine) as connection:
+        return list(connection.scalars(query))
+
+
 def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
     """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
     pending = messages.c.state == MessageState.PENDING.value

@@ -119,8 +119,16 @@ media = Table(
     Column("reason", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),
+    Column("codecs", JSON, nullable=False),
+    Column("frame_count", Integer),
+    Column("captured", String, nullable=False),
+    Column("has_location", Boolean, nullable=False),
+    Column("perceptual_hash", String, nullable=False),
+    # When the sweep has a preview made that is still missing; NULL when none is needed.
+    Column("preview_due_at", UtcDateTime),
 )
 Index(None, media.c.state)
+Index(None, media.c.preview_due_at)
 
 postbacks = Table(
     "postbacks",

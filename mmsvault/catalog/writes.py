@@ -32,6 +32,7 @@ from mmsvault.message import (
     Receipt,
     fold,
     normal_number,
+    utc_now,
 )
 
 SWEEP = "sweep"
@@ -100,11 +101,16 @@ def save_attempts(
 ) -> Message | None:
     """Write what attempts came to and return the message as it now stands; None if no longer `token`'s.
 
-    The message stays due until `settle`, so that one cut off in between is finished by another worker.
+    The message is due until `settle`, so that one cut off in between is finished by another worker.
     """
     with writing(engine) as connection:
         if not _holds(connection, message_id, token):
             return None
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id, messages.c.due_at.is_(None))
+            .values(due_at=utc_now())
+        )
         for item in items:
             connection.execute(
                 update(media)
@@ -181,6 +187,16 @@ def _count_on(connection: Connection, name: str) -> int:
         index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
     )
     return int(connection.scalar(following.returning(counters.c.value)) or 0)
+
+
+def postpone_previews(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> None:
+    """Have the sweep look at the missing previews of these messages at `until` and not before."""
+    with writing(engine) as connection:
+        connection.execute(
+            update(media)
+            .where(media.c.message_id.in_(message_ids), media.c.preview_due_at.is_not(None))
+            .values(preview_due_at=until)
+        )
 
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
@@ -276,7 +292,8 @@ def _holds(connection: Connection, message_id: str, token: str) -> bool:
 
 
 def _media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
-    return {"message_id": message_id, **item.model_dump(), "state": item.state.value}
+    row = item.model_dump()
+    return {"message_id": message_id, **row, "state": item.state.value, "codecs": list(item.codecs)}
 
 
 def _numbered(message_id: str, values: Iterable[Any], *, start: int = 1) -> list[dict[str, Any]]:

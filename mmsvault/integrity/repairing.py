@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmsvault import archiving, bucket, leases
+from mmsvault import archiving, bucket, leases, previewing
 from mmsvault.archiving import Tried
 from mmsvault.catalog import queries, upkeep
 from mmsvault.errors import (
@@ -164,7 +164,7 @@ def _set_aside(vault: Vault, message: Message, item: MediaItem) -> None:
 
 
 def _make_again(vault: Vault, message: Message, item: MediaItem, key: str) -> None:
-    """Make thumbnail and preview from the original. Raises RefusedError where that cannot be."""
+    """Make a thumbnail or preview from the original. Raises RefusedError where that cannot be."""
     with archiving.temporary_file(vault) as file:
         try:
             _, sha256 = _copy(vault, item.key, file)
@@ -172,6 +172,11 @@ def _make_again(vault: Vault, message: Message, item: MediaItem, key: str) -> No
             sha256 = ""
         if sha256 != item.sha256:
             raise RefusedError("its original is not right either")
+        if key == item.preview_key:
+            made = previewing.make_preview(vault, message, item)
+            if made.preview_key != key:
+                raise RefusedError(made.reason or "this version makes none of such a file")
+            return
         facts = vault.sandbox.inspect(Path(file.name), item.declared_type)
         if key not in archiving.keep_views(vault, message, item, facts).values():
             raise RefusedError(facts.reason or "this version makes none of such a file")

@@ -19,6 +19,7 @@ QUEUES = (ARCHIVE_QUEUE, EXPORTS_QUEUE)
 
 ARCHIVE_RECEIPT = "mmsvault.archiving.archive_receipt"
 ARCHIVE_MESSAGE = "mmsvault.archiving.archive_message"
+MAKE_PREVIEWS = "mmsvault.previewing.make_previews"
 
 Tasks = Mapping[str, Callable[..., object]]
 

@@ -81,12 +81,12 @@ def animation() -> SampleFile:
 
 def film_3gp() -> SampleFile:
     """Return what phones sent for years: H.263 at 176 x 144 with AMR sound."""
-    return SampleFile("VID_0007.3gp", "video/3gpp", _film("3gp", "h263", (176, 144), AMR, 8000))
+    return SampleFile("VID_0007.3gp", "video/3gpp", film("3gp", "h263", AMR, size=(176, 144), rate=8000))
 
 
 def film_mp4() -> SampleFile:
     """Return what phones send today: H.264 with AAC sound, ready to stream."""
-    return SampleFile("VID_0042.mp4", "video/mp4", _film("mp4", "libx264", (640, 360), "aac", 44100))
+    return SampleFile("VID_0042.mp4", "video/mp4", film("mp4", "libx264", "aac", size=(640, 360)))
 
 
 def voice() -> SampleFile:
@@ -97,12 +97,7 @@ def voice() -> SampleFile:
 
 def music() -> SampleFile:
     """Return two seconds of MP3."""
-    kept = io.BytesIO()
-    with av.open(kept, "w", format="mp3") as container:
-        stream = container.add_stream("libmp3lame", rate=44100)
-        for packets in _sound(stream, 44100, seconds=2):
-            container.mux(packets)
-    return SampleFile("jingle.mp3", "audio/mpeg", kept.getvalue())
+    return SampleFile("jingle.mp3", "audio/mpeg", sound("mp3", "libmp3lame"))
 
 
 def text(words: str, *, charset: str = "utf-8") -> SampleFile:
@@ -131,30 +126,54 @@ def every_kind() -> tuple[SampleFile, ...]:
     return (*pictures, film_3gp(), film_mp4(), voice(), music(), text("Grüße 🐟 from the pier"), contact())
 
 
-def _film(form: str, picture_codec: str, size: Size, sound_codec: str, rate: int) -> bytes:
-    """Return three seconds of a moving scene; without the sound where its encoder is missing."""
+def film(
+    form: str,
+    picture_codec: str,
+    sound_codec: str = "",
+    *,
+    size: Size = (320, 240),
+    rate: int = 44100,
+    frame_rate: int = 15,
+    black_seconds: float = 0,
+) -> bytes:
+    """Return three seconds of a moving scene; without sound where its encoder is missing.
+
+    `form` and the codecs are named as FFmpeg names them. The film begins with `black_seconds` of black.
+    """
     with tempfile.TemporaryDirectory() as folder:  # the index can be moved to the front of a real file only
         path = Path(folder) / "film"
-        _record(path, form=form, codecs=(picture_codec, sound_codec), size=size, rate=rate)
+        options = {"movflags": "faststart"} if form == "mp4" else {}
+        with av.open(str(path), "w", format=form, options=options) as container:
+            quiet = {"x265-params": "log-level=none"} if picture_codec == "libx265" else {}
+            stream = container.add_stream(picture_codec, rate=Fraction(frame_rate), options=quiet)
+            pictures = cast("av.VideoStream", stream)
+            pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
+            heard = _sound_stream(container, sound_codec, rate)
+            for view in _views(size, frame_rate, black_seconds):
+                container.mux(pictures.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
+            container.mux(pictures.encode())
+            if heard is not None:
+                for packets in _sound(heard, rate, seconds=3):
+                    container.mux(packets)
         return path.read_bytes()
 
 
-def _record(path: Path, *, form: str, codecs: tuple[str, str], size: Size, rate: int) -> None:
-    options = {"movflags": "faststart"} if form == "mp4" else {}
-    with av.open(str(path), "w", format=form, options=options) as container:
-        pictures = cast("av.VideoStream", container.add_stream(codecs[0], rate=Fraction(15, 1)))
-        pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
-        sound = _sound_stream(container, codecs[1], rate)
-        wide = scene(0, (size[0] * 2, size[1]))
-        for step in range(45):
-            left = round(size[0] * step / 45)
-            view = np.asarray(wide.crop((left, 0, left + size[0], size[1])))
-            frame = av.VideoFrame.from_ndarray(view, format="rgb24")
-            container.mux(pictures.encode(frame))
-        container.mux(pictures.encode())
-        if sound is not None:
-            for packets in _sound(sound, rate, seconds=3):
-                container.mux(packets)
+def sound(form: str, codec: str, *, rate: int = 44100) -> bytes:
+    """Return two seconds of a rising tone."""
+    kept = io.BytesIO()
+    with av.open(kept, "w", format=form) as container:
+        stream = _sound_stream(container, codec, rate)
+        for packets in _sound(stream, rate, seconds=2) if stream is not None else ():
+            container.mux(packets)
+    return kept.getvalue()
+
+
+def _views(size: Size, frame_rate: int, black_seconds: float) -> Iterator[Any]:
+    wide = scene(0, (size[0] * 2, size[1]))
+    for step in range(frame_rate * 3):
+        left = round(size[0] * step / (frame_rate * 3))
+        view = np.asarray(wide.crop((left, 0, left + size[0], size[1])))
+        yield view if step >= black_seconds * frame_rate else np.zeros_like(view)
 
 
 def _sound_stream(container: "OutputContainer", codec: str, rate: int) -> "av.AudioStream | None":
@@ -163,6 +182,8 @@ def _sound_stream(container: "OutputContainer", codec: str, rate: int) -> "av.Au
     stream = cast("av.AudioStream", container.add_stream(codec, rate=rate))
     if codec == AMR:
         stream.codec_context.layout, stream.bit_rate = "mono", 12200
+    if codec == "wmav2":
+        stream.bit_rate = 64000
     return stream
 
 

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from mmsvault.media import images, sniffing
+from mmsvault.media.charsets import as_text
+from mmsvault.media.facts import Facts
 from mmsvault.media.inspecting import inspect
 
 MANY = 100_000_000
@@ -20,6 +22,11 @@ def kept(folder: Path, data: bytes) -> Path:
     path = folder / "file"
     path.write_bytes(data)
     return path
+
+
+def thumbnail_of(facts: Facts) -> Image.Image:
+    assert facts.thumbnail, facts.reason
+    return Image.open(io.BytesIO(facts.thumbnail))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,7 @@ def test_an_extension_is_short_and_plain_for_any_type() -> None:
 
 
 def test_a_character_cut_off_at_the_end_does_not_make_text_unreadable() -> None:
-    assert sniffing.as_text("abc🐟".encode()[:-1], "") == "abc"
+    assert as_text("äbc🐟".encode()[:-1], "") == "äbc"
 
 
 def test_a_picture_is_described_and_gets_a_thumbnail_of_320_px(tmp_path: Path) -> None:
@@ -81,8 +88,7 @@ def test_a_picture_that_lies_on_its_side_is_shown_upright(tmp_path: Path) -> Non
 
 
 def test_a_small_picture_is_not_blown_up(tmp_path: Path) -> None:
-    _, _, thumbnail = images.thumbnail(kept(tmp_path, picture("PNG")), "image/png", max_pixels=MANY)
-    with Image.open(io.BytesIO(thumbnail)) as small:
+    with thumbnail_of(inspect(str(kept(tmp_path, picture("PNG"))), "", MANY)) as small:
         assert small.size == (64, 48)
 
 
@@ -90,14 +96,13 @@ def test_a_small_picture_is_not_blown_up(tmp_path: Path) -> None:
 def test_every_mode_of_a_png_has_a_thumbnail(tmp_path: Path, mode: str) -> None:
     kept_png = io.BytesIO()
     Image.new(mode, (400, 300)).save(kept_png, "PNG")
-    path = kept(tmp_path, kept_png.getvalue())
-    assert images.thumbnail(path, "image/png", max_pixels=MANY)[:2] == (400, 300)
+    facts = inspect(str(kept(tmp_path, kept_png.getvalue())), "", MANY)
+    assert (facts.width, facts.height, facts.reason) == (400, 300, "")
+    assert facts.thumbnail
 
 
 def test_transparent_parts_show_a_light_ground(tmp_path: Path) -> None:
-    path = kept(tmp_path, _clear_png())
-    _, _, thumbnail = images.thumbnail(path, "image/png", max_pixels=MANY)
-    with Image.open(io.BytesIO(thumbnail)) as small:
+    with thumbnail_of(inspect(str(kept(tmp_path, _clear_png())), "", MANY)) as small:
         assert small.convert("RGB").getpixel((10, 10)) == pytest.approx(images.GROUND, abs=4)
 
 
