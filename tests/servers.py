@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
+import psycopg
 import pytest
 
 from mmsvault.settings import free_port
@@ -128,4 +129,13 @@ def postgresql_server(folder: Path) -> Iterator[str]:
     server = [str(Path(str(initdb)).with_name("postgres")), "-D", str(data), "-p", str(port)]
     local = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     with running([*server, *local], log=folder / "postgresql.log", port=port, user=user):
-        yield f"postgresql://tests@127.0.0.1:{port}/postgres"
+        url = f"postgresql://tests@127.0.0.1:{port}/postgres"
+        until(lambda: _takes_connections(url), what="PostgreSQL taking connections")
+        yield url
+
+
+def _takes_connections(url: str) -> bool:
+    # It listens a moment before it is ready.
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
+        return True
+    return False
