@@ -30,8 +30,9 @@ def test_counts_are_exact_under_writers_and_deleters_at_once(catalog: Engine) ->
         writes.record(catalog, crowd[one], receipt())
         writes.take_lease(catalog, crowd[one].id, token="a", now=NOON, span=LEASE)
         saved = [stored(crowd[one].media[0], size=one)]
-        writes.save_attempts(catalog, crowd[one].id, items=saved, tried=[], token="a")
-        writes.settle(catalog, crowd[one].id, token="a")
+        written = writes.save_attempts(catalog, crowd[one].id, items=saved, tried=[], token="a")
+        assert written
+        assert writes.settle(catalog, written, token="a") is None
         if one % 3 == 0:
             with writing(catalog) as connection:
                 connection.execute(delete(messages).where(messages.c.id == crowd[one].id))
