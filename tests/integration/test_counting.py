@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, delete, select, text, update
 
-from mmsvault.catalog import counting, documents, language, queries, searches, writes
+from mmsvault.catalog import counting, documents, language, queries, searches, upkeep, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import keywords, messages, senders
 from mmsvault.errors import NotFoundError
+from mmsvault.message import MediaState
 from tests.integration.test_catalog import LEASE, NOON, message, receipt, stored
 
 
@@ -164,6 +165,23 @@ def test_tags_and_notes_are_found_and_kept_as_first_written(catalog: Engine) -> 
     assert queries.search(catalog, language.parse("-tag:reviewed")).total == 0
     with pytest.raises(NotFoundError):
         writes.annotate(catalog, "sinch-nowhere", tag=["x"], now=NOON)
+
+
+def test_a_hold_and_a_retry_are_found_at_once(catalog: Engine) -> None:
+    lost = message("1")
+    lost = lost.model_copy(
+        update={
+            "media": (lost.media[0].model_copy(update={"state": MediaState.LOST, "next_attempt_at": None}),)
+        }
+    )
+    writes.record(catalog, lost, receipt())
+    assert queries.search(catalog, language.parse("state:lost -has:hold")).total == 1
+    upkeep.hold(catalog, lost.id, held=True, now=NOON)
+    upkeep.retry(catalog, lost.id, now=NOON)
+    assert queries.search(catalog, language.parse("state:pending has:hold")).total == 1
+    upkeep.hold(catalog, lost.id, held=False, now=NOON)
+    assert queries.search(catalog, language.parse("has:hold OR state:lost")).total == 0
+    assert counting.check(catalog) == []
 
 
 def test_searches_are_kept_under_their_names(catalog: Engine) -> None:
