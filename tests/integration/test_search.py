@@ -44,7 +44,7 @@ QUERIES = [
     ("HARB", "harbor harbour brolly"),
     ("arbor", ""),
     ("harbor old", "harbor"),
-    ("m", "card"),
+    ("m", "card sql"),
     ("old -harbour", "harbor"),
     ("umbrella", "brolly"),
     ("100%", "sure"),
