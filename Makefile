@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-media soak bench-media kinds check format lock screenshots clean
+.PHONY: help setup dev up demo test test-faults test-media soak bench-media bench-search kinds
+.PHONY: check format lock screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +62,9 @@ lock: dev ## lock the newest versions that pyproject.toml allows, with hashes
 		--no-header --group build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --group dev -c requirements.lock -o requirements-dev.lock
+
+bench-search: dev ## measure searches among a million messages (half an hour; writes docs/search.md)
+	nice $(BIN)/python -m tests.benchmarks.search
 
 screenshots: dev ## take the README's pictures from a running demo
 	$(BIN)/python docs/screenshots.py

@@ -8,7 +8,7 @@ from dashboard.counts import show_counts
 from dashboard.message_page import open_drawer
 from dashboard.reading_room import reading_room
 from dashboard.tiles import tiles
-from mmsvault.catalog import queries
+from mmsvault.catalog import counting, queries
 from mmsvault.catalog.language import EVERYTHING, Query, Term, parse
 from mmsvault.catalog.queries import Page
 from mmsvault.message import utc_now
@@ -20,8 +20,9 @@ CHOICES_KEPT_SECONDS = 10
 SEARCH_HELP = (
     'Words and "phrases" look in subjects and texts. `from:` `to:` `number:` take a number or a part '
     "of it with \\*; `keyword:` `type:image|video|audio|text|contact` `state:pending|lost` "
-    "`carrier:verizon` `after:2014-02-01` `before:` `has:media`; `-` negates, `OR` joins two."
+    "`carrier:verizon` `after:2014-02-01` `before:` `tag:` `has:media`; `-` negates, `OR` joins two."
 )
+_CHOSEN = ("sender", "keyword")
 _OPENED = "opened message"
 _TRAIL = "trail of pages"
 
@@ -37,7 +38,7 @@ def gallery() -> None:
 
 def _filters() -> Query:
     """Return what is searched for. Raises SearchError."""
-    senders, keywords = _choices()
+    senders, keywords = (_with_chosen(key, names) for key, names in zip(_CHOSEN, _choices(), strict=True))
     left, right = st.columns(2, vertical_alignment="bottom")
     right = right.container(horizontal=True, wrap=False)
     text = left.text_input(
@@ -55,7 +56,7 @@ def _filters() -> Query:
     keyword = right.selectbox(
         "Keyword", keywords, index=None, key="keyword", bind="query-params", placeholder="Any"
     )
-    groups = list(parse(text or "").groups)
+    groups = list(parse(text or "", region=reading_room().settings.default_region).groups)
     if sender:
         groups.append((Term("from", sender),))
     if keyword:
@@ -63,12 +64,18 @@ def _filters() -> Query:
     return Query(tuple(groups))
 
 
+def _with_chosen(key: str, names: list[str]) -> list[str]:
+    """Add the one that the page's address names, which need not be among the latest."""
+    chosen = st.session_state.get(key) or st.query_params.get(key)
+    return names if not chosen or chosen in names else [*names, chosen]
+
+
 @st.cache_data(ttl=CHOICES_KEPT_SECONDS, show_spinner=False)
 def _choices() -> tuple[list[str], list[str]]:
     # The plain keys: they stand in the page's address, so they must not change with what comes in.
     catalog = reading_room().catalog
-    senders = [tally.key for tally in queries.senders(catalog)]
-    return senders, [tally.key or NO_KEYWORD for tally in queries.keywords(catalog)]
+    senders = [tally.key for tally in counting.list_senders(catalog)]
+    return senders, [tally.key or NO_KEYWORD for tally in counting.list_keywords(catalog)]
 
 
 def _live(query: Query) -> None:
@@ -91,7 +98,7 @@ def _show_page(page: Page, trail: list[str]) -> None:
     opened = grid(
         tiles(page.messages, sign=room.links.sign, today=utc_now().date()),
         page=len(trail),
-        total=wording.plural(page.total, "message"),
+        total=f"{'' if page.total_is_exact else 'more than '}{wording.plural(page.total, 'message')}",
     )
     if opened:
         st.session_state[_OPENED] = opened
@@ -102,7 +109,8 @@ def _show_page(page: Page, trail: list[str]) -> None:
         st.button(
             "Newer", key="newer", icon=":material/chevron_left:", disabled=not trail, on_click=_turn_back
         )
-        st.text(f"Page {len(trail) + 1} of {-(-page.total // MESSAGES_A_PAGE)}")
+        pages = f" of {-(-page.total // MESSAGES_A_PAGE)}" if page.total_is_exact else ""
+        st.text(f"Page {len(trail) + 1}{pages}")
         st.button(
             "Older",
             key="older",

@@ -18,6 +18,7 @@ Reading order, which is also the order of import (a module imports only what sta
     archiving   the way of a message, top to bottom
     previewing  what a browser is given where it cannot show the original
     tallying    counts of receipts, kept in the bucket day by day
+    annotating  tags and notes on a message
     sweeping    what was left undone is taken up again
     disposition what an operator decides of a message: hold, delete, fetch again
     integrity   verify, repair, rebuild

@@ -24,7 +24,7 @@ def chosen(vault: Vault, text: str) -> Iterator[str]:
     if upkeep.folders(vault.catalog, [text]):
         yield text
         return
-    query, after = language.parse(text), None
+    query, after = language.parse(text, region=vault.settings.default_region), None
     while True:
         page = queries.search(vault.catalog, query, limit=upkeep.PAGE, after=after)
         yield from (message.id for message in page.messages)

@@ -28,6 +28,9 @@ GRACE = timedelta(hours=1)
 """Attempts go on for at least this long after the receipt, even past the deadline: a postback may
 come late, be replayed, or carry a wrong clock, and asking costs nothing."""
 
+LONGEST_NUMBER = 254
+"""Characters of a number or address that are compared; an e-mail address has no more."""
+
 
 def utc_now() -> datetime:
     """Return the present time, aware and in UTC."""
@@ -37,19 +40,38 @@ def utc_now() -> datetime:
 def normal_number(text: str) -> str:
     """Return a phone number or short code as digits only; anything else (an e-mail address) folded.
 
-    `+1 (408) 225-7140`, `0014082257140` and `14082257140` are one number.
+    `+1 (408) 225-7140`, `0014082257140` and `14082257140` are one number, and so is
+    `+14082257140/TYPE=PLMN`, as MMS centres write it (OMA MMS encapsulation, 8).
     """
-    bare = re.sub(r"[\s().\-/]", "", text)
+    plain = unicodedata.normalize("NFKC", text).strip()
+    bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", re.sub(r"(?i)/type=plmn$", "", plain))
     digits = bare.removeprefix("+")
     if digits.isascii() and digits.isdigit():
-        return digits.removeprefix("00") if bare.startswith("00") else digits
-    return text.strip().casefold()
+        return digits.removeprefix("00")[:LONGEST_NUMBER]
+    return plain.casefold()[:LONGEST_NUMBER]
 
 
 def fold(text: str) -> str:
-    """Return text as it is compared: without case and accents."""
+    """Return text as it is compared: without case, accents and invisible characters.
+
+    What is no accent stays: the voicing marks of kana, the vowels and tones of Thai, viramas.
+    """
     plain = unicodedata.normalize("NFKD", text.strip().casefold())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+    kept = "".join(letter for letter in plain if not (letter > "\x7f" and _is_accent(letter)))
+    return unicodedata.normalize("NFC", kept.casefold()).strip()
+
+
+def _is_accent(letter: str) -> bool:
+    # Canonical combining classes (Unicode, UAX 44): 1 overlays, 10 to 36 the points of Hebrew and
+    # Arabic, 200 and more what stands above or below. Selectors and joiners are not seen at all.
+    rank = unicodedata.combining(letter)
+    return (
+        rank == 1
+        or 10 <= rank <= 36  # noqa: PLR2004 - see above
+        or rank >= 200  # noqa: PLR2004 - see above
+        or "\ufe00" <= letter <= "\ufe0f"
+        or unicodedata.category(letter) == "Cf"
+    )
 
 
 class MediaState(StrEnum):
@@ -197,6 +219,7 @@ class Message(Value):
     postbacks: tuple[RawPostback, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     tags: tuple[str, ...] = ()
+    note: str = ""
     hold: bool = False
 
     @property

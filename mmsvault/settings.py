@@ -115,6 +115,11 @@ class Settings(BaseSettings):
     max_postback_bytes: int = Field(1 << 20, ge=1024, description="largest postback body")
     max_media_bytes: int = Field(100 << 20, ge=1024, description="largest file")
     max_media_pixels: int = Field(100_000_000, ge=1, description="largest picture that is decoded")
+    default_region: str = Field(
+        "US",
+        pattern="^[A-Z]{2}$",
+        description="country (ISO 3166) that numbers without a country code are searched in",
+    )
     workers: int = Field(
         default_factory=lambda: 2 * (os.cpu_count() or 1),
         ge=1,

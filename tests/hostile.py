@@ -141,7 +141,7 @@ def truncations(data: bytes, *, points: int) -> Iterator[bytes]:
 
 def flips(data: bytes, *, count: int) -> Iterator[bytes]:
     """Yield the file with a bit turned over, more of them in every fourth; the same ones in every run."""
-    chance = random.Random(len(data))  # noqa: S311 - no secret
+    chance = random.Random(len(data))
     for number in range(count):
         broken = bytearray(data)
         for _ in range(1 if number % 4 else chance.randint(2, 40)):

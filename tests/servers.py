@@ -6,11 +6,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -119,8 +121,9 @@ def minio_server(folder: Path) -> Iterator[dict[str, str]]:
 
 def open_to_others(folder: Path) -> None:
     """Let a server of another user through pytest's own folders, which are for their owner only."""
-    for above in (folder, *folder.parents[:3]):
-        if above.name.startswith(("pytest-", "test", "servers")) or above == folder:
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for above in (folder, *folder.parents):
+        if above != temporary and above.is_relative_to(temporary):
             above.chmod(above.stat().st_mode | 0o011)
 
 
@@ -149,4 +152,12 @@ def postgresql_server(folder: Path) -> Iterator[str]:
     url, command, user = prepare_postgresql(folder)
     port = int(make_url(url).port or 0)
     with running(command, log=folder / "postgresql.log", port=port, user=user):
+        until(lambda: _takes_connections(url), what="PostgreSQL taking connections")
         yield url
+
+
+def _takes_connections(url: str) -> bool:
+    # It listens a moment before it is ready.
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
+        return True
+    return False

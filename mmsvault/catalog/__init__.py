@@ -1,6 +1,8 @@
 """The catalog: an SQL index over the bucket, for finding and for knowing what is left to do.
 
 It can be made again from the bucket; nothing is only here. `tables` says what is kept, `connection`
-opens SQLite or PostgreSQL, `writes` changes it, `language` reads a search query, `filters` turns it
-into SQL, `queries` answers. `migrations` bring an older catalog to the newest form.
+opens SQLite or PostgreSQL, `places` orders messages in time, `words` takes text apart, `documents`
+makes the tokens that a message is found by, `language` reads a search query (`numbers` as people write
+them), `filters` turns it into SQL, `queries` answers, `writes` changes. `counting` has what is kept
+count of, `searches` the saved ones. `migrations` bring an older catalog to the newest form.
 """

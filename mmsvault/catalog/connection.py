@@ -56,16 +56,20 @@ def open_catalog(url: str) -> Engine:
         if parsed.database:
             _follow_file(engine, Path(parsed.database))
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun below, not guessed by the driver
     for pragma in (
+        "busy_timeout=30000",  # first, so that the others wait as well
         "journal_mode=WAL",
         "synchronous=FULL",  # a receipt is let go once its row is committed
-        "busy_timeout=30000",
         "foreign_keys=ON",
+        "cache_size=-32000",  # KiB: the upper parts of the indexes of a million messages
+        "mmap_size=1073741824",
     ):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -88,6 +92,12 @@ def _follow_file(engine: Engine, path: Path) -> None:
 
     event.listen(engine, "connect", remember)
     event.listen(engine, "checkout", compare)
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # A plan that is kept for any value suits neither the rare word nor the common one.
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

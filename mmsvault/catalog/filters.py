@@ -1,12 +1,23 @@
-"""A Query as an SQL condition over `messages`; every value is a bound parameter."""
+"""A Query as an SQL statement that gives the places of its messages; every value is bound.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+A query becomes one expression over the tokens of `documents`, which the database's full-text index
+answers newest first, between two places where times were asked for. One sender or one keyword alone
+is answered by the index over its column. So no query reads what it does not need: a phrase or a
+rare combination costs as much as its commonest words do.
+"""
 
-from sqlalchemy import ColumnElement, and_, exists, not_, or_, select, true
+from collections.abc import Callable, Mapping, Sequence
 
+from sqlalchemy import ColumnElement, Select, and_, cast, func, literal_column, not_, or_, select
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from mmsvault.catalog import documents
+from mmsvault.catalog.documents import EVERY
 from mmsvault.catalog.language import Query, Term
-from mmsvault.catalog.tables import media, messages, recipients
+from mmsvault.catalog.numbers import part
+from mmsvault.catalog.places import first_place
+from mmsvault.catalog.tables import keywords, message_words, messages, senders
+from mmsvault.catalog.words import words_of
 from mmsvault.message import fold, normal_number
 
 CARRIERS: Mapping[str, str] = {
@@ -20,93 +31,201 @@ CARRIERS: Mapping[str, str] = {
 }
 """Sinch's operator ids of carriers, from its MM7 service's list of operator ids."""
 
-_TYPES: Mapping[str, tuple[str, ...]] = {
-    "contact": ("text/vcard", "text/x-vcard"),
-    "calendar": ("text/calendar",),
-    "document": ("application/pdf",),
-}
+Phrase = tuple[str, ...]
+Group = tuple[Term, ...]
 
 
-def condition(query: Query) -> ColumnElement[bool]:
-    """Return the condition that a message of the query fulfils."""
-    groups = (or_(*(_of_term(term) for term in group)) for group in query.groups)
-    return and_(true(), *groups)
+def phrases(term: Term) -> tuple[Phrase, ...]:
+    """Return what a document has one of where the term holds (but for the negation)."""
+    return _FIELDS[term.field](term)
 
 
-def _of_term(term: Term) -> ColumnElement[bool]:
-    held = _FIELDS[term.field](term)
-    return not_(held) if term.negated else held
+def places(query: Query, dialect: str, *, below: int | None = None) -> Select[int]:
+    """Return the statement for the places of the query's messages, the newest (below one) first."""
+    bounds = [group[0] for group in query.groups if _is_bound(group)]
+    groups = [group for group in query.groups if not _is_bound(group)]
+    column = _of_column(groups[0]) if len(groups) == 1 else None
+    place: ColumnElement[int] = messages.c.place
+    if not groups:
+        found = select(place)
+    elif column is not None:
+        found = select(place).where(column)
+    elif dialect == "postgresql":
+        place = message_words.c.place
+        found = _in_postgresql(groups)
+    else:
+        place = message_words.c.rowid
+        found = select(place.label("place")).where(_in_sqlite(groups))
+    limits = [_bound(place, term) for term in bounds]
+    if below is not None:
+        limits.append(place < below)
+    return found.where(*limits).order_by(place.desc())
 
 
-def _words(term: Term) -> ColumnElement[bool]:
-    return or_(
-        messages.c.subject.icontains(term.value, autoescape=True),
-        _in_media(media.c.text.icontains(term.value, autoescape=True)),
-    )
+def tally_of(query: Query) -> Select[int] | None:
+    """Return the statement for the kept count of a query for one sender or keyword; None for others."""
+    if len(query.groups) != 1 or _of_column(query.groups[0]) is None:
+        return None
+    term = query.groups[0][0]
+    kept, key = (senders, numbers(term)[0]) if term.field == "from" else (keywords, _keyword(term))
+    return select(kept.c.messages).where(kept.c.key == key)
 
 
-def _sender(term: Term) -> ColumnElement[bool]:
-    return _number(messages.c.sender_number, term.value)
+def _is_bound(group: Group) -> bool:
+    return len(group) == 1 and group[0].moment is not None
 
 
-def _recipient(term: Term) -> ColumnElement[bool]:
-    return exists(
-        select(1).where(
-            recipients.c.message_id == messages.c.id, _number(recipients.c.recipient_number, term.value)
+def _bound(place: ColumnElement[int], term: Term) -> ColumnElement[bool]:
+    assert term.moment  # noqa: S101 - what makes it a bound
+    limit = first_place(term.moment)
+    return place >= limit if (term.field == "after") != term.negated else place < limit
+
+
+def _of_column(group: Group) -> ColumnElement[bool] | None:
+    """Return the condition on a column of its own that a group is, if it is one."""
+    term = group[0]
+    if len(group) > 1 or term.negated:
+        return None
+    if term.field == "keyword":
+        return messages.c.keyword_folded == _keyword(term)
+    if term.field == "from" and "*" not in term.value:
+        forms = numbers(term)
+        return messages.c.sender_number == forms[0] if len(forms) == 1 else None
+    return None
+
+
+def _in_sqlite(groups: Sequence[Group]) -> ColumnElement[bool]:
+    """Return the condition on the FTS5 table. Times beside other terms are looked at row by row."""
+    timed = [group for group in groups if any(term.moment for term in group)]
+    expression = _fts5([group for group in groups if group not in timed])
+    return and_(_match(expression), *(or_(*(_alone(term) for term in group)) for group in timed))
+
+
+def _alone(term: Term) -> ColumnElement[bool]:
+    place = message_words.c.rowid
+    if term.moment:
+        return _bound(place, term)
+    found = place.in_(select(place).where(_match(_any_of(term))).correlate(None))
+    return not_(found) if term.negated else found
+
+
+def _match(expression: str) -> ColumnElement[bool]:
+    return literal_column("message_words").op("MATCH", is_comparison=True)(expression)
+
+
+def _fts5(groups: Sequence[Group]) -> str:
+    """Return an FTS5 expression; its NOT has two sides, so that what is only negated starts from all."""
+    asked, barred = [], []
+    for group in groups:
+        if len(group) == 1 and group[0].negated:
+            barred.append(_any_of(group[0]))
+            continue
+        terms = [f'("{EVERY}" NOT {_any_of(term)})' if term.negated else _any_of(term) for term in group]
+        asked.append(f"({' OR '.join(terms)})")
+    expression = " AND ".join(asked) or f'"{EVERY}"'
+    return f"({expression}) NOT ({' OR '.join(barred)})" if barred else expression
+
+
+def _any_of(term: Term) -> str:
+    # Tokens hold no quotation marks.
+    return "(" + " OR ".join(f'"{" ".join(phrase)}"' for phrase in phrases(term)) + ")"
+
+
+def _in_postgresql(groups: Sequence[Group]) -> Select[int]:
+    """Return the statement over the tsvectors; phrases are looked up in their text as well."""
+    columns = [condition for group in groups if (condition := _of_column(group)) is not None]
+    others = [group for group in groups if _of_column(group) is None]
+    found = select(message_words.c.place).where(*columns)
+    if columns:
+        found = found.join(messages, messages.c.place == message_words.c.place)
+    lexemes = [
+        " | ".join(("!" if term.negated else "") + _lexemes(term) for term in group)
+        for group in others
+        if _fits_lexemes(group)
+    ]
+    if lexemes:
+        found = found.where(_holds_lexemes(" & ".join(f"({group})" for group in lexemes)))
+    exact = [group for group in others if not _is_lexemes(group)]
+    return found.where(*(or_(*(_exactly(term) for term in group)) for group in exact))
+
+
+def _fits_lexemes(group: Group) -> bool:
+    """Return whether a tsquery finds at least all that the group does."""
+    return _is_lexemes(group) or not any(term.moment or term.negated for term in group)
+
+
+def _is_lexemes(group: Group) -> bool:
+    """Return whether a tsquery finds just what the group does."""
+    return all(not term.moment and all(len(phrase) == 1 for phrase in phrases(term)) for term in group)
+
+
+def _exactly(term: Term) -> ColumnElement[bool]:
+    if term.moment:
+        return _bound(message_words.c.place, term)
+    held = [_holds_lexemes(_lexemes(term))]
+    if not _is_lexemes((term,)):
+        held.append(
+            or_(
+                *(
+                    func.strpos(message_words.c.sequence, f" {' '.join(phrase)} ") > 0
+                    for phrase in phrases(term)
+                )
+            )
         )
-    )
+    return not_(and_(*held)) if term.negated else and_(*held)
 
 
-def _number(column: Any, value: str) -> ColumnElement[bool]:
-    number = normal_number(value.strip("*"))
-    if value.startswith("*") and value.endswith("*"):
-        return column.contains(number, autoescape=True)  # type: ignore[no-any-return]  # SQLAlchemy's Any
-    if value.startswith("*"):
-        return column.endswith(number, autoescape=True)  # type: ignore[no-any-return]  # SQLAlchemy's Any
-    if value.endswith("*"):
-        # A range, not LIKE, so that the index over the column serves it.
-        return and_(column >= number, column < number[:-1] + chr(ord(number[-1]) + 1))
-    return column == number  # type: ignore[no-any-return]  # SQLAlchemy's Any
+def _holds_lexemes(expression: str) -> ColumnElement[bool]:
+    return message_words.c.words.op("@@", is_comparison=True)(cast(expression, TSQUERY))
 
 
-def _keyword(term: Term) -> ColumnElement[bool]:
+def _lexemes(term: Term) -> str:
+    # Tokens hold neither apostrophes nor backslashes.
+    options = ("(" + " & ".join(f"'{token}'" for token in phrase) + ")" for phrase in phrases(term))
+    return "(" + " | ".join(options) + ")"
+
+
+def _words(term: Term) -> tuple[Phrase, ...]:
+    words = tuple(words_of(term.value))
+    if len(words) == 1 and not term.exact:
+        return ((documents.beginning(words[0]),),)
+    return (words,)
+
+
+def _number(side: str, term: Term) -> tuple[Phrase, ...]:
+    inner = part(term.value.strip("*"))
+    at_start, at_end = not term.value.startswith("*"), not term.value.endswith("*")
+    if at_start and at_end:
+        return tuple((documents.fact(side, number),) for number in numbers(term))
+    if at_start:
+        return ((documents.starting(side, inner),),)
+    return ((documents.ending(side, inner),),) if at_end else (documents.threes(side, inner),)
+
+
+def numbers(term: Term) -> tuple[str, ...]:
+    """Return the forms that the whole number of a term may have."""
+    return term.numbers or (normal_number(term.value),)
+
+
+def _keyword(term: Term) -> str:
     wanted = fold(term.value)
-    return messages.c.keyword_folded == ("" if wanted == "none" else wanted)
+    return "" if wanted == "none" else wanted
 
 
-def _type(term: Term) -> ColumnElement[bool]:
-    kind = media.c.content_type
-    listed = [name for names in _TYPES.values() for name in names]
-    if term.value in _TYPES:
-        return _in_media(kind.in_(_TYPES[term.value]))
-    main = or_(*(kind.startswith(f"{name}/") for name in ("image", "video", "audio", "text")))
-    if term.value == "other":
-        return _in_media(and_(kind != "", not_(main), kind.not_in(listed)))
-    return _in_media(and_(kind.startswith(f"{term.value}/"), kind.not_in(listed)))
+def _carrier(term: Term) -> str:
+    name = term.value.casefold()
+    return CARRIERS.get(name, name)
 
 
-def _carrier(term: Term) -> ColumnElement[bool]:
-    return messages.c.operator_id == CARRIERS.get(term.value.lower(), term.value)
-
-
-def _has(term: Term) -> ColumnElement[bool]:
-    return messages.c.subject != "" if term.value == "subject" else _in_media(true())
-
-
-def _in_media(held: ColumnElement[bool]) -> ColumnElement[bool]:
-    return exists(select(1).where(media.c.message_id == messages.c.id, held))
-
-
-_FIELDS: Mapping[str, Callable[[Term], ColumnElement[bool]]] = {
+_FIELDS: Mapping[str, Callable[[Term], tuple[Phrase, ...]]] = {
     "": _words,
-    "from": _sender,
-    "to": _recipient,
-    "number": lambda term: or_(_sender(term), _recipient(term)),
-    "keyword": _keyword,
-    "type": _type,
-    "carrier": _carrier,
-    "after": lambda term: messages.c.received_at >= term.moment,
-    "before": lambda term: messages.c.received_at < term.moment,
-    "state": lambda term: messages.c.state == term.value,
-    "has": _has,
+    "from": lambda term: _number("f", term),
+    "to": lambda term: _number("t", term),
+    "number": lambda term: _number("f", term) + _number("t", term),
+    "keyword": lambda term: ((documents.fact("k", _keyword(term)),),),
+    "type": lambda term: ((documents.fact("m", term.value),),),
+    "carrier": lambda term: ((documents.fact("c", _carrier(term)),),),
+    "state": lambda term: ((documents.fact("s", term.value),),),
+    "tag": lambda term: ((documents.fact("g", fold(term.value)),),),
+    "has": lambda term: ((documents.fact("h", term.value),),),
 }

@@ -1,42 +1,53 @@
-"""Everything that asks the catalog. Lists come newest first, in pages by key, never by offset."""
+"""Everything that asks the catalog for messages, and its numbers. Lists come newest first, by page.
+
+A page starts below a place (see `places`), never at an offset: the thousandth costs as much as the
+first, and what arrives in the meantime shifts nothing.
+"""
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, or_, select
 
+from mmsvault.catalog import filters
 from mmsvault.catalog.connection import reading
-from mmsvault.catalog.filters import condition
-from mmsvault.catalog.language import Query
-from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients
+from mmsvault.catalog.language import EVERYTHING, Query, Term
+from mmsvault.catalog.tables import (
+    COUNTED,
+    attempts,
+    counters,
+    media,
+    messages,
+    postbacks,
+    recipients,
+    senders,
+)
 from mmsvault.errors import NotFoundError, RejectedInputError
-from mmsvault.message import Attempt, MediaItem, Message, MessageState, RawPostback
+from mmsvault.message import Attempt, MediaItem, MediaState, Message, MessageState, RawPostback
+
+COUNTED_TO = 10_000
+"""Totals are exact up to here; beyond, where no count is kept, they say only that there are more."""
+
+IDS_A_PAGE = 500
 
 LONGEST_LEASE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some messages of a search, how many there are in all, and where the next page starts."""
+    """Some messages of a search, how many there are in all, and where the next page starts.
+
+    Where the total is not exact, there are more than `total`.
+    """
 
     total: int
+    total_is_exact: bool
     messages: tuple[Message, ...]
     next: str | None
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many messages one sender or keyword has (`name` as last written), and when."""
-
-    key: str
-    name: str
-    messages: int
-    first_at: datetime
-    last_at: datetime
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ def load(engine: Engine, message_id: str) -> Message:
 
 def load_in(connection: Connection, message_id: str) -> Message:
     """Return the message as this transaction sees it. Raises NotFoundError."""
-    found = load_all_in(connection, [message_id])
+    found = _load_where(connection, messages.c.id == message_id)
     if not found:
         raise NotFoundError(f"There is no message {message_id}.")
     return found[0]
@@ -67,36 +78,61 @@ def load_in(connection: Connection, message_id: str) -> Message:
 
 def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None = None) -> Page:
     """Return the newest `limit` messages that the query finds, or those after a page's `next`."""
-    found = select(messages.c.id, messages.c.received_at).where(condition(query))
-    newest_first = found.order_by(messages.c.received_at.desc(), messages.c.id.desc()).limit(limit + 1)
-    if after:
-        moment, identity = _read_cursor(after)
-        newest_first = newest_first.where(
-            or_(
-                messages.c.received_at < moment,
-                and_(messages.c.received_at == moment, messages.c.id < identity),
-            )
-        )
+    below = _read_cursor(after) if after else None
     with reading(engine) as connection:
-        total = connection.scalar(select(func.count()).select_from(found.subquery())) or 0
-        rows = connection.execute(newest_first).all()
-        page = load_all_in(connection, [row.id for row in rows[:limit]])
-    more = len(rows) > limit
+        query = _narrowed(connection, query)
+        found = filters.places(query, connection.dialect.name, below=below).limit(limit + 1)
+        places = [place for (place,) in connection.execute(found)]
+        page = _load_where(connection, messages.c.place.in_(places[:limit]))
+        if len(places) <= limit and below is None:
+            total, is_exact = len(places), True
+        else:
+            total, is_exact = _total(connection, query)
     return Page(
         total=total,
+        total_is_exact=is_exact,
         messages=tuple(page),
-        next=_write_cursor(rows[limit - 1].received_at, rows[limit - 1].id) if more else None,
+        next=write_cursor(places[limit - 1]) if len(places) > limit else None,
     )
 
 
-def senders(engine: Engine) -> list[Tally]:
-    """Return all senders, the one with the latest message first."""
-    return _tallies(engine, messages.c.sender_number, messages.c.sender)
+def ids(engine: Engine, query: Query) -> Iterator[str]:
+    """Give the ids of all messages that the query finds now, the newest first, page by page."""
+    below: int | None = None
+    while True:
+        with reading(engine) as connection:
+            found = filters.places(_narrowed(connection, query), connection.dialect.name, below=below)
+            places = [place for (place,) in connection.execute(found.limit(IDS_A_PAGE))]
+            rows = select(messages.c.id).where(messages.c.place.in_(places)).order_by(messages.c.place.desc())
+            page = list(connection.scalars(rows))
+        yield from page
+        if len(places) < IDS_A_PAGE:
+            return
+        below = places[-1]
 
 
-def keywords(engine: Engine) -> list[Tally]:
-    """Return all keywords, the one with the latest message first; the empty one is for none."""
-    return _tallies(engine, messages.c.keyword_folded, messages.c.keyword)
+def _narrowed(connection: Connection, query: Query) -> Query:
+    """Leave of each sender's number, which may be written in several ways, the ways that there are."""
+
+    def narrowed(term: Term) -> Term:
+        if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
+            return term
+        known = connection.scalars(select(senders.c.key).where(senders.c.key.in_(term.numbers)))
+        return replace(term, numbers=tuple(known) or term.numbers[:1])
+
+    return Query(tuple(tuple(narrowed(term) for term in group) for group in query.groups))
+
+
+def _total(connection: Connection, query: Query) -> tuple[int, bool]:
+    """Return how many messages the query finds, and whether there are no more than that."""
+    if query == EVERYTHING:
+        kept = _counters(connection)
+        return sum(kept[f"messages_{state}"] for state in MessageState), True
+    if (tally := filters.tally_of(query)) is not None:
+        return connection.scalar(tally) or 0, True
+    some = filters.places(query, connection.dialect.name).order_by(None).limit(COUNTED_TO + 1)
+    counted = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    return min(counted, COUNTED_TO), counted <= COUNTED_TO
 
 
 def due(engine: Engine, *, now: datetime, limit: int) -> list[tuple[str, datetime]]:
@@ -137,55 +173,45 @@ def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
     """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
     pending = messages.c.state == MessageState.PENDING.value
     with reading(engine) as connection:
+        kept = _counters(connection)
         at_risk = connection.scalar(
             select(func.count())
             .select_from(media.join(messages))
             .where(media.c.state == "pending", pending, messages.c.deadline_at < at_risk_before)
         )
-        outcomes = _grouped(connection, receipts.c.outcome)
-        return Counts(
-            messages={**{state.value: 0 for state in MessageState}, **_grouped(connection, messages.c.state)},
-            media={"pending": 0, "stored": 0, "lost": 0, **_grouped(connection, media.c.state)},
-            receipts={
-                "total": sum(outcomes.values()),
-                "duplicates": outcomes.get("duplicate", 0),
-                "other": outcomes.get("other", 0),
-                "quarantined": outcomes.get("quarantined", 0),
-            },
-            at_risk=at_risk or 0,
-            oldest_pending_at=connection.scalar(select(func.min(messages.c.recorded_at)).where(pending)),
-            bytes=int(connection.scalar(select(func.coalesce(func.sum(media.c.size), 0))) or 0),
-        )
-
-
-def _grouped(connection: Connection, column: Any) -> dict[str, int]:
-    return {
-        str(name): count for name, count in connection.execute(select(column, func.count()).group_by(column))
-    }
-
-
-def _tallies(engine: Engine, key: Any, name: Any) -> list[Tally]:
-    query = (
-        select(
-            key.label("key"),
-            func.max(name).label("name"),
-            func.count().label("messages"),
-            func.min(messages.c.received_at).label("first_at"),
-            func.max(messages.c.received_at).label("last_at"),
-        )
-        .group_by(key)
-        .order_by(func.max(messages.c.received_at).desc())
+        oldest = connection.scalar(select(func.min(messages.c.recorded_at)).where(pending))
+    receipts = {name: kept[f"receipts_{name}"] for name in ("message", "duplicate", "other", "quarantined")}
+    return Counts(
+        messages={state.value: kept[f"messages_{state}"] for state in MessageState},
+        media={state.value: kept[f"media_{state}"] for state in MediaState},
+        receipts={
+            "total": sum(receipts.values()),
+            "duplicates": receipts["duplicate"],
+            "other": receipts["other"],
+            "quarantined": receipts["quarantined"],
+        },
+        at_risk=at_risk or 0,
+        oldest_pending_at=oldest,
+        bytes=kept["bytes"],
     )
-    with reading(engine) as connection:
-        return [Tally(**row) for row in connection.execute(query).mappings()]
+
+
+def _counters(connection: Connection) -> dict[str, int]:
+    sums = (func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED)
+    return {name: int(value) for name, value in connection.execute(select(*sums)).mappings().one().items()}
 
 
 def load_all_in(connection: Connection, ids: Sequence[str]) -> list[Message]:
     """Return the messages in the order of `ids`; ids that are not there are left out."""
-    rows = {
-        row["id"]: row
-        for row in connection.execute(select(messages).where(messages.c.id.in_(ids))).mappings()
-    }
+    found = {message.id: message for message in _load_where(connection, messages.c.id.in_(ids))}
+    return [found[identity] for identity in ids if identity in found]
+
+
+def _load_where(connection: Connection, condition: ColumnElement[bool]) -> list[Message]:
+    """Return the messages that fulfil the condition, the newest first."""
+    found = select(messages).where(condition).order_by(messages.c.place.desc())
+    rows = connection.execute(found).mappings().all()
+    ids = [row["id"] for row in rows]
     parts = {
         table.name: _by_message(
             connection.execute(
@@ -195,9 +221,7 @@ def load_all_in(connection: Connection, ids: Sequence[str]) -> list[Message]:
         for table in (recipients, media, postbacks, attempts)
     }
     return [
-        _message(rows[identity], {name: found.get(identity, []) for name, found in parts.items()})
-        for identity in ids
-        if identity in rows
+        _message(row, {name: of_all.get(row["id"], []) for name, of_all in parts.items()}) for row in rows
     ]
 
 
@@ -219,13 +243,14 @@ def _message(row: RowMapping, parts: dict[str, list[RowMapping]]) -> Message:
     )
 
 
-def _write_cursor(moment: datetime, identity: str) -> str:
-    return base64.urlsafe_b64encode(f"{moment.isoformat()} {identity}".encode()).decode()
+def write_cursor(place: int) -> str:
+    """Return what `after` takes for the messages below a place."""
+    return base64.urlsafe_b64encode(str(place).encode()).decode()
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        moment, _, identity = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        return datetime.fromisoformat(moment), identity
-    except (ValueError, binascii.Error) as error:
-        raise RejectedInputError(f"{cursor!r} is no `next` of a page of results.") from error
+def _read_cursor(cursor: str) -> int:
+    with contextlib.suppress(ValueError, binascii.Error):
+        place = int(base64.urlsafe_b64decode(cursor))
+        if abs(place) < 1 << 63:
+            return place
+    raise RejectedInputError(f"{cursor!r} is no `next` of a page of results.")

@@ -17,6 +17,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    column,
+    table,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -64,10 +66,13 @@ messages = Table(
     Column("operator_id", Text, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("deadline_at", UtcDateTime, nullable=False),
+    # Its place in time, as `places` makes it: what lists are ordered and paged by.
+    Column("place", BigInteger, nullable=False),
     Column("recorded_at", UtcDateTime, nullable=False),
     Column("prefix", Text, nullable=False),
     Column("state", String, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("note", Text, nullable=False),
     Column("hold", Boolean, nullable=False),
     # When the sweep looks at it next; NULL when nothing is left to do.
     Column("due_at", UtcDateTime),
@@ -75,9 +80,9 @@ messages = Table(
     Column("lease_token", String),
     Column("lease_until_at", UtcDateTime),
 )
-Index(None, messages.c.received_at, messages.c.id)
-Index(None, messages.c.sender_number, messages.c.received_at, messages.c.id)
-Index(None, messages.c.keyword_folded, messages.c.received_at, messages.c.id)
+Index(None, messages.c.place, unique=True)
+Index(None, messages.c.sender_number, messages.c.place)
+Index(None, messages.c.keyword_folded, messages.c.place)
 Index(None, messages.c.state, messages.c.deadline_at)
 Index(None, messages.c.due_at)
 
@@ -180,9 +185,58 @@ tombstones = Table(
 
 # Numbers that only grow: `sweep` is the newest sweep's fencing token, `probe` is written to find
 # out whether the catalog takes anything in.
-counters = Table(
-    "counters",
+serials = Table(
+    "serials",
     metadata,
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+
+def _tallies(name: str) -> Table:
+    # One row for each sender or keyword. Triggers keep them: whoever writes a message, they hold.
+    tallies = Table(
+        name,
+        metadata,
+        Column("key", Text, primary_key=True),
+        Column("name", Text, nullable=False),
+        Column("messages", BigInteger, nullable=False),
+        Column("first_at", UtcDateTime, nullable=False),
+        Column("last_at", UtcDateTime, nullable=False),
+    )
+    for order in ("messages", "first_at", "last_at"):
+        Index(None, tallies.c[order], tallies.c.key)
+    return tallies
+
+
+senders = _tallies("senders")
+keywords = _tallies("keywords")
+
+COUNTED = (
+    *(f"messages_{state}" for state in ("pending", "archived", "partial", "lost")),
+    *(f"media_{state}" for state in ("pending", "stored", "lost")),
+    *(f"receipts_{outcome}" for outcome in ("message", "duplicate", "other", "quarantined")),
+    "bytes",
+)
+
+# How many there are of each, kept by triggers. The sum of all rows counts: writers at the same time
+# add to different slots, so that none waits for another's commit.
+counters = Table(
+    "counters",
+    metadata,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    *(Column(name, BigInteger, nullable=False) for name in COUNTED),
+)
+
+# Queries that people come back to, by the name they gave them.
+searches = Table(
+    "searches",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("query", Text, nullable=False),
+    Column("saved_at", UtcDateTime, nullable=False),
+)
+
+# The words of the messages, in one form for each database: an FTS5 table, whose rowid is the place,
+# or a table with a tsvector. The migrations make them; `documents` fills them.
+message_words = table("message_words", column("rowid"), column("place"), column("words"), column("sequence"))

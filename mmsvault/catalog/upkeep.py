@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from mmsvault.catalog import queries, writes
+from mmsvault.catalog import documents, queries, writes
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import media, messages, receipts, tombstones
 from mmsvault.errors import RefusedError
@@ -140,6 +140,8 @@ def hold(engine: Engine, message_id: str, *, held: bool, now: datetime) -> bool:
             .where(messages.c.id == message_id, messages.c.hold.is_(not held))
             .values(hold=held, due_at=now)
         )
+        if changed.rowcount:
+            documents.keep(connection, queries.load_in(connection, message_id))
         return changed.rowcount == 1
 
 
@@ -157,6 +159,7 @@ def retry(engine: Engine, message_id: str, *, now: datetime) -> int:
                 .where(messages.c.id == message_id)
                 .values(state=MessageState.PENDING.value, due_at=now)
             )
+            documents.keep(connection, queries.load_in(connection, message_id))
         return tried
 
 

@@ -10,16 +10,17 @@ from sqlalchemy import Connection, Engine, Table, func, insert, or_, select, upd
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mmsvault.bucket import postback_name
-from mmsvault.catalog import queries
+from mmsvault.catalog import documents, queries
 from mmsvault.catalog.connection import writing
+from mmsvault.catalog.places import possible_places
 from mmsvault.catalog.tables import (
     attempts,
-    counters,
     media,
     messages,
     postbacks,
     receipts,
     recipients,
+    serials,
     tombstones,
 )
 from mmsvault.errors import OvertakenError
@@ -69,7 +70,8 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | Non
         is_new = digest not in {entry.sha256 for entry in known.postbacks}
         if is_new:
             _add_postback(connection, known, receipt, digest)
-            _add_media(connection, known, message)
+            if _add_media(connection, known, message):
+                documents.keep(connection, queries.load_in(connection, message.id))
             _make_due(connection, known, receipt)
             known = queries.load_in(connection, message.id)
         outcome = "message" if first else "duplicate"
@@ -119,7 +121,9 @@ def save_attempts(
             )
         earlier = connection.scalar(select(func.count()).where(attempts.c.message_id == message_id)) or 0
         _insert_all(connection, attempts, _numbered(message_id, tried, start=earlier + 1))
-        return queries.load_in(connection, message_id)
+        message = queries.load_in(connection, message_id)
+        documents.keep(connection, message)
+        return message
 
 
 def settle(engine: Engine, written: Message, *, token: str) -> Message | None:
@@ -158,7 +162,7 @@ def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime, fen
     Raises OvertakenError where a newer sweep than the one that holds `fence` has begun.
     """
     with writing(engine) as connection:
-        newest = select(counters.c.value).where(counters.c.name == SWEEP).with_for_update()
+        newest = select(serials.c.value).where(serials.c.name == SWEEP).with_for_update()
         if connection.scalar(newest) != fence:
             raise OvertakenError("Another sweep has begun; what it does counts.")
         connection.execute(
@@ -182,11 +186,11 @@ def check(engine: Engine) -> None:
 
 def _count_on(connection: Connection, name: str) -> int:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    first = dialect.insert(counters).values(name=name, value=1)
+    first = dialect.insert(serials).values(name=name, value=1)
     following = first.on_conflict_do_update(
-        index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
+        index_elements=[serials.c.name], set_={"value": serials.c.value + 1}
     )
-    return int(connection.scalar(following.returning(counters.c.value)) or 0)
+    return int(connection.scalar(following.returning(serials.c.value)) or 0)
 
 
 def postpone_previews(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> None:
@@ -199,19 +203,59 @@ def postpone_previews(engine: Engine, message_ids: Sequence[str], *, until: date
         )
 
 
+def annotate(
+    engine: Engine,
+    message_id: str,
+    *,
+    tag: Sequence[str] = (),
+    untag: Sequence[str] = (),
+    note: str | None = None,
+    now: datetime,
+) -> Message:
+    """Add tags, take tags away, set the note, and return the message. Raises NotFoundError.
+
+    A tag is the same with or without capitals and accents; the first way that it was written stays.
+    A message that this changed is due until its record says so too.
+    """
+    with writing(engine) as connection:
+        connection.execute(select(messages.c.id).where(messages.c.id == message_id).with_for_update())
+        message = queries.load_in(connection, message_id)
+        tags = {fold(name): name for name in (*tag, *reversed(message.tags))}
+        for name in untag:
+            tags.pop(fold(name), None)
+        kept = tuple(tags[key] for key in sorted(tags))
+        changes = {"tags": kept, "note": message.note if note is None else note}
+        if changes == {"tags": message.tags, "note": message.note}:
+            return message
+        connection.execute(
+            update(messages)
+            .where(messages.c.id == message_id)
+            .values({**changes, "tags": list(kept), "due_at": now})
+        )
+        message = message.model_copy(update=changes)
+        documents.keep(connection, message)
+    return message
+
+
+def insert_whole(connection: Connection, message: Message) -> bool:
+    """Return whether the message was new, and enter it with all of its parts then, to be found."""
+    row = _message_row(message)
+    known = select(messages.c.id).where(messages.c.id == message.id)
+    for place in possible_places(message.received_at, message.id):
+        if insert_new(connection, messages, {**row, "place": place}):
+            break
+        if connection.scalar(known):
+            return False
+    _insert_parts(connection, message)
+    documents.keep(connection, message)
+    return True
+
+
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Return whether the row was new; one with the same key stays as it is."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     new = dialect.insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key.columns)
     return connection.execute(new).first() is not None
-
-
-def insert_whole(connection: Connection, message: Message) -> bool:
-    """Return whether the message was new, and enter it with all of its parts then."""
-    first = insert_new(connection, messages, _message_row(message))
-    if first:
-        _insert_parts(connection, message)
-    return first
 
 
 def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
@@ -260,11 +304,12 @@ def _make_due(connection: Connection, known: Message, receipt: Receipt) -> None:
     )
 
 
-def _add_media(connection: Connection, known: Message, announced: Message) -> None:
+def _add_media(connection: Connection, known: Message, announced: Message) -> bool:
+    """Return whether the message announces files that are not known yet, which are then."""
     have = {item.url for item in known.media}
     new = [item for item in announced.media if item.url not in have]
     if not new:  # as for the first postback, whose files are there already
-        return
+        return False
     placed = [item.model_copy(update={"position": place}) for place, item in enumerate(new, len(known.media))]
     _insert_all(connection, media, (_media_row(known.id, item) for item in placed))
     connection.execute(
@@ -272,6 +317,7 @@ def _add_media(connection: Connection, known: Message, announced: Message) -> No
         .where(messages.c.id == known.id)
         .values(state=MessageState.PENDING.value, due_at=placed[0].next_attempt_at)
     )
+    return True
 
 
 def _message_row(message: Message) -> dict[str, Any]:

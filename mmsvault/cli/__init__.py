@@ -1,5 +1,7 @@
-"""The commands. `running` starts programs, `answering` asks the archive, `keeping` looks after it.
+"""The commands.
 
+`running` starts programs, `answering` asks the archive, `keeping` looks after it, `noting`
+keeps what people found.
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
 
@@ -7,7 +9,7 @@ import sys
 
 import typer
 
-from mmsvault.cli import answering, keeping, running
+from mmsvault.cli import answering, keeping, noting, running
 from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError, VaultError
 from mmsvault.starting import EXIT_USAGE, EXIT_WRONG
 
@@ -20,6 +22,7 @@ app = typer.Typer(
 running.add_to(app)
 answering.add_to(app)
 keeping.add_to(app)
+noting.add_to(app)
 
 
 def main() -> None:

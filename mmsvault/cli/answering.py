@@ -8,15 +8,16 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 from redis.exceptions import RedisError
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmsvault.catalog import language, queries
+from mmsvault.catalog import counting, language, queries, searches
 from mmsvault.catalog.connection import migrate
-from mmsvault.errors import UnavailableError
+from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.queueing.jobs import QUEUES, open_queue
 from mmsvault.queueing.spool import Spool
@@ -25,12 +26,14 @@ from mmsvault.starting import write_log
 from mmsvault.vault import Vault
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
+Orders = Annotated[str, typer.Option(help=f"Which first: {', '.join(counting.ORDERS)}.")]
+Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at the most.")]
 AT_RISK = timedelta(days=1)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (search, show, status):
+    for command in (search, show, status, senders, keywords):
         app.command()(command)
 
 
@@ -41,11 +44,14 @@ def search(
     *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many messages at the most.")] = 50,
     after: Annotated[str, typer.Option(help="The `next` of the page before.")] = "",
+    saved: Annotated[str, typer.Option(help="The name of a saved search, to look within.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Find messages by number, keyword, words and more; the newest come first."""
     with opened_vault() as vault:
-        page = queries.search(vault.catalog, language.parse(query), limit=limit, after=after or None)
+        within = searches.find(vault.catalog, saved).query if saved else ""
+        asked = language.Query(parsed(vault, within).groups + parsed(vault, query).groups)
+        page = queries.search(vault.catalog, asked, limit=limit, after=after or None)
     if as_json:
         found = [message.as_json() for message in page.messages]
         print_json({"total": page.total, "messages": found, "next": page.next})
@@ -58,9 +64,10 @@ def search(
     for message in page.messages:
         table.add_row(*(Text(cell) for cell in _row(message)))
     if page.messages:
-        _console().print(table)
-    shown = f"{len(page.messages)} of {page.total:,} messages"
-    _console().print(shown if page.total else "No message matches.")
+        for_people().print(table)
+    more = "" if page.total_is_exact else "more than "
+    shown = f"{len(page.messages)} of {more}{page.total:,} messages"
+    for_people().print(shown if page.total else "No message matches.")
 
 
 def show(
@@ -78,13 +85,13 @@ def show(
     for name, value in message.as_json().items():
         if name != "media":
             about.add_row(name, Text(", ".join(value) if isinstance(value, list) else str(value)))
-    _console().print(about)
+    for_people().print(about)
     files = Table("file", "state", "type", "bytes", Column("key", overflow="fold"), "reason", box=SIMPLE)
     for item in message.media:
         size = "" if item.size is None else f"{item.size:,}"
         cells = (str(item.position), item.state.value, item.content_type, size, item.key, item.reason)
         files.add_row(*(Text(cell) for cell in cells))
-    _console().print(files if message.media else "The message has no files.")
+    for_people().print(files if message.media else "The message has no files.")
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -115,7 +122,44 @@ def status(*, as_json: AsJson = False) -> None:
             else value
         )
         table.add_row(name, str(text if text is not None else "-"))
-    _console().print(table)
+    for_people().print(table)
+
+
+def senders(*, order: Orders = "last_at", limit: Most = 50, as_json: AsJson = False) -> None:
+    """List who sent messages, with their counts, first and last time."""
+    with opened_vault() as vault:
+        tallies = counting.list_senders(vault.catalog, order=_order(order), limit=limit)
+    _show_tallies("senders", tallies, as_json=as_json)
+
+
+def keywords(*, order: Orders = "last_at", limit: Most = 50, as_json: AsJson = False) -> None:
+    """List the keywords that messages came with, likewise."""
+    with opened_vault() as vault:
+        tallies = counting.list_keywords(vault.catalog, order=_order(order), limit=limit)
+    _show_tallies("keywords", tallies, as_json=as_json)
+
+
+def _order(name: str) -> counting.Order:
+    for order in counting.ORDERS:
+        if name == order:
+            return order
+    raise RejectedInputError(f"--order takes {', '.join(counting.ORDERS)}.")
+
+
+def _show_tallies(name: str, tallies: list[counting.Tally], *, as_json: bool) -> None:
+    if as_json:
+        print_json({name: TypeAdapter(list[counting.Tally]).dump_python(tallies, mode="json")})
+        return
+    table = Table(name, "as written", "messages", "first (UTC)", "last (UTC)")
+    for one in tallies:
+        times = (f"{at:%Y-%m-%d %H:%M}" for at in (one.first_at, one.last_at))
+        table.add_row(Text(one.key or "none"), Text(one.name), f"{one.messages:,}", *times)
+    for_people().print(table if tallies else f"There are no {name} yet.")
+
+
+def parsed(vault: Vault, query: str) -> language.Query:
+    """Return what a query means, with the numbers of the settings' region. Raises SearchError."""
+    return language.parse(query, region=vault.settings.default_region)
 
 
 @contextmanager
@@ -154,7 +198,7 @@ def _row(message: Message) -> tuple[str, ...]:
     )
 
 
-def _console() -> Console:
+def for_people() -> Console:
     """Return where answers for people go; what is not a terminal has room for whole lines."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from mmsvault import bucket
 from mmsvault.bucket import Listed
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import counting, upkeep
 from mmsvault.errors import NotFoundError
 from mmsvault.integrity.checking import Checked, Kind, Problem, check, digest, stray
 from mmsvault.integrity.sampling import Sample, everything
@@ -164,6 +164,8 @@ def _other_parts(vault: Vault) -> Findings:
             for one in inside:
                 yield "", Checked(1, tuple(stray(one)))
     yield from _quarantine(vault)
+    for problem in counting.check(vault.catalog):
+        yield "", Checked(0, (Problem("catalog", problem, Kind.UNKNOWN),))
     for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
         keys = {_id(found.key).removesuffix(".json"): found for found in batch}
         for message_id in upkeep.folders(vault.catalog, list(keys)):

@@ -205,7 +205,7 @@ def test_a_full_bucket_stops_the_workers_and_uses_no_attempts_up(
         site.receiver_part()
         work(site, workers=1)
         for number in range(8):
-            noise = random.Random(number).randbytes(600_000)  # noqa: S311 - to fill a disk
+            noise = random.Random(number).randbytes(600_000)
             met.send(files=[SampleFile("noise.bin", "application/octet-stream", noise)])
         log = site.folder / "worker-0.log"
         until(lambda: "waiting for a server, with the job in hand" in log.read_text(), what="it being said")

@@ -106,7 +106,7 @@ def starters(site: Site, soak: Soak) -> dict[str, Callable[[], object]]:
 
 def kill_at_random(site: Site, soak: Soak, ended: threading.Event, killed: dict[str, int]) -> None:
     """Kill parts, each started again at once, until the end."""
-    dice = random.Random(soak.seed)  # noqa: S311 - to be the same every time
+    dice = random.Random(soak.seed)
     parts = starters(site, soak)
     while not ended.wait(dice.uniform(*soak.kills_apart_seconds)):
         name = dice.choice(sorted(parts))

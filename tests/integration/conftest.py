@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from mmsvault.catalog.connection import migrate, open_catalog
-from mmsvault.catalog.tables import metadata
+from mmsvault.catalog.tables import counters, metadata
 from tests import servers
 
 
@@ -27,7 +27,8 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         engine = open_catalog(request.getfixturevalue("postgresql"))
         migrate(engine)
         with engine.begin() as connection:
-            for table in reversed(metadata.sorted_tables):
+            # The counters last: deleting what they count changes them.
+            for table in (*reversed(metadata.sorted_tables), counters):
                 connection.execute(table.delete())
     yield engine
     engine.dispose()

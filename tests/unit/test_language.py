@@ -14,7 +14,7 @@ def test_terms_side_by_side_must_all_hold() -> None:
     assert parse('from:14082257140 keyword:all "old harbor" -storm').groups == (
         (Term("from", "14082257140"),),
         (Term("keyword", "all"),),
-        (Term("", "old harbor"),),
+        (Term("", "old harbor", exact=True),),
         (Term("", "storm", negated=True),),
     )
 

@@ -1,156 +1,136 @@
-import time
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmsvault.media import cards, slides, sniffing
-from mmsvault.media.charsets import as_text
-from mmsvault.sample import kinds, media
+from mmsvault.catalog import documents
+from mmsvault.catalog.numbers import part, writings
+from mmsvault.catalog.places import ROOM, first_place, possible_places
+from mmsvault.catalog.words import LONGEST_WORD, words_of
+from mmsvault.errors import ConfigurationError
+from mmsvault.message import fold
+from tests.unit.test_message import message
 
-WORDS = "Grüße, šťastný; Привет, город у моря; שלום; مرحبا; 港の嵐 🐟"
-
-
-@pytest.mark.parametrize("charset", ["utf-8", "utf-16", "utf-8-sig", "utf-32"])
-def test_unicode_is_read_whatever_was_declared(charset: str) -> None:
-    assert as_text(WORDS.encode(charset), "text/plain; charset=us-ascii") == WORDS
+any_time = st.datetimes(timezones=st.just(UTC))
 
 
 @pytest.mark.parametrize(
-    ("words", "charset"),
+    ("text", "words"),
     [
-        ("Grüße aus Köln", "iso-8859-1"),
-        ("Привет, город у моря", "windows-1251"),
-        ("Привет, город у моря", "koi8-r"),
-        ("港の嵐", "shift_jis"),
-        ("港の嵐", "iso-2022-jp"),
-        ("海港风暴", "gb18030"),
-        ("שלום מהרציף", "iso-8859-8"),
-        ("مرحبا من الرصيف", "windows-1256"),
-        ("Grüße", "utf-7"),
+        ("The old-harbor, 2026!", "the old harbor 2026"),
+        ("Crème brûlée ÆON Straße", "creme brulee æon strasse"),
+        ("港口 is 東京", "港 口 is 東 京"),
+        ("がっこう", "が っ こ う"),
+        ("iPhone手机", "iphone 手 机"),
+        ("แม่น้ำ", "แ ม ่ น ้ ํ า"),
+        ("हिन्दी", "हिन्दी"),
+        ("서울에서", "서울에서"),
+        ("a\u200bb co\u00adop ❤️🐟🐟", "ab coop ❤ 🐟 🐟"),
+        ("zoe@example.com", "zoe example com"),
+        ("_under_ 'quoted' \"x\"*", "under quoted x"),
+        ("%&$ --", ""),
     ],
 )
-def test_a_declared_charset_is_believed(words: str, charset: str) -> None:
-    assert as_text(words.encode(charset), f'text/plain; charset="{charset}"') == words
+def test_text_is_taken_apart_into_words(text: str, words: str) -> None:
+    assert words_of(text) == words.split()
 
 
-def test_without_a_word_about_it_the_charset_is_found_out() -> None:
-    words = "Привет, город у моря. Мы видели шторм с причала, и он был очень сильный."
-    assert as_text(words.encode("windows-1251"), "text/plain") == words
-    assert as_text("Olá".encode("latin-1"), "text/plain") == "Olá"
-    assert as_text("Grüße".encode("latin-1"), "image/jpeg") is None
+@given(st.text())
+def test_words_are_tokens_that_mean_nothing_to_any_database(text: str) -> None:
+    for word in words_of(text):
+        assert 0 < len(word) <= LONGEST_WORD
+        assert not set(word) & set("\"'\\ \t\n\0*=<>~|_:&!()")
+        assert word == word.lower() or not word.isascii()
 
 
-def test_a_charset_that_does_not_exist_does_no_harm() -> None:
-    assert as_text(b"hi \xff", "text/plain; charset=\r\nx-nothing")
+@given(st.text())
+def test_what_is_folded_stays_so(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@given(any_time, any_time)
+def test_places_are_in_the_order_of_times(one: datetime, other: datetime) -> None:
+    if one < other:
+        assert first_place(one) <= first_place(other)
+    assert -(2**63) <= first_place(one) <= 2**63 - 2**40, "room for more of the same time in 64 bits"
+
+
+def test_times_a_microsecond_apart_never_share_a_place() -> None:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert first_place(now + timedelta(microseconds=1)) - first_place(now) == ROOM
+
+
+def test_places_of_a_message_go_on_and_are_the_same_each_time() -> None:
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    places = list(islice(possible_places(now, "sinch-1"), 20))
+    assert places == list(islice(possible_places(now, "sinch-1"), 20))
+    assert all(first_place(now) <= place for place in places)
+    assert all(place < first_place(now) + ROOM for place in places[:2])
+    assert any(one != other for one, other in pairwise(places))
 
 
 @pytest.mark.parametrize(
-    ("kind", "lines"),
+    ("text", "region", "forms"),
     [
-        ("vCard 2.1", ["Name: Jörg Müller", "Phone (cell): +1 408 555 0124"]),
-        ("vCard 3.0", ["Name: Ada Example", "Phone (cell): +1 408 555 0123", "E-mail: ada@example.com"]),
-        ("vCard 4.0", ["Name: Zoë Example 🐟", "Phone (cell): +1-408-555-0125", "Note: Rings after six"]),
+        ("+1 (408) 225-7140", "US", {"14082257140", "4082257140"}),
+        ("4082257140", "US", {"14082257140", "4082257140"}),
+        ("14082257140", "US", {"14082257140", "4082257140"}),
+        ("0014082257140", "US", {"14082257140", "4082257140"}),
+        ("011 44 20 7946 0018", "US", {"011442079460018", "442079460018"}),
+        ("020 7946 0018", "GB", {"02079460018", "442079460018"}),
+        ("442079460018", "GB", {"02079460018", "442079460018"}),
+        ("14082257140", "DE", {"14082257140"}),
+        ("28444", "US", {"28444"}),
+        ("28444", "DE", {"28444"}),
+        ("+14082257140/TYPE=PLMN", "US", {"14082257140", "4082257140"}),
+        ("Someone@Example.com", "US", {"someone@example.com"}),
+        ("PIZZA", "US", {"pizza"}),
+        ("9" * 400, "US", {"9" * 254}),
     ],
 )
-def test_a_contact_of_each_version_becomes_lines(kind: str, lines: list[str]) -> None:
-    text = cards.contact(kinds.KINDS[kind]().data.decode()).splitlines()
-    assert set(lines) <= set(text)
-
-
-def test_an_appointment_becomes_lines_also_from_an_old_phone() -> None:
-    text = cards.appointment(kinds.appointment().data.decode())
-    assert text.splitlines() == [
-        "Event: Walk along the harbor",
-        "Starts: 2026-11-30 17:00 UTC",
-        "Ends: 2026-11-30 18:30 UTC",
-        "Place: Pier 3",
-    ]
-    old = (
-        "BEGIN:VCALENDAR\r\nVERSION:1.0\r\nBEGIN:VEVENT\r\n"
-        "SUMMARY;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:Gr=C3=BC=\r\n=C3=9Fe\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-    )
-    assert cards.appointment(old) == "Event: Grüße"
-
-
-def test_several_contacts_are_several_cards_and_one_cut_off_is_read_as_far_as_it_goes() -> None:
-    two = media.contact().data.decode() + media.contact("Ben Example", "+1 408 555 0101").data.decode()
-    assert [card.splitlines()[0] for card in cards.contact(two).split("\n\n")] == [
-        "Name: Ada Example",
-        "Name: Ben Example",
-    ]
-    assert cards.contact("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Half") == "Name: Half"
-
-
-def test_what_is_no_card_at_all_is_none() -> None:
-    assert cards.contact("BEGIN:VCARD") == cards.appointment("BEGIN:VCALENDAR\r\nEND:VEVENT") == ""
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "BEGIN:VCARD\n" * 20_000,
-        "BEGIN:VCARD\nX;ENCODING=QUOTED-PRINTABLE:" + "=\n" * 100_000,
-        "BEGIN:VCALENDAR\n" + ";ENCODING=QUOTED-PRINTABLE" * 10_000,
-        "BEGIN:VCALENDAR\n" * 10_000,
-        "BEGIN:VCARD\n" + "PHOTO:" + "A\n " * 100_000,
-    ],
-)
-def test_a_hostile_card_takes_seconds_at_most(text: str) -> None:
-    began = time.monotonic()
-    cards.contact(text)
-    cards.appointment(text)
-    assert time.monotonic() - began < 15
-
-
-def test_smil_gives_the_order_of_the_parts() -> None:
-    text = (
-        '<?xml version="1.0"?><!DOCTYPE smil PUBLIC "-//W3C//DTD SMIL 2.0//EN" "SMIL20.dtd">'
-        '<smil xmlns="http://www.w3.org/2001/SMIL20/Language"><body><par><img src="cid:two.jpg"/>'
-        '<text src="one.txt"/></par><par><video src="cid:&lt;three.3gp&gt;"/></par></body></smil>'
-    )
-    assert slides.order(text) == ["two.jpg", "one.txt", "three.3gp"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '<!DOCTYPE s [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><smil><img src="&b;"/></smil>',
-        '<!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><smil><img src="&x;"/></smil>',
-        "<smil><img src=",
-        "",
-    ],
-)
-def test_smil_with_entities_or_broken_gives_no_order(text: str) -> None:
-    assert slides.order(text) == []
-
-
-@pytest.mark.parametrize(
-    "data", [b"<!---->" * 9000 + b"<b>", b"<?x?>" * 12_000, b"<!--" * 16_000, b"<!DOCTYPE a>" * 5000 + b"<"]
-)
-def test_sniffing_never_looks_back(data: bytes) -> None:
-    began = time.monotonic()
-    assert sniffing.true_type(data, "") == "text/plain"
-    assert time.monotonic() - began < 2
-
-
-@pytest.mark.parametrize(
-    ("data", "declared", "found"),
-    [
-        (b"\xff\xfeh\0i\0", "", "text/plain"),
-        (b"PK\x03\x04" + b"\0" * 26 + b"pass.json", "", "application/vnd.apple.pkpass"),
-        (b"PK\x03\x04" + b"\0" * 26 + b"a.txt", "image/jpeg", "application/zip"),
-        (b"MThd\0\0\0\x06", "", "audio/midi"),
-        (b"\0\0\x01\xba\x44", "", "video/mpeg"),
-        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "", "video/x-ms-wmv"),
-        (b"\xff\xf1\x50\x80\x02", "", "audio/aac"),
-        (b"\xff\xfb\x90\x64\x00", "", "audio/mpeg"),
-        (b"\0\0\x08\x01\xff", "", "image/vnd.wap.wbmp"),
-        (b"\0\0\x08\x01\xff\xff", "", "application/octet-stream"),
-        (b"GIF89a/*\x00", "application/javascript", "image/gif"),
-        (b"\xff\xd8\xff\xe0<html><script>", "text/html", "image/jpeg"),
-        (b"<!-- GIF89a --><svg onload='x'>", "image/gif", "image/svg+xml"),
-    ],
-)
-def test_rarer_kinds_and_polyglots_are_what_their_first_bytes_say(
-    data: bytes, declared: str, found: str
+def test_a_number_is_looked_for_in_the_forms_that_it_may_have(
+    text: str, region: str, forms: set[str]
 ) -> None:
-    assert sniffing.true_type(data, declared) == found
+    found = set(writings(text, region=region))
+    assert forms <= found
+    if region != "DE":
+        assert found == forms
+
+
+def test_the_receiver_knows_nothing_of_numbers_or_the_catalog() -> None:
+    alien = "{'phonenumbers', 'sqlalchemy'} & set(sys.modules)"
+    program = f"import sys, receiver.__main__; sys.exit(str({alien}) if {alien} else 0)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_country_names_the_setting() -> None:
+    with pytest.raises(ConfigurationError, match="MMSVAULT_DEFAULT_REGION"):
+        writings("4082257140", region="XX")
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [("(408) 225", "408225"), ("+1408", "1408"), ("0055", "0055"), ("@Example.com", "@example.com")],
+)
+def test_a_part_of_a_number_is_compared_as_numbers_are(text: str, held: str) -> None:
+    assert part(text) == held
+
+
+def test_a_document_of_any_text_fits_a_tsvector() -> None:
+    hostile = "".join(chr(0x10400 + number % 40) * 39 + f"{number} " for number in range(20_000))
+    tokens = documents.document(message(subject=hostile, sender="x" * 5000))
+    assert sum(len(token.encode()) for token in tokens.marks.union(tokens.sequence)) < 1_000_000
+    assert max(len(token.encode()) for token in tokens.marks) < 2046
+
+
+@given(st.text(), st.text(), st.text())
+def test_facts_of_any_text_are_one_token_each(subject: str, sender: str, keyword: str) -> None:
+    tokens = documents.document(message(subject=subject, sender=sender, keyword=keyword, tags=(sender,)))
+    for token in tokens.marks.union(tokens.sequence):
+        assert token
+        assert not set(token) & set("\"'\\ \t\n\r\0:&!()")

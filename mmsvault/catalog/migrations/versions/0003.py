@@ -1,4 +1,4 @@
-"""Counters: the fencing token of the sweep."""
+"""Serials: the fencing token of the sweep."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,10 +8,10 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Add the table of counters."""
+    """Add the table of serials."""
     op.create_table(
-        "counters",
+        "serials",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_serials")),
     )

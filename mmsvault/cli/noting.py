@@ -1,0 +1,116 @@
+"""Commands by which people keep what they found: tags, notes and saved searches."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from mmsvault.annotating import annotate
+from mmsvault.catalog import queries
+from mmsvault.catalog import searches as saved
+from mmsvault.cli.answering import AsJson, for_people, opened_vault, parsed, print_json
+from mmsvault.errors import RejectedInputError
+
+Tags = Annotated[list[str] | None, typer.Option(help="A tag; give the option again for more.")]
+
+LONGEST_TAG = 100
+LONGEST_NOTE = 10_000
+
+searches = typer.Typer(no_args_is_help=True, help="Save queries under names, list and remove them.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (tag, note):
+        app.command()(command)
+    app.add_typer(searches, name="searches")
+
+
+def tag(
+    query: Annotated[str, typer.Argument(help="Which messages, in the language of `search`.")],
+    *,
+    add: Tags = None,
+    remove: Tags = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add tags to all messages that a query finds, or take them away."""
+    added, removed = (_tags(names or []) for names in (add, remove))
+    if not added and not removed:
+        raise RejectedInputError("Give --add TAG or --remove TAG.")
+    with opened_vault() as vault:
+        # All of them first: a tag that is added may change what the query finds.
+        found = list(queries.ids(vault.catalog, parsed(vault, query)))
+        for message_id in found:
+            annotate(vault, message_id, tag=added, untag=removed)
+    if as_json:
+        print_json({"messages": len(found)})
+    else:
+        for_people().print(f"{len(found):,} messages are tagged so." if found else "No message matches.")
+
+
+def note(
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="For example: sinch-MMS_MO_iLnCRrL6")],
+    text: Annotated[str | None, typer.Argument(help='The note; "" takes it away.')] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the note of a message, or write it."""
+    if text is not None and len(text) > LONGEST_NOTE:
+        raise RejectedInputError(f"A note has at most {LONGEST_NOTE:,} characters.")
+    with opened_vault() as vault:
+        if text is None:
+            message = queries.load(vault.catalog, message_id)
+        else:
+            message = annotate(vault, message_id, note=_clean(text))
+    if as_json:
+        print_json({"id": message.id, "note": message.note})
+    else:
+        for_people().print(Text(message.note or "The message has no note."))
+
+
+@searches.command("save")
+def save_search(
+    name: Annotated[str, typer.Argument(help="For example: storm pictures")],
+    query: Annotated[str, typer.Argument(help="For example: keyword:storm type:image")],
+) -> None:
+    """Save a query under a name, in place of the one that had it."""
+    if not _clean(name).strip():
+        raise RejectedInputError("A saved search needs a name.")
+    with opened_vault() as vault:
+        parsed(vault, query)
+        saved.save(vault.catalog, _clean(name).strip(), _clean(query))
+
+
+@searches.command("list")
+def list_searches(*, as_json: AsJson = False) -> None:
+    """List the saved searches."""
+    with opened_vault() as vault:
+        found = saved.list_all(vault.catalog)
+    if as_json:
+        print_json({"searches": [{"name": one.name, "query": one.query} for one in found]})
+        return
+    table = Table("name", "query")
+    for one in found:
+        table.add_row(Text(one.name), Text(one.query))
+    for_people().print(table if found else "There is no saved search.")
+
+
+@searches.command("remove")
+def remove_search(name: Annotated[str, typer.Argument(help="The name that it was saved under.")]) -> None:
+    """Forget a saved search."""
+    with opened_vault() as vault:
+        saved.remove(vault.catalog, name)
+
+
+def _tags(names: list[str]) -> list[str]:
+    tags = [" ".join(_clean(name).split()) for name in names]
+    for name in tags:
+        if not name or len(name) > LONGEST_TAG:
+            raise RejectedInputError(f"A tag has 1 to {LONGEST_TAG} characters.")
+    return tags
+
+
+def _clean(text: str) -> str:
+    """Return what a terminal handed over as text that every database holds."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
