@@ -159,6 +159,8 @@ def _id(prefix: str) -> str:
 
 def _other_parts(vault: Vault) -> Findings:
     for found in vault.bucket.list("", recursive=False):
+        if found.key == bucket.PROBE_KEY:  # a worker is about to remove it, or the next one that waits
+            continue
         if not found.is_folder or found.key not in _PARTS:
             inside: Iterable[Listed] = vault.bucket.list(found.key) if found.is_folder else (found,)
             for one in inside:

@@ -283,7 +283,7 @@ def run(tmp_path: Path, provider: SampleProvider, **more: Any) -> None:
 
 def test_any_interleaving_keeps_every_message(tmp_path: Path, provider: SampleProvider) -> None:
     phases = (Phase.explicit, Phase.reuse, Phase.generate)  # making a failure small takes minutes
-    run(tmp_path, provider, max_examples=5, stateful_step_count=20, phases=phases)
+    run(tmp_path, provider, max_examples=12, stateful_step_count=25, phases=phases)
 
 
 @pytest.mark.faults
