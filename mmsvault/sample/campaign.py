@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from mmsvault.sample import media
+from mmsvault.sample import kinds, media
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.notices import DIALECTS, Notice
 
@@ -133,6 +133,17 @@ _STORIES: tuple[tuple[int, Callable[[], Sent]], ...] = (
         ),
     ),
     (6, lambda: _sent(_notice("meadow", CHEN, "contest", operator_id=T_MOBILE), media.photograph(11))),
+    (
+        8,
+        lambda: _sent(
+            _notice("walk", FARAH, "all", subject="The walk on Monday", operator_id=ATT),
+            kinds.slides("IMG_0100.heic", "leaflet.pdf", "walk.ics"),
+            kinds.KINDS["HEIC"](),
+            kinds.leaflet(),
+            kinds.appointment(),
+        ),
+    ),
+    (7, lambda: _sent(_notice("reel", ADA, "storm", operator_id=ATT), kinds.KINDS["WMV"]())),
     (5, lambda: _sent(_notice("help", "14085550177", "help", subject="Where do I send my entry?"))),
     (
         3,
