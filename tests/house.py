@@ -12,6 +12,10 @@ from typing import Any
 
 import httpx
 
+from mmsvault.catalog import queries
+from mmsvault.catalog.connection import migrate
+from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.message import Message, MessageState, utc_now
 from mmsvault.settings import Settings, free_port
 from mmsvault.vault import Vault
 from tests.servers import end, until
@@ -60,6 +64,24 @@ class House:
         finally:
             vault.close()
 
+    def archived(self, message_id: str, *, seconds: float = 60) -> Message:
+        """Return the message once it is archived; the catalog is asked, since a command takes a second."""
+        with self.vault() as vault:
+
+            def found() -> Message | None:
+                with contextlib.suppress(NotFoundError, UnavailableError):  # or there is no catalog yet
+                    message = queries.load(vault.catalog, message_id)
+                    return message if message.state is MessageState.ARCHIVED else None
+                return None
+
+            return until(found, seconds=seconds, what=f"{message_id} being archived")
+
+    def receipts(self) -> dict[str, int]:
+        """Return the counts of receipts, as `status` tells them."""
+        with self.vault() as vault:
+            migrate(vault.catalog)
+            return queries.counts(vault.catalog, at_risk_before=utc_now()).receipts
+
     @property
     def receiver(self) -> str:
         return f"http://127.0.0.1:{self.receiver_port}"
@@ -105,7 +127,7 @@ class House:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

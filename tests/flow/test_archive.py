@@ -28,14 +28,10 @@ def notice(name: str, *urls: str, **more: Any) -> Notice:
 
 
 def archived(house: House, message_id: str, *, seconds: float = 60) -> dict[str, Any]:
-    """Return the message once it is archived."""
-
-    def found() -> dict[str, Any] | None:
-        done = house.call("show", message_id, "--json")
-        message: dict[str, Any] | None = house.json("show", message_id) if done.returncode == 0 else None
-        return message if message and message["state"] == "archived" else None
-
-    return until(found, seconds=seconds, what=f"{message_id} being archived")
+    """Return what `show` says of the message once it is archived."""
+    house.archived(message_id, seconds=seconds)
+    message: dict[str, Any] = house.json("show", message_id)
+    return message
 
 
 def test_the_published_example_is_archived_byte_for_byte_and_found(
@@ -93,14 +89,14 @@ def shown_in_the_gallery(house: House, page: Page, message: dict[str, Any]) -> N
 def test_the_same_postback_five_times_is_one_message_and_four_duplicates(
     house: House, provider: SampleProvider
 ) -> None:
-    before = house.json("status")["receipts"]
+    before = house.receipts()
     repeated = notice("five-times", provider.offer(media.drawing(0)))
     for _ in range(5):
         assert provider.send(house.postbacks, repeated) == 200
     archived(house, "sinch-five-times")
 
     def counted() -> bool:
-        after = house.json("status")["receipts"]
+        after = house.receipts()
         new = {name: after[name] - before[name] for name in after}
         return new == {"total": 5, "duplicates": 4, "other": 0, "quarantined": 0}
 
@@ -153,9 +149,9 @@ def test_a_file_that_is_not_served_yet_is_fetched_later(house: House, provider: 
     ],
 )
 def test_what_is_not_understood_is_kept_with_its_reason(house: House, body: bytes, reason: str) -> None:
-    before = house.json("status")["receipts"]["quarantined"]
+    before = house.receipts()["quarantined"]
     assert httpx.post(house.postbacks, content=body).status_code == 200
-    until(lambda: house.json("status")["receipts"]["quarantined"] == before + 1, what="quarantine")
+    until(lambda: house.receipts()["quarantined"] == before + 1, what="quarantine")
     folder = f"quarantine/{datetime.now(UTC):%Y/%m/%d}/{hashlib.sha256(body).hexdigest()}/"
     with house.vault() as vault:
         assert vault.bucket.get(f"{folder}body") == body
@@ -167,7 +163,7 @@ def test_what_may_not_come_in_has_its_answer_and_the_service_goes_on(house: Hous
     assert httpx.post(house.postbacks, content=b" " * (2 << 20)).status_code == 413
     assert httpx.post(house.postbacks.replace("sinch", "nobody"), content=b"x").status_code == 404
     other = notice("other", code="N101", origin="MMS_MT")
-    before = house.json("status")["receipts"]["other"]
+    before = house.receipts()["other"]
     assert httpx.post(house.postbacks, content=lower_case_xml(other)).status_code == 200
-    until(lambda: house.json("status")["receipts"]["other"] == before + 1, what="a notice being counted")
+    until(lambda: house.receipts()["other"] == before + 1, what="a notice being counted")
     assert house.is_ready()

@@ -1,6 +1,5 @@
 """The archive looked after by the commands while the vault runs."""
 
-import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -9,8 +8,6 @@ import httpx
 import psycopg
 
 from mmsvault.catalog import queries
-from mmsvault.errors import NotFoundError
-from mmsvault.message import Message, MessageState
 from mmsvault.sample import media
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
@@ -45,26 +42,13 @@ def damage(house: House, key: str, data: bytes | None) -> None:
             vault.bucket.remove(key)
 
 
-def archived(house: House, name: str) -> Message:
-    """Return the message once it is archived."""
-    with house.vault() as vault:
-
-        def found() -> Message | None:
-            with contextlib.suppress(NotFoundError):
-                message = queries.load(vault.catalog, f"sinch-{name}")
-                return message if message.state is MessageState.ARCHIVED else None
-            return None
-
-        return until(found, what=f"{name} being archived")
-
-
 def test_rebuild_after_the_catalog_was_deleted_changes_no_byte_of_what_search_says(
     house: House, provider: SampleProvider, tmp_path: Path
 ) -> None:
     for number, files in enumerate(((media.drawing(0), media.text("Grüße 🐟")), (media.photograph(1),), ())):
         offered = (provider.offer(file) for file in files)
         provider.send(house.postbacks, notice(f"kept-{number}", *offered, keyword="Störm"))
-        archived(house, f"kept-{number}")
+        house.archived(f"sinch-kept-{number}")
     repeat = lower_case_xml(notice("kept-0", provider.offer(media.text("more")), copy_to=("14085550199",)))
     assert httpx.post(house.postbacks, content=repeat, trust_env=False).status_code == 200
     with house.vault() as vault:
@@ -84,7 +68,7 @@ def test_rebuild_after_the_catalog_was_deleted_changes_no_byte_of_what_search_sa
     file.write_bytes(lower_case_xml(notice("after", provider.offer(media.drawing(2)))))
     came_of = {"messages": 1, "duplicates": 0, "other": 0, "quarantined": 0, "waiting": 0}
     assert house.json("replay", str(file)) == {"sent": 1, **came_of, "skipped": []}
-    archived(house, "after")
+    house.archived("sinch-after")
     assert house.json("verify")["problems"] == []
 
 
@@ -94,10 +78,10 @@ def test_verify_finds_each_kind_of_damage_and_repair_mends_what_can_be_mended(
     keys, thumbnails = {}, {}
     for seed, name in enumerate(("flipped", "cut", "bare", "gone")):
         provider.send(house.postbacks, notice(name, provider.offer(media.drawing(seed))))
-        item = archived(house, name).media[0]
+        item = house.archived(f"sinch-{name}").media[0]
         keys[name], thumbnails[name] = item.key, item.thumbnail_key
     provider.send(house.postbacks, notice("row", provider.offer(media.text("all of it"))))
-    row = archived(house, "row").prefix
+    row = house.archived("sinch-row").prefix
     clean = house.call("verify", "--json")
     assert clean.returncode == 0, clean.stdout
     answer = json.loads(clean.stdout)
