@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-media soak bench-media bench-search kinds
+.PHONY: help setup dev up demo test test-faults test-media soak bench-media bench-search bench-export kinds
 .PHONY: check format lock screenshots clean
 
 help: ## list the targets
@@ -62,6 +62,9 @@ lock: dev ## lock the newest versions that pyproject.toml allows, with hashes
 		--no-header --group build pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --group dev -c requirements.lock -o requirements-dev.lock
+
+bench-export: dev ## measure exports of 1, 2 and 4 GiB; writes the figures into docs/exports.md
+	$(BIN)/python -m tests.benchmarks.bench_export
 
 bench-search: dev ## measure searches among a million messages (half an hour; writes docs/search.md)
 	nice $(BIN)/python -m tests.benchmarks.search

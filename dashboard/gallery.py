@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import notices, wording
 from dashboard.components import grid
 from dashboard.counts import show_counts
+from dashboard.exports_page import exports_page, search_in_words
 from dashboard.message_page import open_drawer
 from dashboard.reading_room import reading_room
 from dashboard.tiles import tiles
@@ -40,7 +41,7 @@ def _filters() -> Query:
     """Return what is searched for. Raises SearchError."""
     senders, keywords = (_with_chosen(key, names) for key, names in zip(_CHOSEN, _choices(), strict=True))
     left, right = st.columns(2, vertical_alignment="bottom")
-    right = right.container(horizontal=True, wrap=False)
+    right = right.container(horizontal=True, wrap=False, vertical_alignment="bottom")
     text = left.text_input(
         "Search",
         key="q",
@@ -56,6 +57,9 @@ def _filters() -> Query:
     keyword = right.selectbox(
         "Keyword", keywords, index=None, key="keyword", bind="query-params", placeholder="Any"
     )
+    wanted = search_in_words(text or "", sender=sender, keyword="none" if keyword == NO_KEYWORD else keyword)
+    if right.button("Export", key="export these", icon=":material/archive:"):
+        st.switch_page(st.Page(exports_page, url_path="exports"), query_params={"query": wanted})
     groups = list(parse(text or "", region=reading_room().settings.default_region).groups)
     if sender:
         groups.append((Term("from", sender),))

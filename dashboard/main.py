@@ -7,6 +7,7 @@ import uvicorn
 from starlette.middleware import Middleware
 from streamlit import config
 
+from dashboard.exports_route import exports_route
 from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
 from dashboard.links import Links
 from dashboard.media_route import media_route
@@ -38,6 +39,7 @@ def run(settings: Settings) -> None:
         catalog=vault.catalog,
         bucket=vault.bucket,
         links=Links(settings.generated.link_secret),
+        vault=vault,
     )
     try:
         uvicorn.run(
@@ -62,7 +64,7 @@ def application(room: ReadingRoom) -> "streamlit.App":
     open_for_visitors(room)
     return streamlit.App(
         Path(__file__).with_name("script.py"),
-        routes=[media_route(room)],
+        routes=[media_route(room), exports_route(room)],
         middleware=[
             Middleware(SecurityHeaders, policy=content_security_policy()),
             Middleware(SameOrigin),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
 
@@ -18,6 +19,7 @@ def show() -> None:
     # A message has an address of its own; without one there is no such page to go to.
     pages = [
         st.Page(gallery, title="Gallery", icon=":material/photo_library:", default=True),
+        st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"),
         st.Page(
             message_page,
             title="Message",

@@ -11,16 +11,18 @@ from sqlalchemy import Engine
 from dashboard.links import Links
 from mmsvault.bucket import Bucket
 from mmsvault.settings import Settings
+from mmsvault.vault import Vault
 
 
 @dataclass(frozen=True)
 class ReadingRoom:
-    """What pages and routes work with."""
+    """What pages and routes work with. `vault` is for what changes something: exports are asked for."""
 
     settings: Settings
     catalog: Engine
     bucket: Bucket
     links: Links
+    vault: Vault
 
 
 _opened: list[ReadingRoom] = []

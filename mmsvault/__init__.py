@@ -23,6 +23,8 @@ Reading order, which is also the order of import (a module imports only what sta
     disposition what an operator decides of a message: hold, delete, fetch again
     integrity   verify, repair, rebuild
     replaying   postbacks from files or quarantine, once more
+    exporting   archives that leave the house, and what proves them
+    importing   an archive's messages brought into this vault
     embedded    Redis and the bucket as child processes; the supervisor of `up`
     sample      a provider on loopback with media of every kind
     cli         the commands

@@ -8,12 +8,14 @@ used in a key unchecked: ids are encoded and extensions come from what the bytes
 import io
 import os
 import re
+import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, cast
 
 import urllib3
 from minio import Minio
@@ -29,6 +31,17 @@ DELETED, RECEIPTS = "deleted/", "receipts/"
 CHUNK_BYTES = 1 << 18
 PROBE_KEY = "probe"
 """Written and removed again to find out whether the bucket takes anything in."""
+PART_BYTES = 16 << 20
+"""A part of an upload whose size nobody knows; some are in memory at once, 10,000 make an object."""
+HALF_WRITTEN = ".rclone_temp_put_"
+"""How the embedded server, too, names a file that is not whole yet; what is left is swept away."""
+
+
+class SupportsRead(Protocol):
+    """What bytes can be read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to `size` bytes, none at the end."""
 
 
 def original_key(prefix: str, position: int, extension: str) -> str:
@@ -140,6 +153,37 @@ class Bucket:
             self._client.put_object(self._name, key, stream, length, content_type=content_type)
             self._settle(key)
 
+    def put_stream(self, key: str, source: SupportsRead, *, content_type: str) -> None:
+        """Keep all that `source` gives, whose size nobody knows; an error in it leaves nothing.
+
+        An embedded server would gather it in memory: there it is written to the disk itself.
+        """
+        if self._local_dir is None:
+            with _translated(key):
+                self._client.put_object(
+                    self._name,
+                    key,
+                    cast("BinaryIO", source),
+                    -1,
+                    content_type,
+                    part_size=PART_BYTES,
+                    num_parallel_uploads=2,
+                )
+            return
+        path = self._local_dir / key
+        draft = path.with_name(f"{HALF_WRITTEN}{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("wb") as file:
+                while chunk := source.read(CHUNK_BYTES):
+                    file.write(chunk)
+            draft.replace(path)
+            self._settle(key)
+        except OSError as error:
+            raise UnavailableError(f"The disk did not take {key}: {error}") from error
+        finally:
+            draft.unlink(missing_ok=True)
+
     def get(self, key: str) -> bytes:
         """Return a small object whole."""
         with self.open(key) as response:
@@ -182,15 +226,21 @@ class Bucket:
                 at = found.last_modified or datetime.min.replace(tzinfo=UTC)
                 yield Listed(found.object_name or "", found.size or 0, at)
 
-    def chunks(self, key: str) -> Iterator[bytes]:
-        """Give an object as it is kept, from the disk itself where the server is embedded."""
+    def chunks(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
+        """Give an object as it is kept, from the disk itself where the server is embedded.
+
+        `length` 0 means to the end.
+        """
         if self._local_dir is None:
-            with self.open(key) as response:
+            with self.open(key, offset=offset, length=length) as response:
                 yield from response.stream(CHUNK_BYTES)
             return
+        left = length or sys.maxsize
         try:
             with (self._local_dir / key).open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
+                file.seek(offset)
+                while chunk := file.read(min(CHUNK_BYTES, left)):
+                    left -= len(chunk)
                     yield chunk
         except FileNotFoundError as error:
             raise NotFoundError(f"The bucket has no {key}.") from error

@@ -50,6 +50,14 @@ class RefusedError(VaultError):
     """It may not be done to this message as it stands: it is held, or a worker has it in hand."""
 
 
+class DamagedError(VaultError):
+    """What is kept at `key` is missing, or is not what was archived."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(problem)
+        self.key = key
+
+
 class NotFoundError(VaultError):
     """There is no such message or object."""
 

@@ -9,6 +9,7 @@ import difflib
 import os
 import secrets
 import socket
+from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -27,6 +28,14 @@ TEST_PREFIX = "MMSVAULT_TEST_"
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Schedule(StrEnum):
+    """When exports to the bucket are made by themselves."""
+
+    NEVER = "never"
+    DAILY = "daily"
+    MONTHLY = "monthly"
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -126,6 +135,10 @@ class Settings(BaseSettings):
         le=256,
         description="worker processes of `up`",
     )
+    export_schedule: Schedule = Field(
+        Schedule.NEVER, description="export to the bucket by itself: `never`, `daily` or `monthly`"
+    )
+    export_query: str = Field("", description="which messages scheduled exports hold; empty: all")
 
     @classmethod
     def load(cls, **given: object) -> Self:

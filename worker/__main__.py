@@ -11,6 +11,7 @@ from rq.exceptions import StopRequested
 from mmsvault import archiving, previewing
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import UnavailableError
+from mmsvault.exporting import working
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.queueing.workers import QueueWorker
 from mmsvault.settings import Settings
@@ -44,7 +45,7 @@ def keep_working(vault: Vault, queue_name: str) -> None:
                 queue_name,
                 redis_url=vault.settings.effective_redis_url,
                 connection=vault.redis,
-                tasks={**archiving.tasks(vault), **previewing.tasks(vault)},
+                tasks={**archiving.tasks(vault), **previewing.tasks(vault), **working.tasks(vault)},
             )
             worker.work(logging_level="WARNING")
         except StopRequested:  # asked to end while it was between two jobs

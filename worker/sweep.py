@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
+from mmsvault.exporting import working
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sweeping import Sweeper
@@ -35,6 +36,7 @@ def keep_sweeping(vault: Vault) -> None:
             try:
                 sweeper.drain_spool()
                 sweep_alone(sweeper, connection)
+                working.sweep(vault, connection)
             except (UnavailableError, ConfigurationError, RedisError) as error:
                 log.warning("sweep put off", reason=str(error))
             except OvertakenError as error:

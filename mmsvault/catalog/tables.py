@@ -183,6 +183,29 @@ tombstones = Table(
     Column("deleted_at", UtcDateTime, nullable=False),
 )
 
+# Exports to the bucket. `choice` says what and how, `plan` its volumes, `volumes` those that are finished;
+# who works on one has its `worker`, and counts until `beat_at` is too long ago.
+exports = Table(
+    "exports",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("choice", JSON, nullable=False),
+    Column("plan", JSON),
+    Column("volumes", JSON, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("began_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("messages", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("worker", String),
+    Column("beat_at", UtcDateTime, nullable=False),
+)
+Index(None, exports.c.made_at)
+
 # Numbers that only grow: `sweep` is the newest sweep's fencing token, `probe` is written to find
 # out whether the catalog takes anything in.
 serials = Table(

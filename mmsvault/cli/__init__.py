@@ -1,7 +1,8 @@
 """The commands.
 
-`running` starts programs, `answering` asks the archive, `keeping` looks after it, `noting`
-keeps what people found.
+`running` starts programs, `answering` asks the archive, `keeping` looks after it, `noting` keeps
+what people found, `exporting` makes archives that leave the house.
+
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
 
@@ -9,7 +10,7 @@ import sys
 
 import typer
 
-from mmsvault.cli import answering, keeping, noting, running
+from mmsvault.cli import answering, exporting, keeping, noting, running
 from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError, VaultError
 from mmsvault.starting import EXIT_USAGE, EXIT_WRONG
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 running.add_to(app)
 answering.add_to(app)
 keeping.add_to(app)
+exporting.add_to(app)
 noting.add_to(app)
 
 

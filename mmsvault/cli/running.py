@@ -11,7 +11,7 @@ import typer
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
 from mmsvault.errors import RejectedInputError
-from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE, EXPORTS_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 
@@ -74,6 +74,7 @@ def parts(settings: Settings) -> list[Part]:
             Part(f"worker-{number}", [python, "-m", "worker", ARCHIVE_QUEUE])
             for number in range(1, settings.workers + 1)
         ),
+        Part("exports", [python, "-m", "worker", EXPORTS_QUEUE]),
         Part("sweep", [python, "-m", "worker", "sweep"]),
         Part(
             "dashboard",

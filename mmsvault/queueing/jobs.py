@@ -60,14 +60,23 @@ def open_queue(connection: Redis, name: str = ARCHIVE_QUEUE, *, tasks: Tasks | N
 
 
 def enqueue(
-    queue: Queue, name: str, argument: object, *, at_front: bool = False, pipeline: Any = None
+    queue: Queue,
+    name: str,
+    argument: object,
+    *,
+    at_front: bool = False,
+    pipeline: Any = None,
+    timeout_seconds: int = LONGEST_JOB_SECONDS,
 ) -> None:
-    """Put a job with one JSON argument into the queue, or into `pipeline` on its way there."""
+    """Put a job with one JSON argument into the queue, or into `pipeline` on its way there.
+
+    A `timeout_seconds` of -1 lets it run for as long as it takes.
+    """
     queue.enqueue_call(
         name,
         args=(argument,),
         at_front=at_front,
         retry=Retry(max=RETRIES_AT_ONCE),
         pipeline=pipeline,
-        **OPTIONS,
+        **{**OPTIONS, "timeout": timeout_seconds},
     )

@@ -13,7 +13,15 @@ from tests.flow.test_archive import archived, notice
 from tests.house import House
 from tests.servers import redis_server, until
 
-PARTS = ("valkey-server", "rclone", "-m receiver", "-m worker archive", "-m worker sweep", "-m dashboard")
+PARTS = (
+    "valkey-server",
+    "rclone",
+    "-m receiver",
+    "-m worker archive",
+    "-m worker exports",
+    "-m worker sweep",
+    "-m dashboard",
+)
 
 
 def test_a_second_start_finds_the_data_of_the_first_and_both_end_cleanly(

@@ -1,0 +1,146 @@
+"""Exports: archives of a search for lawyers, newsrooms and successors; made in the background."""
+
+from datetime import datetime
+
+import streamlit as st
+
+from dashboard import exports_route, notices, wording
+from dashboard.reading_room import ReadingRoom, reading_room
+from mmsvault.catalog import queries
+from mmsvault.exporting import planning, register, working
+from mmsvault.exporting.packing import this_person
+from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
+from mmsvault.exporting.register import Export, State
+from mmsvault.message import utc_now
+
+FRESH_EVERY_SECONDS = 2
+SHOWN = 30
+VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
+FORMAT_NAMES = {"eml": "E-mail files (EML)", "pdf": "Contact sheets (PDF)"}
+STATES = {
+    State.WAITING: "Waiting for its turn",
+    State.RUNNING: "Being made",
+    State.DONE: "Done",
+    State.FAILED: "Failed",
+    State.ENDING: "Being cancelled",
+    State.CANCELLED: "Cancelled",
+}
+
+
+def exports_page() -> None:
+    """Show the page."""
+    with notices.spoken():
+        _new()
+        st.fragment(_history, run_every=FRESH_EVERY_SECONDS)()
+
+
+def search_in_words(text: str, *, sender: str | None, keyword: str | None) -> str:
+    """Return the gallery's filters as one query."""
+    terms = [text.strip()]
+    if sender:
+        terms.append(f'from:"{sender}"')
+    if keyword:
+        terms.append(f'keyword:"{keyword}"')
+    return " ".join(term for term in terms if term)
+
+
+def _new() -> None:
+    query = st.text_input(
+        "Messages to export",
+        key="query",
+        bind="query-params",
+        placeholder="every message, or a search as in the gallery",
+        icon=":material/search:",
+    )
+    region = reading_room().settings.default_region
+    found = queries.search(
+        reading_room().catalog, planning.query_of(Choice(query=query or "", region=region)), limit=1
+    )
+    count = ("" if found.total_is_exact else "more than ") + wording.plural(found.total, "message")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = st.selectbox("Split at", list(VOLUME_SIZES), key="volume size", width=160)
+        formats = st.multiselect(
+            "Also as", FORMATS, format_func=FORMAT_NAMES.__getitem__, key="formats", width=320
+        )
+        thumbnails = st.toggle("Thumbnails", value=True, key="thumbnails")
+        signed = st.toggle("Signed", value=True, key="signed", help="With this vault's Ed25519 key.")
+        wanted = st.button(
+            f"Export {count}",
+            key="export",
+            type="primary",
+            icon=":material/archive:",
+            disabled=not found.total,
+        )
+    if wanted:
+        choice = Choice(
+            query=query or "",
+            volume_bytes=VOLUME_SIZES[size],
+            thumbnails=thumbnails,
+            formats=tuple(sorted(formats)),
+            signed=signed,
+        )
+        now = utc_now()
+        name = f"mms-export-{now:%Y%m%dT%H%M%SZ}"
+        working.request(reading_room().vault, choice, name=name, made_by=this_person(), made_at=now)
+
+
+def _history() -> None:
+    with notices.spoken():
+        room = reading_room()
+        found = register.latest(room.catalog, limit=SHOWN)
+        if not found:
+            st.info("Nothing was exported yet. An archive is made in the background and kept here.")
+        for one in found:
+            with st.container(border=True, key=f"export-{one.id}"):
+                _show(room, one)
+
+
+def _show(room: ReadingRoom, found: Export) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.text(f"{found.name}: {STATES[found.state]}")
+        st.space("stretch")
+        if found.state in (State.WAITING, State.RUNNING):
+            st.button(
+                "Cancel", key=f"cancel {found.id}", on_click=working.cancel, args=(room.vault, found.id)
+            )
+        elif found.state is not State.ENDING:
+            st.button(
+                "Delete", key=f"delete {found.id}", on_click=working.delete, args=(room.vault, found.id)
+            )
+    st.caption(f"{wording.moment(found.made_at)} by {found.made_by}")
+    st.code(found.choice.query or "(every message)", language=None)
+    if found.state is State.RUNNING:
+        st.progress(found.share, text=in_words(found, utc_now()))
+    if found.reason:
+        st.text(found.reason)
+    if found.state is State.DONE:
+        _downloads(room, found)
+
+
+def _downloads(room: ReadingRoom, found: Export) -> None:
+    st.text(
+        f"{wording.plural(found.messages, 'message')} in {wording.plural(len(found.volumes), 'volume')}, "
+        f"{wording.size(sum(volume.bytes for volume in found.volumes))}"
+    )
+    with st.container(horizontal=True):
+        for volume in found.volumes:
+            st.link_button(
+                f"{volume.name} ({wording.size(volume.bytes)})",
+                exports_route.signed_link(room, found.prefix + volume.name, exports_route.ZIP),
+                icon=":material/download:",
+            )
+        st.link_button(
+            "Set manifest",
+            exports_route.signed_link(room, f"{found.prefix}{found.name}-set.json", exports_route.JSON),
+        )
+
+
+def in_words(found: Export, now: datetime) -> str:
+    """Return how far an export is, and how long it will take at the rate so far."""
+    planned = found.plan.messages if found.plan else 0
+    said = f"{found.messages:,} of {wording.plural(planned, 'message')}, {wording.size(found.bytes)}"
+    if not found.began_at or found.share <= 0:
+        return said
+    seconds = (now - found.began_at).total_seconds() * (1 - found.share) / found.share
+    left = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"  # noqa: PLR2004 - a minute and a half
+    return f"{said}; about {left} to go"

@@ -1,0 +1,197 @@
+"""Commands over archives that leave the house: make one, prove one, bring one back."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from mmsvault import importing
+from mmsvault.cli.answering import AsJson, opened_vault, print_json
+from mmsvault.errors import RejectedInputError
+from mmsvault.exporting import delivering, packing, sets
+from mmsvault.exporting.packing import Order, Written
+from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice, size_in_bytes
+from mmsvault.starting import EXIT_WRONG
+
+PasswordFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A file whose first line is the password; - asks for it.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(export)
+    app.command("verify-export")(verify_export)
+    app.command("import")(import_archive)
+
+
+def export(
+    *,
+    query: Annotated[str, typer.Option(help="Which messages, as in `search`; all without it.")] = "",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE|DIR", help="One ZIP file, or a folder for volumes.")
+    ] = None,
+    volume_size: Annotated[
+        str, typer.Option(help="Split at this size, like 500M or 4G; 4G in a folder, never in one file.")
+    ] = "",
+    thumbnails: Annotated[bool, typer.Option(help="Take thumbnails and previews along.")] = True,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help=f"Add the messages in this form as well: {', '.join(FORMATS)}."),
+    ] = None,
+    sign: Annotated[bool, typer.Option("--sign", help="Sign it with this vault's Ed25519 key.")] = False,
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write messages to ZIP files that open anywhere and prove themselves (BagIt)."""
+    target = output or Path()
+    into_folder = output is None or target.is_dir() or str(output).endswith("/")
+    chosen = Choice(
+        query=query,
+        volume_bytes=size_in_bytes(volume_size) if volume_size else VOLUME_BYTES * into_folder,
+        thumbnails=thumbnails,
+        formats=_formats(formats or []),
+        signed=sign,
+    )
+    password = _password(password_file)
+    with opened_vault() as vault:
+        made_at = packing.made_now()
+        name = f"{delivering.NAME}-{made_at:%Y%m%dT%H%M%SZ}" if into_folder else target.stem
+        order = delivering.order(
+            vault, chosen, name=name, made_at=made_at, made_by=packing.this_person(), password=password
+        )
+        with _progress("exporting", total=order.plan.bytes) as done:
+            if into_folder or len(order.plan.volumes) > 1:
+                folder = target if into_folder else target.parent
+                written = delivering.to_folder(vault, order, folder, progress=lambda _, size: done(size))
+            else:
+                folder = target.parent
+                written = delivering.to_one_file(vault, order, target, progress=lambda _, size: done(size))
+    _tell(order, folder, written, as_json=as_json)
+
+
+def verify_export(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A ZIP file, the folder it was unpacked to, or NAME-set.json."),
+    ],
+    *,
+    key: Annotated[str, typer.Option(help="The fingerprint of the key that must have signed it.")] = "",
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check an archive, offline: every file, every manifest, the signature. Exit code 1 where it fails."""
+    total = file.stat().st_size if file.is_file() else None
+    with _progress("checking", total=total) as done:
+        proof = sets.verify_any(file, password=_password(password_file), trusted=key, progress=done)
+    if as_json:
+        print_json(
+            {
+                "ok": proof.ok,
+                "files": proof.files,
+                "bytes": proof.bytes,
+                "problems": [{"path": flaw.path, "problem": flaw.problem} for flaw in proof.problems],
+                "warnings": [{"path": flaw.path, "problem": flaw.problem} for flaw in proof.warnings],
+                "signature": proof.signature,
+                "fingerprint": proof.fingerprint,
+                "info": proof.info,
+            }
+        )
+    else:
+        for flaw in (*proof.problems, *proof.warnings):
+            _say(f"{flaw.path}: {flaw.problem}")
+        signed = f", signed by the key {proof.fingerprint}" if proof.fingerprint else ""
+        verdict = "whole and unchanged" if proof.ok else "NOT whole and unchanged"
+        _say(f"{file}: {verdict}; {proof.files:,} files, {proof.bytes:,} bytes{signed}.")
+    if not proof.ok:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def import_archive(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A ZIP file or an unpacked folder.")],
+    *,
+    password_file: PasswordFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the messages of an archive into this vault; what is here already is not doubled."""
+    with opened_vault() as vault, _progress("importing", total=None) as done:
+        came_of = importing.import_archive(vault, file, password=_password(password_file), progress=done)
+    answer = {
+        "messages": came_of.messages,
+        "new": came_of.new,
+        "known": came_of.known,
+        "problems": [{"path": flaw.path, "problem": flaw.problem} for flaw in came_of.problems],
+    }
+    if as_json:
+        print_json(answer)
+    else:
+        for flaw in came_of.problems:
+            _say(f"{flaw.path}: {flaw.problem}")
+        _say(f"{came_of.messages:,} messages: {came_of.new:,} new, {came_of.known:,} here already.")
+    if came_of.problems:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _tell(order: Order, folder: Path, written: list[Written], *, as_json: bool) -> None:
+    messages = sum(volume.messages for volume in written)
+    if as_json:
+        volumes = [{**volume.model_dump(), "path": str(folder / volume.name)} for volume in written]
+        signed = order.signer.fingerprint if order.signer else ""
+        print_json({"messages": messages, "volumes": volumes, "fingerprint": signed})
+        return
+    for volume in written:
+        _say(f"{folder / volume.name}: {volume.messages:,} messages, {volume.bytes:,} bytes")
+    signed = f" Signed by the key {order.signer.fingerprint}." if order.signer else ""
+    _say(f"{messages:,} messages exported.{signed}")
+
+
+def _formats(given: list[str]) -> tuple[str, ...]:
+    chosen = [name for one in given for name in one.split(",") if name]
+    for name in chosen:
+        if name not in FORMATS:
+            raise RejectedInputError(f"There is no format {name!r}; there are {', '.join(FORMATS)}.")
+    return tuple(sorted(set(chosen)))
+
+
+def _password(source: Path | None) -> str:
+    if source is None:
+        return ""
+    if str(source) == "-":
+        told: str = typer.prompt("Password", hide_input=True, err=True)
+        return told
+    try:
+        lines = source.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RejectedInputError(f"{source} cannot be read: {error}") from error
+    if not lines or not lines[0]:
+        raise RejectedInputError(f"{source} has no password in its first line.")
+    return lines[0]
+
+
+@contextmanager
+def _progress(what: str, *, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal's stderr, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (
+        *(TextColumn("{task.description}"), BarColumn(), DownloadColumn()),
+        *(TransferSpeedColumn(), TimeRemainingColumn()),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda more: bar.advance(task, more)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

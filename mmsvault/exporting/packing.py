@@ -1,0 +1,282 @@
+"""Messages put into bags: every byte is checked against its SHA-256 while it is written.
+
+A file that is missing or changed stops the export and is named; what was written by then has no end
+that a program would take for an archive.
+"""
+
+import getpass
+import hashlib
+import importlib.metadata
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from mmsvault.bucket import RECORD_NAME, Bucket
+from mmsvault.errors import DamagedError, NotFoundError
+from mmsvault.exporting import bags, gallery, letters, tables
+from mmsvault.exporting.bags import Bag, Tag
+from mmsvault.exporting.outputs import Forward
+from mmsvault.exporting.planning import Choice, Plan, messages_of
+from mmsvault.exporting.reading import Found, Wanted, read_ahead
+from mmsvault.exporting.signing import PUBLIC_KEY, SIGNATURE, Signer
+from mmsvault.message import MediaState, Message, Value, pretty_json
+from mmsvault.vault import Vault
+
+if TYPE_CHECKING:
+    from mmsvault.exporting.sheets import Sheets
+
+Progress = Callable[[int, int], None]
+"""Called with the messages and the bytes that were written since the last call."""
+
+
+class Written(Value):
+    """A finished volume, as the set manifest names it. `first_at` and `last_at` in their order."""
+
+    name: str
+    bytes: int
+    sha256: str
+    messages: int
+    files: int
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is exported for whom, under which name, and when it counts as made."""
+
+    name: str
+    choice: Choice
+    plan: Plan
+    made_at: datetime
+    made_by: str
+    signer: Signer | None = None
+    password: str = ""
+
+    def volume_name(self, number: int) -> str:
+        """Return the file name of a volume; they count from 1."""
+        return f"{self.name}-{number:0{max(2, len(str(len(self.plan.volumes))))}d}.zip"
+
+    @property
+    def set_name(self) -> str:
+        """The file name of the set manifest."""
+        return f"{self.name}-set.json"
+
+
+def made_now() -> datetime:
+    """Return the time that an export made now bears, which SOURCE_DATE_EPOCH may set."""
+    return bags.moment(os.environ.get("SOURCE_DATE_EPOCH"))
+
+
+def this_person() -> str:
+    """Return who runs this program, and where."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return socket.gethostname()
+
+
+def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: Progress) -> Written:
+    """Write a volume into `output`, as a bag. Raises DamagedError, UnavailableError."""
+    volume = order.plan.volumes[number - 1] if order.plan.volumes else None
+    messages = messages_of(vault.catalog, order.choice, volume) if volume else iter(())
+    scratch = vault.settings.temporary_dir
+    with (
+        bags.writing(output, written_at=order.made_at, scratch=scratch, password=order.password) as bag,
+        _lists(vault) as lists,
+        ExitStack() as stack,
+    ):
+        contents = _Contents(bag, vault.bucket, order.choice, lists, progress)
+        sheets = stack.enter_context(_sheets()) if "pdf" in order.choice.formats else None
+        with closing(read_ahead(vault.bucket, messages, contents.objects)) as ahead:
+            for message, found in ahead:
+                contents.add(message, found)
+                if sheets:
+                    sheets.note(message)
+        if sheets:
+            for name, sheet in sheets.sheets(partial(_picture, vault), made_at=order.made_at):
+                bag.add(f"contact-sheets/{name}", [sheet])
+        contents.finish()
+        about = [*_about(order, number), *contents.about()]
+        signed = [(PUBLIC_KEY, order.signer.public_key)] if order.signer else []
+        listed = bag.finish(about, more=signed)
+        if order.signer:
+            bag.add_unlisted(SIGNATURE, order.signer.sign(listed))
+    return Written(
+        name=order.volume_name(number),
+        bytes=output.size,
+        sha256=output.sha256,
+        messages=contents.messages,
+        files=bag.payload_files,
+        payload_bytes=bag.payload_bytes,
+    )
+
+
+def set_manifest(order: Order, volumes: Sequence[Written]) -> bytes:
+    """Return the set manifest: what the volumes are, so that none can be missing unnoticed."""
+    told: dict[str, Any] = {
+        "schema": 1,
+        "name": order.name,
+        "query": order.choice.query,
+        "made_at": _iso(order.made_at),
+        "made_by": order.made_by,
+        "product": product(),
+        "messages": sum(volume.messages for volume in volumes),
+        "bytes": sum(volume.bytes for volume in volumes),
+        "volumes": [volume.model_dump() for volume in volumes],
+    }
+    if order.signer:
+        told["public_key"] = order.signer.public_key.decode()
+        body = pretty_json(told).encode()
+        told["signature"] = order.signer.sign(body).decode().strip()
+    return pretty_json(told).encode()
+
+
+def product() -> str:
+    """Return the name and version of this program."""
+    return f"MMS Vault {importlib.metadata.version('mms-vault')}"
+
+
+def _sheets() -> "Sheets":
+    from mmsvault.exporting.sheets import Sheets  # noqa: PLC0415 - its fonts take 30 MB, and few ask for it
+
+    return Sheets()
+
+
+def _picture(vault: Vault, key: str) -> bytes | None:
+    """Return a thumbnail encoded anew in the sandbox: after an import anybody may have made it."""
+    with tempfile.NamedTemporaryFile(dir=vault.settings.temporary_dir, prefix="download-") as file:
+        try:
+            file.writelines(vault.bucket.chunks(key))
+        except NotFoundError:
+            return None
+        file.flush()
+        return vault.sandbox.inspect(Path(file.name), "image/webp").thumbnail
+
+
+@dataclass
+class _Lists:
+    csv: "SpooledTemporaryFile[bytes]"
+    jsonl: "SpooledTemporaryFile[bytes]"
+    gallery: "SpooledTemporaryFile[bytes]"
+
+
+@contextmanager
+def _lists(vault: Vault) -> Iterator[_Lists]:
+    scratch = vault.settings.temporary_dir
+    with bags.spool(scratch) as csv, bags.spool(scratch) as jsonl, bags.spool(scratch) as page:
+        csv.write(tables.header())
+        yield _Lists(csv, jsonl, page)
+
+
+@dataclass
+class _Contents:
+    """What goes into one bag, message by message."""
+
+    bag: Bag
+    bucket: Bucket
+    choice: Choice
+    lists: _Lists
+    progress: Progress
+    messages: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    _day: str = ""
+    _folders: set[str] = field(default_factory=set)
+
+    def add(self, message: Message, found: Sequence[Found]) -> None:
+        """Write a message's folder, and note it in the lists."""
+        before = self.bag.payload_bytes
+        folder = self._folder(message)
+        paths = {}
+        for one in found:
+            name = folder + one.wanted.key.removeprefix(message.prefix)
+            self._copy(message, one, name)
+            paths[one.wanted.key] = name
+        if "eml" in self.choice.formats:
+            name = f"eml/{folder.removeprefix('messages/').rstrip('/')}.eml"
+            self.bag.add(name, letters.letter(message, self.bucket.chunks), at=message.received_at)
+        record = message.as_record()
+        self.bag.add(folder + RECORD_NAME, [record], at=message.received_at, size=len(record))
+        self.lists.csv.write(tables.rows(message, paths))
+        self.lists.jsonl.write(tables.json_line(message))
+        self.lists.gallery.write((gallery.SEPARATOR if self.messages else b"") + gallery.row(message, paths))
+        self.messages += 1
+        self.first_at = min(self.first_at or message.received_at, message.received_at)
+        self.last_at = max(self.last_at or message.received_at, message.received_at)
+        self.progress(1, self.bag.payload_bytes - before)
+
+    def finish(self) -> None:
+        """Write the lists and the page over the messages."""
+        self.bag.add("messages.csv", bags.pieces(self.lists.csv))
+        self.bag.add("messages.jsonl", bags.pieces(self.lists.jsonl))
+        self.bag.add("index.html", gallery.page(bags.pieces(self.lists.gallery)))
+
+    def about(self) -> list[Tag]:
+        """Return what bag-info.txt says of the contents."""
+        span = [("Messages-From", self.first_at), ("Messages-To", self.last_at)]
+        return [
+            ("Messages", str(self.messages)),
+            *((label, _iso(at)) for label, at in span if at),
+        ]
+
+    def objects(self, message: Message) -> Iterator[Wanted]:
+        """Give the objects of a message that go into the bag."""
+        for postback in message.postbacks:
+            yield Wanted(message.prefix + postback.name, postback.sha256)
+        for item in message.media:
+            if item.state is not MediaState.STORED:
+                continue
+            yield Wanted(item.key, item.sha256, item.size)
+            for key in (item.thumbnail_key, item.preview_key):
+                if key and self.choice.thumbnails:
+                    yield Wanted(key)
+
+    def _copy(self, message: Message, found: Found, name: str) -> None:
+        key, known = found.wanted.key, found.wanted.sha256
+        try:
+            sha256 = self.bag.add(name, found.chunks, at=message.received_at, size=found.wanted.size)
+        except NotFoundError as error:
+            raise DamagedError(
+                key, f"{key} is missing from the bucket. `mmsvault verify --repair` may bring it back."
+            ) from error
+        if known and sha256 != known:
+            raise DamagedError(key, f"{key} is not what was archived: its SHA-256 is {sha256}, not {known}.")
+
+    def _folder(self, message: Message) -> str:
+        """Return the message's folder in the bag; ids that differ by case only keep apart anywhere."""
+        day, name = message.prefix.rstrip("/").rsplit("/", 1)
+        if day != self._day:
+            self._day, self._folders = day, set()
+        if name.casefold() in self._folders:
+            name = f"{name}~~{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        self._folders.add(name.casefold())
+        return f"{day}/{name}/"
+
+
+def _about(order: Order, number: int) -> list[Tag]:
+    """Return what bag-info.txt says of the export (RFC 8493, 2.2.2, and labels of our own)."""
+    count = max(1, len(order.plan.volumes))
+    return [
+        ("Source-Organization", order.made_by),
+        ("External-Description", "Received picture messages (MMS) with their files; open data/index.html"),
+        ("External-Identifier", order.volume_name(number).removesuffix(".zip")),
+        ("Bagging-Date", f"{order.made_at:%Y-%m-%d}"),
+        ("Bag-Group-Identifier", order.name),
+        ("Bag-Count", f"{number} of {count}"),
+        ("Bag-Software-Agent", product()),
+        ("Query", order.choice.query or "(every message)"),
+        ("Exported-At", _iso(order.made_at)),
+        ("Exported-By", order.made_by),
+    ]
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,162 @@
+"""Which messages an export holds and how they fall into volumes, settled before a byte is written.
+
+Messages go in the order of a search, the newest first. A plan is small whatever the size of the
+export, and survives in JSON: a volume is known by its first and its last message.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import AwareDatetime
+from sqlalchemy import Engine
+
+from mmsvault.catalog import language, queries
+from mmsvault.catalog.language import Query
+from mmsvault.errors import RejectedInputError
+from mmsvault.message import Message, Value
+
+PAGE = 200
+POSTBACK_BYTES = 2_000
+"""What a postback and a record take, about: an estimate, so that small files count as well."""
+RECORD_BYTES = 4_000
+THUMBNAIL_BYTES = 30_000
+VOLUME_BYTES = 4 << 30
+"""A volume's size where none is said: what a FAT file system and a DVD hold."""
+FORMATS = ("eml", "pdf")
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size_in_bytes(text: str) -> int:
+    """Return the bytes that a size like `500M` or `4G` means. Raises RejectedInputError."""
+    found = _SIZE.fullmatch(text.strip())
+    size = int(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if size <= 0:
+        raise RejectedInputError(f"A size is written like 500M or 4G, not {text!r}.")
+    return size
+
+
+class Choice(Value):
+    """What to export and how. Sizes in bytes; `volume_bytes` 0 means one volume, however large.
+
+    `region` is that of numbers in the query without a country code.
+    """
+
+    query: str
+    region: str = ""
+    volume_bytes: int = 0
+    thumbnails: bool = True
+    formats: tuple[str, ...] = ()
+    signed: bool = False
+
+
+def query_of(choice: Choice) -> Query:
+    """Return what is searched for. Raises SearchError."""
+    return language.parse(choice.query, region=choice.region)
+
+
+class Volume(Value):
+    """The messages of one volume: from `first_id` to `last_id`, found in the pages from `after` on."""
+
+    after: str | None
+    first_id: str
+    first_at: AwareDatetime
+    last_id: str
+    last_at: AwareDatetime
+    messages: int
+    bytes: int
+
+
+class Plan(Value):
+    """The volumes in their order; `bytes` are an estimate."""
+
+    volumes: tuple[Volume, ...] = ()
+
+    @property
+    def messages(self) -> int:
+        """How many messages there are in all."""
+        return sum(volume.messages for volume in self.volumes)
+
+    @property
+    def bytes(self) -> int:
+        """About how many bytes they take."""
+        return sum(volume.bytes for volume in self.volumes)
+
+
+@dataclass
+class _Draft:
+    after: str | None
+    first: Message
+    last: Message
+    messages: int = 0
+    bytes: int = 0
+
+    def done(self) -> Volume:
+        return Volume(
+            after=self.after,
+            first_id=self.first.id,
+            first_at=self.first.received_at,
+            last_id=self.last.id,
+            last_at=self.last.received_at,
+            messages=self.messages,
+            bytes=self.bytes,
+        )
+
+
+def plan(catalog: Engine, choice: Choice) -> Plan:
+    """Return the volumes of an export as the catalog is now. Raises SearchError.
+
+    A message is never split: one that is larger than a volume has one for itself.
+    """
+    query, volumes = query_of(choice), []
+    draft: _Draft | None = None
+    after: str | None = None
+    while True:
+        page = queries.search(catalog, query, limit=PAGE, after=after)
+        for message in page.messages:
+            size = estimate(message, choice)
+            if draft and choice.volume_bytes and draft.bytes + size > choice.volume_bytes:
+                volumes.append(draft.done())
+                draft = None
+            draft = draft or _Draft(after, message, message)
+            draft.last = message
+            draft.messages += 1
+            draft.bytes += size
+        if page.next is None:
+            break
+        after = page.next
+    return Plan(volumes=(*volumes, draft.done()) if draft else ())
+
+
+def estimate(message: Message, choice: Choice) -> int:
+    """Return about how many bytes a message takes in an archive."""
+    originals = sum(item.size or 0 for item in message.media)
+    pieces = len(message.postbacks) * POSTBACK_BYTES + RECORD_BYTES * (2 + len(message.media))
+    thumbnails = sum(THUMBNAIL_BYTES for item in message.media if item.thumbnail_key and choice.thumbnails)
+    letters = originals * 7 // 5 if "eml" in choice.formats else 0
+    return originals + pieces + thumbnails + letters
+
+
+def messages_of(catalog: Engine, choice: Choice, volume: Volume) -> Iterator[Message]:
+    """Give the messages of a volume as they are now.
+
+    Those that came in since the plan was made are left out, and so are those deleted since.
+    """
+    query, after, begun = query_of(choice), volume.after, False
+    while True:
+        page = queries.search(catalog, query, limit=PAGE, after=after)
+        for message in page.messages:
+            begun = begun or message.id == volume.first_id or message.received_at < volume.first_at
+            if not begun:
+                continue
+            if message.received_at < volume.last_at:
+                return
+            yield message
+            if message.id == volume.last_id:
+                return
+        if page.next is None:
+            return
+        after = page.next

@@ -1,0 +1,206 @@
+"""The register of exports to the bucket, in the catalog: what was asked for, how far it is, what came.
+
+Whoever works on an export has it until their last beat is too long ago; every beat asks as well
+whether it is still wanted. Unlike the messages, the register cannot be made again from the bucket:
+what it knows of a finished export stands in its set manifest, too.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime
+from sqlalchemy import Engine, delete, or_, select, update
+
+from mmsvault.bucket import EXPORTS
+from mmsvault.catalog import writes
+from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.tables import exports
+from mmsvault.errors import NotFoundError
+from mmsvault.exporting.packing import Written
+from mmsvault.exporting.planning import Choice, Plan
+from mmsvault.message import Value, utc_now
+
+ABANDONED_AFTER = timedelta(seconds=15)
+
+
+class State(StrEnum):
+    """Where an export stands. One that is ending is cancelled or deleted once nothing is left of it."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    ENDING = "ending"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED = (State.WAITING, State.RUNNING, State.ENDING)
+
+
+class Export(Value):
+    """An export to the bucket. `messages` and `bytes` are done so far; `plan` is set once it began."""
+
+    id: str
+    name: str
+    state: State
+    choice: Choice
+    plan: Plan | None
+    volumes: tuple[Written, ...]
+    made_by: str
+    made_at: AwareDatetime
+    began_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    messages: int
+    bytes: int
+    reason: str
+    beat_at: AwareDatetime
+
+    @property
+    def prefix(self) -> str:
+        """Its folder in the bucket."""
+        return f"{EXPORTS}{self.id}/"
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        if self.state is State.DONE:
+            return 1.0
+        planned = self.plan.bytes if self.plan else 0
+        return min(self.bytes / planned, 1.0) if planned else 0.0
+
+
+def enter(
+    catalog: Engine, choice: Choice, *, name: str, made_by: str, made_at: datetime, identity: str = ""
+) -> Export | None:
+    """Enter an export that waits to be made, and return it; None where `identity` is taken."""
+    row: dict[str, Any] = {
+        "id": identity or uuid.uuid4().hex,
+        "name": name,
+        "state": State.WAITING.value,
+        "choice": choice.model_dump(mode="json"),
+        "plan": None,
+        "volumes": [],
+        "made_by": made_by,
+        "made_at": made_at,
+        "began_at": None,
+        "ended_at": None,
+        "messages": 0,
+        "bytes": 0,
+        "reason": "",
+        "worker": None,
+        "beat_at": utc_now(),
+    }
+    with writing(catalog) as connection:
+        is_new = writes.insert_new(connection, exports, row)
+    return _export(row) if is_new else None
+
+
+def find(catalog: Engine, identity: str) -> Export:
+    """Return an export. Raises NotFoundError."""
+    with reading(catalog) as connection:
+        row = connection.execute(select(exports).where(exports.c.id == identity)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"There is no export {identity}.")
+    return _export(row)
+
+
+def latest(catalog: Engine, *, limit: int = 50) -> list[Export]:
+    """Return the exports that were asked for last, the newest first."""
+    query = select(exports).order_by(exports.c.made_at.desc(), exports.c.id).limit(limit)
+    with reading(catalog) as connection:
+        return [_export(row) for row in connection.execute(query).mappings()]
+
+
+def stranded(catalog: Engine, *, before: datetime) -> list[str]:
+    """Return the exports that are not finished and had no beat since then."""
+    unfinished = exports.c.state.in_([state.value for state in UNFINISHED])
+    with reading(catalog) as connection:
+        found = connection.scalars(select(exports.c.id).where(unfinished, exports.c.beat_at < before))
+        return list(found)
+
+
+def take(catalog: Engine, identity: str, *, worker: str) -> Export | None:
+    """Return the export if the work on it is now `worker`'s."""
+    now = utc_now()
+    free = or_(
+        exports.c.worker.is_(None), exports.c.worker == worker, exports.c.beat_at < now - ABANDONED_AFTER
+    )
+    unfinished = exports.c.state.in_([state.value for state in UNFINISHED])
+    with writing(catalog) as connection:
+        taken = connection.execute(
+            update(exports)
+            .where(exports.c.id == identity, free, unfinished)
+            .values(worker=worker, beat_at=now)
+        )
+    return find(catalog, identity) if taken.rowcount == 1 else None
+
+
+def begin(catalog: Engine, identity: str, *, worker: str, plan: Plan) -> bool:
+    """Write the plan down, where the export is still wanted and `worker`'s."""
+    values = {"state": State.RUNNING.value, "plan": plan.model_dump(mode="json"), "began_at": utc_now()}
+    return _change(catalog, identity, worker=worker, states=(State.WAITING, State.RUNNING), values=values)
+
+
+def beat(
+    catalog: Engine, identity: str, *, worker: str, messages: int, bytes_: int, volumes: Sequence[Written]
+) -> bool:
+    """Say how far it is, and return whether it is still wanted and `worker`'s."""
+    values = {
+        "messages": messages,
+        "bytes": bytes_,
+        "volumes": [volume.model_dump(mode="json") for volume in volumes],
+        "beat_at": utc_now(),
+    }
+    return _change(catalog, identity, worker=worker, states=(State.RUNNING,), values=values)
+
+
+def end(catalog: Engine, identity: str, *, worker: str, state: State, reason: str = "") -> bool:
+    """Write what came of it; an export that is ending can only be cancelled."""
+    values = {"state": state.value, "reason": reason, "ended_at": utc_now(), "worker": None}
+    states = (State.ENDING,) if state is State.CANCELLED else (State.WAITING, State.RUNNING)
+    return _change(catalog, identity, worker=worker, states=states, values=values)
+
+
+def give_back(catalog: Engine, identity: str, *, worker: str) -> None:
+    """Let another worker take it at once."""
+    _change(catalog, identity, worker=worker, states=UNFINISHED, values={"worker": None})
+
+
+def cancel(catalog: Engine, identity: str) -> bool:
+    """Ask for the end of an export that is not finished; return whether there was one."""
+    unfinished = exports.c.state.in_([State.WAITING.value, State.RUNNING.value])
+    with writing(catalog) as connection:
+        changed = connection.execute(
+            update(exports).where(exports.c.id == identity, unfinished).values(state=State.ENDING.value)
+        )
+    return changed.rowcount == 1
+
+
+def forget(catalog: Engine, identity: str) -> None:
+    """Strike an export that is finished from the register."""
+    finished = exports.c.state.not_in([state.value for state in UNFINISHED])
+    with writing(catalog) as connection:
+        connection.execute(delete(exports).where(exports.c.id == identity, finished))
+
+
+def _change(
+    catalog: Engine, identity: str, *, worker: str, states: Sequence[State], values: dict[str, Any]
+) -> bool:
+    with writing(catalog) as connection:
+        changed = connection.execute(
+            update(exports)
+            .where(
+                exports.c.id == identity,
+                exports.c.worker == worker,
+                exports.c.state.in_([state.value for state in states]),
+            )
+            .values(values)
+        )
+    return changed.rowcount == 1
+
+
+def _export(row: Any) -> Export:
+    return Export.model_validate({name: row[name] for name in Export.model_fields})

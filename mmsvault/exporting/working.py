@@ -1,0 +1,257 @@
+"""An export to the bucket, made by a worker of the queue `exports`; the schedule; what was left undone.
+
+Every volume is an object of its own, there whole or not at all. A worker that takes over what a
+killed one left goes on after the last finished volume. What fails or is cancelled is removed again.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from functools import partial
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Engine
+
+from mmsvault.bucket import Bucket
+from mmsvault.errors import DamagedError, NotFoundError, RejectedInputError, UnavailableError
+from mmsvault.exporting import planning, register
+from mmsvault.exporting.outputs import to_bucket
+from mmsvault.exporting.packing import Order, Written, pack, set_manifest
+from mmsvault.exporting.planning import Choice
+from mmsvault.exporting.register import ABANDONED_AFTER, Export, State
+from mmsvault.exporting.signing import own_signer
+from mmsvault.message import utc_now
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.jobs import EXPORTS_QUEUE, Tasks, enqueue, open_queue
+from mmsvault.settings import Schedule
+from mmsvault.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+EXPORT = "mmsvault.exporting.working.export"
+ZIP = "application/zip"
+BEAT_SECONDS = 1.0
+QUEUED_AGAIN_AFTER = timedelta(seconds=30)
+NO_LIMIT = -1
+
+
+class NotWantedError(Exception):
+    """The export was cancelled, or another worker has it."""
+
+
+def tasks(vault: Vault) -> Tasks:
+    """Return the jobs of the exports queue, by the names they are queued under."""
+    return {EXPORT: partial(export, vault)}
+
+
+def request(
+    vault: Vault, choice: Choice, *, name: str, made_by: str, made_at: datetime, identity: str = ""
+) -> Export | None:
+    """Enter an export and queue it; None where there is one of that `identity`."""
+    entered = register.enter(
+        vault.catalog,
+        choice.model_copy(update={"region": vault.settings.default_region}),
+        name=name,
+        made_by=made_by,
+        made_at=made_at,
+        identity=identity,
+    )
+    if entered:
+        queue_up(vault, entered.id)
+    return entered
+
+
+def queue_up(vault: Vault, identity: str) -> None:
+    """Put an export into the queue; one that is away is made up for by the sweep."""
+    try:
+        with connect_to_answer(vault.settings.effective_redis_url) as connection:
+            enqueue(open_queue(connection, EXPORTS_QUEUE), EXPORT, identity, timeout_seconds=NO_LIMIT)
+    except RedisError as error:
+        log.warning("export not queued yet", export=identity, reason=str(error))
+
+
+def export(vault: Vault, identity: str) -> None:
+    """Make an export, or go on with it; do nothing where another worker is at it."""
+    worker = uuid.uuid4().hex
+    found = register.take(vault.catalog, identity, worker=worker)
+    if found is None:
+        return
+    with structlog.contextvars.bound_contextvars(export=identity):
+        try:
+            _Making(vault, found, worker).run()
+        except NotWantedError:
+            clear_away(vault, identity, worker=worker)
+        except (DamagedError, RejectedInputError) as error:
+            log.warning("export failed", reason=str(error))
+            remove_objects(vault.bucket, found)
+            register.end(vault.catalog, identity, worker=worker, state=State.FAILED, reason=str(error))
+        except UnavailableError:
+            register.give_back(vault.catalog, identity, worker=worker)
+            raise
+        except Exception:  # it would end so every time
+            remove_objects(vault.bucket, found)
+            reason = "An error that nobody foresaw; the worker's log has it."
+            register.end(vault.catalog, identity, worker=worker, state=State.FAILED, reason=reason)
+            raise
+
+
+class _Making:
+    """One worker's work on one export."""
+
+    def __init__(self, vault: Vault, found: Export, worker: str) -> None:
+        self._vault = vault
+        self._export = found
+        self._worker = worker
+        self._finished: list[Written] = []
+        self._messages = self._bytes = 0
+        self._wanted = True
+
+    def run(self) -> None:
+        catalog, found = self._vault.catalog, self._export
+        plan = found.plan or planning.plan(catalog, found.choice)
+        if not register.begin(catalog, found.id, worker=self._worker, plan=plan):
+            raise NotWantedError
+        order = Order(
+            name=found.name,
+            choice=found.choice,
+            plan=plan,
+            made_at=found.made_at.replace(microsecond=0),
+            made_by=found.made_by,
+            signer=own_signer(self._vault.settings.data_dir) if found.choice.signed else None,
+        )
+        self._finished = list(found.volumes)
+        self._remove_half_written()
+        self._messages = sum(volume.messages for volume in self._finished)
+        self._bytes = sum(volume.payload_bytes for volume in self._finished)
+        with self._beating():
+            for number in range(len(self._finished) + 1, max(1, len(plan.volumes)) + 1):
+                key = found.prefix + order.volume_name(number)
+                with to_bucket(self._vault.bucket, key, content_type=ZIP) as output:
+                    written = pack(self._vault, order, number, output, progress=self._progress)
+                self._finished = [*self._finished, written]
+                self._beat()
+                self._progress(0, 0)
+        manifest = set_manifest(order, self._finished)
+        self._vault.bucket.put(found.prefix + order.set_name, manifest, content_type="application/json")
+        self._beat()
+        if not register.end(catalog, found.id, worker=self._worker, state=State.DONE):
+            raise NotWantedError
+        log.info("export", messages=self._messages, volumes=len(self._finished))
+
+    def _remove_half_written(self) -> None:
+        """Remove what a killed worker left beside the finished volumes."""
+        finished = {self._export.prefix + volume.name for volume in self._finished}
+        for listed in list(self._vault.bucket.list(self._export.prefix)):
+            if listed.key not in finished:
+                self._vault.bucket.remove(listed.key)
+
+    def _progress(self, messages: int, size: int) -> None:
+        self._messages += messages
+        self._bytes += size
+        if not self._wanted:
+            raise NotWantedError
+
+    @contextmanager
+    def _beating(self) -> Iterator[None]:
+        """Say every second how far it is, also while one large file or the last list is written."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(BEAT_SECONDS):
+                try:
+                    self._beat()
+                except UnavailableError as error:
+                    log.warning("export not noted", reason=str(error))
+
+        thread = threading.Thread(target=beat, name="export-beat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _beat(self) -> None:
+        self._wanted = register.beat(
+            self._vault.catalog,
+            self._export.id,
+            worker=self._worker,
+            messages=self._messages,
+            bytes_=self._bytes,
+            volumes=self._finished,
+        )
+
+
+def cancel(vault: Vault, identity: str) -> None:
+    """End an export that is not finished; what there is of it goes away at the worker's next beat."""
+    if register.cancel(vault.catalog, identity):
+        queue_up(vault, identity)  # for one that no worker has in hand
+
+
+def clear_away(vault: Vault, identity: str, *, worker: str) -> None:
+    """Remove what there is of an export that is ending, if it is still `worker`'s."""
+    try:
+        found = register.find(vault.catalog, identity)
+    except NotFoundError:
+        return
+    if found.state is State.ENDING and register.take(vault.catalog, identity, worker=worker):
+        remove_objects(vault.bucket, found)
+        register.end(vault.catalog, identity, worker=worker, state=State.CANCELLED)
+        log.info("export cancelled")
+
+
+def delete(vault: Vault, identity: str) -> None:
+    """Remove a finished export with its files."""
+    found = register.find(vault.catalog, identity)
+    if found.state not in register.UNFINISHED:
+        remove_objects(vault.bucket, found)
+        register.forget(vault.catalog, identity)
+
+
+def remove_objects(bucket: Bucket, found: Export) -> None:
+    """Remove everything in an export's folder."""
+    for listed in list(bucket.list(found.prefix)):
+        bucket.remove(listed.key)
+
+
+def sweep(vault: Vault, connection: Redis) -> int:
+    """Ask for the scheduled exports that are due, and queue again those that nobody works on."""
+    schedule(vault, today=utc_now().date())
+    left = register.stranded(vault.catalog, before=utc_now() - max(QUEUED_AGAIN_AFTER, ABANDONED_AFTER))
+    queue = open_queue(connection, EXPORTS_QUEUE)
+    if left and not queue.count:  # a long queue has them all already
+        for identity in left:
+            queue_up(vault, identity)
+    return len(left)
+
+
+def schedule(vault: Vault, *, today: date) -> Export | None:
+    """Ask for the export of the last whole day or month, where it is scheduled and not asked for yet."""
+    settings = vault.settings
+    if settings.export_schedule is Schedule.NEVER:
+        return None
+    if settings.export_schedule is Schedule.DAILY:
+        begins, ends, name = today - timedelta(days=1), today, f"daily-{today - timedelta(days=1):%Y-%m-%d}"
+    else:
+        ends = today.replace(day=1)
+        begins = (ends - timedelta(days=1)).replace(day=1)
+        name = f"monthly-{begins:%Y-%m}"
+    if _is_there(vault.catalog, name):
+        return None
+    span = f"after:{begins:%Y-%m-%d} before:{ends:%Y-%m-%d}"
+    choice = Choice(
+        query=f"{settings.export_query} {span}".strip(), volume_bytes=planning.VOLUME_BYTES, signed=True
+    )
+    return request(vault, choice, name=name, made_by="schedule", made_at=utc_now(), identity=name)
+
+
+def _is_there(catalog: Engine, identity: str) -> bool:
+    try:
+        register.find(catalog, identity)
+    except NotFoundError:
+        return False
+    return True

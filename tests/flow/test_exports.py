@@ -1,0 +1,204 @@
+"""Exports as jobs of a running vault: made, killed half way, cancelled, asked for by the calendar."""
+
+import os
+import random
+import signal
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from mmsvault.exporting import register, verifying, working
+from mmsvault.exporting.planning import Choice
+from mmsvault.exporting.register import Export, State
+from mmsvault.message import utc_now
+from mmsvault.vault import Vault
+from tests.house import House
+from tests.integration.exports import kept
+from tests.servers import until
+
+FILE_BYTES = 500_000
+MESSAGES = 40
+
+
+@pytest.fixture(scope="module")
+def filled(house: House) -> Iterator[Vault]:
+    """The vault of a running house, with messages enough for an export to take a while."""
+    chance = random.Random(8)
+    with house.vault() as vault:
+        for number in range(MESSAGES):
+            kept(vault, f"export-{number}", chance.randbytes(FILE_BYTES), minutes=number, keyword="exported")
+        yield vault
+
+
+def requested(vault: Vault, *, volume_bytes: int = 0) -> str:
+    choice = Choice(query="keyword:exported", volume_bytes=volume_bytes, signed=True)
+    entered = working.request(vault, choice, name="case", made_by="tests", made_at=utc_now())
+    assert entered
+    return entered.id
+
+
+def ended(vault: Vault, identity: str, *, seconds: float = 120) -> Export:
+    def look() -> Export | None:
+        found = register.find(vault.catalog, identity)
+        return found if found.state not in register.UNFINISHED else None
+
+    return until(look, seconds=seconds, what="the export ending")
+
+
+def fetched(vault: Vault, found: Export, folder: Path) -> list[Path]:
+    paths = []
+    for volume in found.volumes:
+        path = folder / volume.name
+        path.write_bytes(vault.bucket.read(found.prefix + volume.name))
+        paths.append(path)
+    return paths
+
+
+def written_at(vault: Vault, found: Export) -> dict[str, datetime]:
+    return {
+        listed.key.removeprefix(found.prefix): listed.modified_at
+        for listed in vault.bucket.list(found.prefix)
+    }
+
+
+def stop_half_way(house: House, vault: Vault, identity: str) -> tuple[int, Export]:
+    """Hold the worker while it works on the export, and return its process and how far it is."""
+
+    def look() -> Export | None:
+        found = register.find(vault.catalog, identity)
+        return found if found.plan and len(found.volumes) >= len(found.plan.volumes) // 2 else None
+
+    until(look, seconds=60, what="half of the export")
+    (process,) = house.processes("-m worker exports")
+    os.kill(process, signal.SIGSTOP)
+    held = register.find(vault.catalog, identity)
+    assert held.state is State.RUNNING
+    return process, held
+
+
+def test_an_export_finishes_though_its_worker_is_killed_half_way_and_begins_nothing_anew(
+    house: House, filled: Vault, tmp_path: Path
+) -> None:
+    identity = requested(filled, volume_bytes=600_000)
+    process, held = stop_half_way(house, filled, identity)
+    before = written_at(filled, held)
+    os.kill(process, signal.SIGKILL)
+    found = ended(filled, identity)
+    assert found.state is State.DONE
+    assert found.volumes[: len(held.volumes)] == held.volumes
+    after = written_at(filled, found)
+    assert all(after[volume.name] == before[volume.name] for volume in held.volumes), "none is made twice"
+    assert sum(volume.messages for volume in found.volumes) == MESSAGES
+    for path in fetched(filled, found, tmp_path):
+        assert verifying.verify(path).ok
+    left = {listed.key for listed in filled.bucket.list(found.prefix)}
+    assert left == {found.prefix + name for name in (*(one.name for one in found.volumes), "case-set.json")}
+
+
+def test_a_cancelled_export_leaves_nothing_behind(house: House, filled: Vault) -> None:
+    identity = requested(filled, volume_bytes=600_000)
+    process, _ = stop_half_way(house, filled, identity)
+    working.cancel(filled, identity)
+    os.kill(process, signal.SIGCONT)
+    found = ended(filled, identity)
+    assert found.state is State.CANCELLED
+    assert list(filled.bucket.list(found.prefix)) == []
+
+
+def test_an_export_cancelled_before_it_began_is_never_made(house: House, filled: Vault) -> None:
+    (process,) = house.processes("-m worker exports")
+    os.kill(process, signal.SIGSTOP)
+    identity = requested(filled)
+    working.cancel(filled, identity)
+    os.kill(process, signal.SIGCONT)
+    found = ended(filled, identity)
+    assert found.state is State.CANCELLED
+    assert list(filled.bucket.list(found.prefix)) == []
+
+
+def test_the_command_line_writes_the_same_messages_to_a_file(
+    house: House, filled: Vault, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.zip"
+    told = house.json("export", "--query", "keyword:exported", "--output", str(path), "--sign")
+    assert told["messages"] == MESSAGES
+    proof = house.json("verify-export", str(path), "--key", told["fingerprint"])
+    assert (proof["ok"], proof["signature"]) == (True, "valid")
+    with zipfile.ZipFile(path) as archive:
+        assert sum(name.endswith("message.json") for name in archive.namelist()) == MESSAGES
+    assert house.json("import", str(path)) == {
+        "messages": MESSAGES,
+        "new": 0,
+        "known": MESSAGES,
+        "problems": [],
+    }
+    identity = requested(filled)
+    found = ended(filled, identity)
+    (job,) = fetched(filled, found, tmp_path)
+    assert payload(job) == payload(path)
+    working.delete(filled, identity)
+    assert list(filled.bucket.list(found.prefix)) == []
+
+
+def payload(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("manifest-sha256.txt").decode()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "name"), [("daily", "daily-2026-11-20"), ("monthly", "monthly-2026-10")]
+)
+def test_a_scheduled_export_is_asked_for_once(house: House, filled: Vault, schedule: str, name: str) -> None:
+    more = {"MMSVAULT_EXPORT_SCHEDULE": schedule, "MMSVAULT_EXPORT_QUERY": "keyword:exported"}
+    scheduled = House(house.folder, {**house.env, **more})
+    with scheduled.vault() as vault:
+        entered = working.schedule(vault, today=date(2026, 11, 21))
+        assert entered
+        assert entered.id == name
+        assert working.schedule(vault, today=date(2026, 11, 21)) is None
+    found = ended(filled, name)
+    assert found.state is State.DONE
+    assert found.volumes[0].messages == (MESSAGES if schedule == "daily" else 0)
+
+
+def test_the_dashboard_makes_an_archive_of_a_search_and_hands_it_out(
+    house: House, filled: Vault, page: Page, tmp_path: Path
+) -> None:
+    page.goto(f"{house.dashboard}/?keyword=exported")
+    page.get_by_role("button", name="Export").click()
+    page.wait_for_url("**/exports?query=*")
+    expect(page.get_by_role("textbox", name="Messages to export")).to_have_value('keyword:"exported"')
+    page.get_by_role("button", name=f"Export {MESSAGES} messages").click()
+    asked = until(
+        lambda: [one for one in register.latest(filled.catalog) if one.name.startswith("mms-export-")],
+        what="the export being asked for",
+    )
+    made = ended(filled, asked[0].id)
+    (volume,) = made.volumes
+    done = page.locator(f".st-key-export-{made.id}")
+    expect(done.get_by_text(": Done")).to_be_visible()
+    link = done.get_by_role("link", name=volume.name).get_attribute("href")
+    address = urljoin(f"{house.dashboard}/exports", link)
+    whole = httpx.get(address, timeout=60, trust_env=False)
+    assert whole.status_code == 200
+    assert sha256(whole.content).hexdigest() == volume.sha256
+    assert "attachment" in whole.headers["content-disposition"]
+    (tmp_path / "out.zip").write_bytes(whole.content)
+    assert verifying.verify(tmp_path / "out.zip").signature == "valid"
+    rest = httpx.get(address, headers={"range": f"bytes={volume.bytes - 100}-"}, trust_env=False)
+    assert (rest.status_code, rest.content) == (206, whole.content[-100:])
+    manifest = done.get_by_role("link", name="Set manifest").get_attribute("href")
+    told = httpx.get(urljoin(f"{house.dashboard}/exports", manifest), trust_env=False).json()
+    assert told["volumes"] == [volume.model_dump()]
+    unsigned = address.partition("&signature=")[0]
+    assert httpx.get(unsigned, trust_env=False).status_code == 403
+    done.get_by_role("button", name="Delete").click()
+    until(lambda: not list(filled.bucket.list(made.prefix)), what="the export being gone")
+    until(lambda: httpx.get(address, trust_env=False).status_code == 404, what="its link leading nowhere")

@@ -1,0 +1,378 @@
+"""Archives made of real buckets and catalogs, opened and proved by the programs of others, brought back."""
+
+import csv
+import email
+import io
+import json
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from email.policy import default
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import bagit
+import pytest
+
+from mmsvault import disposition, importing
+from mmsvault.catalog.tables import metadata
+from mmsvault.errors import DamagedError, RejectedInputError
+from mmsvault.exporting import delivering, verifying
+from mmsvault.exporting.outputs import to_bucket
+from mmsvault.exporting.sets import verify_any
+from mmsvault.exporting.verifying import verify
+from mmsvault.sample.provider import SampleProvider
+from mmsvault.vault import Vault
+from tests.integration import archive as archives
+from tests.integration.archive import Archive
+from tests.integration.exports import kept, made, order
+from tests.servers import require
+
+NUMBERS = count()
+AWKWARD = (
+    "plain",
+    "emoji 🐟 名前",
+    "\u202eright-to-left",
+    "../../etc/passwd",
+    "CON",
+    "ends with a dot.",
+    "a" * 255,
+    "Case",
+    "case",
+)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[SampleProvider]:
+    with SampleProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["embedded", "minio"])
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """A bucket server, and the database that goes with it."""
+    folder = tmp_path_factory.mktemp("bucket")
+    with ExitStack() as stack:
+        if request.param == "embedded":
+            yield stack.enter_context(archives.embedded_bucket(folder))
+        else:
+            env = stack.enter_context(archives.minio_bucket(folder))
+            yield {**env, "MMSVAULT_DATABASE_URL": request.getfixturevalue("postgresql")}
+
+
+@pytest.fixture
+def archive(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
+    """An empty archive: the embedded bucket with SQLite, MinIO with PostgreSQL."""
+    catalog = place.get("MMSVAULT_DATABASE_URL") or f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    with archives.opened(place, bucket=f"export-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
+        with made.vault.catalog.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
+        yield made
+
+
+@pytest.fixture
+def vault(archive: Archive) -> Vault:
+    return archive.vault
+
+
+@pytest.fixture
+def other(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
+    """Another archive, empty, in a bucket of its own on the same server."""
+    catalog = f"sqlite:///{tmp_path / 'other.sqlite'}"
+    with archives.opened(place, bucket=f"other-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
+        yield made
+
+
+def names(path: Path) -> set[str]:
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def test_an_archive_opens_in_the_programs_of_others_and_each_calls_it_whole(
+    vault: Vault, tmp_path: Path
+) -> None:
+    message = kept(vault, "one", b"first", b"second " * 100_000, subject="Grüße 🐟")
+    path = made(vault, tmp_path / "out.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.read(f"data/{message.media[0].key}") == b"first"
+        assert archive.read(f"data/{message.prefix}message.json") == message.as_record()
+        archive.extractall(tmp_path / "unpacked")
+    bagit.Bag(str(tmp_path / "unpacked")).validate()
+    unzip, seven = shutil.which("unzip"), shutil.which("7zz") or shutil.which("7z")
+    require("unzip", found=unzip)
+    require("7zip", found=seven)
+    for command in ([str(unzip), "-t", "-q", str(path)], [str(seven), "t", str(path)]):
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert {f"data/{name}" for name in ("messages.csv", "messages.jsonl", "index.html")} < names(path)
+    proof = verify(path)
+    assert proof.ok
+    assert proof.warnings == []
+    assert proof.info["messages"] == "1"
+    assert verify(tmp_path / "unpacked").ok
+
+
+def test_awkward_names_survive_or_are_made_safe_on_every_system(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    for minute, name in enumerate(AWKWARD):
+        kept(archive.vault, name, name.encode(), subject=name, minutes=minute)
+    path = made(archive.vault, tmp_path / "out.zip")
+    for name in names(path):
+        assert name.isascii()
+        assert len(name) < 200
+        assert not set(name) & set('<>:"\\|?*')
+        assert all(part and not part.endswith((".", " ")) for part in name.split("/"))
+    assert len({name.casefold() for name in names(path)}) == len(names(path))
+    assert verify(path).ok
+    assert importing.import_archive(other.vault, path).new == len(AWKWARD)
+    assert other.everything() == archive.everything()
+
+
+def test_what_came_out_of_one_vault_makes_another_that_is_equal_and_whole(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    archive.receive("real", archives.picture(), archives.words(), subject="old harbor", keyword="Störm")
+    archive.receive("textless")
+    path = made(archive.vault, tmp_path / "out.zip")
+    first = importing.import_archive(other.vault, path)
+    again = importing.import_archive(other.vault, path)
+    assert (first.messages, first.new, first.known, first.problems) == (2, 2, 0, [])
+    assert (again.messages, again.new, again.known, again.problems) == (2, 0, 2, [])
+    assert other.everything() == archive.everything()
+    assert other.problems() == {}
+    assert other.keys("messages/") == archive.keys("messages/")
+
+
+def test_a_message_that_was_deleted_here_is_not_brought_back(archive: Archive, tmp_path: Path) -> None:
+    message = kept(archive.vault, "gone", b"x")
+    path = made(archive.vault, tmp_path / "out.zip")
+    disposition.delete(archive.vault, message.id)
+    came_of = importing.import_archive(archive.vault, path)
+    assert (came_of.new, came_of.known) == (0, 0)
+    assert "was deleted here" in came_of.problems[0].problem
+    assert archive.keys("messages/") == set()
+
+
+def test_the_lists_say_what_the_archive_has_and_no_cell_is_a_formula(vault: Vault, tmp_path: Path) -> None:
+    message = kept(vault, "one", b"x", subject="=HYPERLINK(1)", sender="+14085550123", keyword="\t@x")
+    with zipfile.ZipFile(made(vault, tmp_path / "out.zip")) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("data/messages.csv").decode("utf-8-sig"))))
+        lines = [json.loads(line) for line in archive.read("data/messages.jsonl").splitlines()]
+    assert rows[0]["subject"] == "'=HYPERLINK(1)"
+    assert rows[0]["from"] == "'+14085550123"
+    assert rows[0]["keyword"].startswith("'")
+    assert rows[0]["path"] == message.media[0].key
+    assert lines == [message.as_json()]
+
+
+def test_a_changed_or_missing_object_stops_the_export_and_is_named(archive: Archive, tmp_path: Path) -> None:
+    message = kept(archive.vault, "one", b"right")
+    key = message.media[0].key
+    archive.overwrite(key, b"wrong")
+    with pytest.raises(DamagedError, match="is not what was archived") as raised:
+        made(archive.vault, tmp_path / "out.zip")
+    assert raised.value.key == key
+    archive.lose(key)
+    with pytest.raises(DamagedError, match="is missing"):
+        made(archive.vault, tmp_path / "out.zip")
+    assert not list(tmp_path.glob("*.zip*")) + list(tmp_path.glob(".*"))
+
+
+def test_volumes_keep_within_their_size_and_the_set_names_each(vault: Vault, tmp_path: Path) -> None:
+    for minute in range(7):
+        kept(vault, f"m{minute}", bytes([minute]) * 100_000, minutes=minute)
+    wanted = order(vault, volume_bytes=300_000)
+    written = delivering.to_folder(vault, wanted, tmp_path / "set", progress=lambda *_: None)
+    told = json.loads((tmp_path / "set" / "case-set.json").read_text())
+    assert [volume["name"] for volume in told["volumes"]] == [one.name for one in written]
+    assert sum(one.messages for one in written) == 7
+    assert len(written) == 4
+    for number, volume in enumerate(written, start=1):
+        path = tmp_path / "set" / volume.name
+        assert path.stat().st_size == volume.bytes < 300_000
+        assert archives.sha256(path.read_bytes()) == volume.sha256
+        proof = verify(path)
+        assert proof.ok
+        assert proof.info["bag-count"] == f"{number} of 4"
+
+
+def test_a_set_is_proved_by_its_manifest_and_no_volume_can_be_missing_or_another(
+    vault: Vault, tmp_path: Path
+) -> None:
+    for minute in range(4):
+        kept(vault, f"m{minute}", bytes([minute]) * 100_000, minutes=minute)
+    wanted = order(vault, volume_bytes=200_000, signed=True)
+    written = delivering.to_folder(vault, wanted, tmp_path / "set", progress=lambda *_: None)
+    manifest = tmp_path / "set" / "case-set.json"
+    proof = verify_any(manifest)
+    assert (proof.ok, proof.signature) == (True, "valid")
+    assert verify_any(manifest, trusted=proof.fingerprint).ok
+    first, second = (tmp_path / "set" / one.name for one in written[:2])
+    shutil.copy(second, first)
+    assert "another file" in verify_any(manifest).problems[0].problem
+    first.unlink()
+    assert [flaw.problem for flaw in verify_any(manifest).problems] == ["This volume is missing."]
+    told = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(told | {"volumes": told["volumes"][1:]}))
+    assert verify_any(manifest).signature == "invalid"
+    manifest.write_text(json.dumps(told | {"volumes": [{"name": "../x.zip", "sha256": ""}]}))
+    assert "leads out" in verify_any(manifest).problems[-1].problem
+
+
+def test_a_set_that_fails_half_way_leaves_no_volume(archive: Archive, tmp_path: Path) -> None:
+    for minute in range(4):
+        message = kept(archive.vault, f"m{minute}", b"x" * 100_000, minutes=-minute)
+    archive.overwrite(message.media[0].key, b"y" * 100_000)
+    wanted = order(archive.vault, volume_bytes=200_000)
+    with pytest.raises(DamagedError):
+        delivering.to_folder(archive.vault, wanted, tmp_path / "set", progress=lambda *_: None)
+    assert list((tmp_path / "set").iterdir()) == []
+
+
+def test_messages_that_come_or_go_meanwhile_disturb_no_volume(archive: Archive, tmp_path: Path) -> None:
+    for minute in range(6):
+        kept(archive.vault, f"m{minute}", b"x" * 100_000, minutes=minute)
+    wanted = order(archive.vault, volume_bytes=300_000)
+    kept(archive.vault, "later", b"x", minutes=60)
+    disposition.delete(archive.vault, "sinch-m4")  # the last of the first volume
+    written = delivering.to_folder(archive.vault, wanted, tmp_path / "set", progress=lambda *_: None)
+    assert [one.messages for one in written] == [1, 2, 2]
+    assert not any("later" in name for name in names(tmp_path / "set" / written[0].name))
+
+
+def test_the_same_messages_at_the_same_time_are_the_same_file_byte_for_byte(
+    vault: Vault, tmp_path: Path
+) -> None:
+    kept(vault, "one", b"x", subject="first")
+    everything = {"signed": True, "formats": ("eml", "pdf")}
+    first = made(vault, tmp_path / "1.zip", **everything).read_bytes()
+    assert made(vault, tmp_path / "2.zip", **everything).read_bytes() == first
+
+
+def test_a_signature_holds_for_its_bag_and_key_alone(vault: Vault, tmp_path: Path) -> None:
+    kept(vault, "one", b"x")
+    path = made(vault, tmp_path / "out.zip", signed=True)
+    proof = verify(path)
+    assert proof.signature == "valid"
+    assert verify(path, trusted=proof.fingerprint).ok
+    assert not verify(path, trusted="0" * 64).ok
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(tmp_path / "forged")
+    listed = tmp_path / "forged" / "tagmanifest-sha256.txt"
+    listed.write_bytes(listed.read_bytes() + b"\n")
+    forged = verify(tmp_path / "forged")
+    assert forged.signature == "invalid"
+    assert not forged.ok
+
+
+def test_a_password_is_needed_and_enough(vault: Vault, other: Archive, tmp_path: Path) -> None:
+    kept(vault, "one", b"very secret")
+    path = made(vault, tmp_path / "out.zip", password="höher 🐟")
+    assert b"very secret" not in path.read_bytes()
+    assert "has a password" in verify(path).problems[0].problem
+    assert not verify(path, password="wrong").ok
+    assert verify(path, password="höher 🐟").ok
+    assert importing.import_archive(other.vault, path, password="höher 🐟").new == 1
+
+
+def test_thumbnails_stay_at_home_on_request(vault: Vault, tmp_path: Path) -> None:
+    message = kept(vault, "one", b"x")
+    path = made(vault, tmp_path / "out.zip", thumbnails=False)
+    assert f"data/{message.media[0].key}" in names(path)
+    assert not any("thumbs/" in name for name in names(path))
+
+
+def test_letters_and_contact_sheets_come_along_on_request(archive: Archive, tmp_path: Path) -> None:
+    archive.receive("one", archives.picture(), archives.words(), subject="Grüße 🐟", sender="14085550123")
+    kept(archive.vault, "two", b"no picture at all", sender="14085550199", subject="other")
+    path = made(archive.vault, tmp_path / "out.zip", formats=("eml", "pdf"))
+    proof = verify(path)
+    assert proof.ok
+    with zipfile.ZipFile(path) as opened:
+        letter = email.message_from_bytes(opened.read("data/eml/2026/11/20/sinch-one.eml"), policy=default)
+        sheet = opened.read("data/contact-sheets/from-14085550123-01.pdf")
+    assert letter["subject"] == "Grüße 🐟"
+    assert sheet.startswith(b"%PDF-")
+    assert b"/Subtype /Image" in sheet
+    assert "data/contact-sheets/from-14085550199-01.pdf" in names(path)
+
+
+def test_an_object_that_is_broken_off_never_appears(archive: Archive) -> None:
+    def write(*, whole: bool) -> None:
+        with to_bucket(archive.vault.bucket, "exports/x/a.zip", content_type="application/zip") as output:
+            output.write(b"x" * (20 << 20))
+            if not whole:
+                raise RuntimeError("broken off")
+
+    with pytest.raises(RuntimeError, match="broken off"):
+        write(whole=False)
+    assert archive.keys("exports/") == set()
+    write(whole=True)
+    assert archive.keys("exports/") == {"exports/x/a.zip"}
+    assert archive.problems() == {}, "exports are no strangers to verify"
+
+
+def forged(path: Path, into: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Write the archive again with another record, as whole as the first."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in files if name.endswith("message.json"))
+    record = json.loads(files[name])
+    change(record)
+    before, files[name] = archives.sha256(files[name]), json.dumps(record).encode()
+    listed = files["manifest-sha256.txt"]
+    files["manifest-sha256.txt"] = listed.replace(before.encode(), archives.sha256(files[name]).encode())
+    del files["tagmanifest-sha256.txt"], files["bag-info.txt"]
+    with zipfile.ZipFile(into, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    assert verify(into).ok
+    return into
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(prefix="messages/2026/11/20/../../../../exports/"),
+        lambda record: record.update(prefix="exports/"),
+        lambda record: record.update(prefix="messages/2026/11/20/sinch-another/"),
+        lambda record: record.update(id="../x"),
+        lambda record: record["media"][0].update(key="messages/2026/11/20/sinch-one/../sinch-two/00.png"),
+        lambda record: record["media"][0].update(key="messages/2026/11/20/sinch-two/00.png"),
+        lambda record: record["media"][0].update(key=record["prefix"] + "message.json"),
+        lambda record: record["media"][0].update(thumbnail_key=record["media"][0]["key"]),
+        lambda record: record["media"][0].update(sha256="0" * 64),
+        lambda record: record["postbacks"][0].update(name="../../postback.xml"),
+        lambda record: record.update(schema=999),
+        lambda record: record.pop("sender"),
+    ],
+)
+def test_a_record_that_reaches_out_of_its_folder_is_refused(
+    archive: Archive, other: Archive, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    kept(archive.vault, "one", b"x")
+    path = forged(made(archive.vault, tmp_path / "out.zip"), tmp_path / "forged.zip", change)
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (0, 1)
+    assert other.everything() == []
+    assert other.keys() == set()
+
+
+def test_nothing_of_a_damaged_archive_is_imported(archive: Archive, tmp_path: Path) -> None:
+    kept(archive.vault, "one", b"a whole picture")
+    path = made(archive.vault, tmp_path / "out.zip")
+    disposition.delete(archive.vault, "sinch-one")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"a whole picture")] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(RejectedInputError, match="nothing was imported"):
+        importing.import_archive(archive.vault, path)
+    assert archive.keys("messages/") == set()
+    assert verifying.verify(path).problems[0].path.endswith("00.png")
