@@ -29,7 +29,7 @@ up: setup ## run every part on embedded servers, until Ctrl-C
 demo: setup ## the same, and a sample provider that sends real postbacks
 	@exec $(BIN)/mmsvault demo
 
-test: dev ## run all tests (MMSVAULT_TEST_REQUIRE=redis,minio,postgresql,browser forbids skips)
+test: dev ## run all tests (MMSVAULT_TEST_REQUIRE=redis,minio,... forbids skips)
 	$(BIN)/python -m pytest
 
 test-faults: dev ## bring every fault about and write the table in docs/reliability.md

@@ -16,6 +16,7 @@ import structlog
 from rq import Queue
 
 from mmsvault import previewing
+from mmsvault.bucket import HALF_WRITTEN
 from mmsvault.catalog import queries, writes
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
@@ -138,7 +139,7 @@ def bucket_drafts(folder: Path | None) -> Iterator[Path | None]:
     There may be a million folders.
     """
     for place, _, names in os.walk(folder) if folder else ():
-        yield from (Path(place, name) for name in names if name.startswith(".rclone_temp_put_"))
+        yield from (Path(place, name) for name in names if name.startswith(HALF_WRITTEN))
         yield None
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from mmsvault.bucket import RECORD_NAME, Bucket, Listed
+from mmsvault.bucket import HALF_WRITTEN, RECORD_NAME, Bucket, Listed
 from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
@@ -16,7 +16,6 @@ from mmsvault.message import MediaItem, MediaState, Message, utc_now
 DAMAGED = "damaged/"
 """Where a wrong original is set aside, in its message's folder, once a good copy has come."""
 
-HALF_WRITTEN = ".rclone_temp_put_"
 HALF_WRITTEN_KEPT = timedelta(hours=1)
 
 
