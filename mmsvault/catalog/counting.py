@@ -9,8 +9,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, Select, Table, delete, func, insert, literal, select, text, tuple_
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    Table,
+    TextClause,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    tuple_,
+)
 
+from mmsvault.catalog import documents, queries
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import COUNTED, counters, keywords, media, messages, receipts, senders
 
@@ -52,11 +66,14 @@ def check(engine: Engine) -> list[str]:
 
 
 def recount(engine: Engine) -> None:
-    """Count everything again, while nothing else writes."""
+    """Count everything again and index the words that are missing, while nothing else writes."""
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE messages, media, receipts IN SHARE MODE"))
         recount_in(connection)
+        connection.execute(text(f"DELETE FROM message_words WHERE {_stray(connection)}"))  # noqa: S608 - no input
+        for identity in list(connection.scalars(_without_words(connection))):
+            documents.keep(connection, queries.load_in(connection, identity))
 
 
 def recount_in(connection: Connection) -> None:
@@ -129,10 +146,21 @@ def _problems(connection: Connection) -> Iterator[str]:
     for name, number in _counted(connection).items():
         if int(kept_counters[name]) != number:
             yield f"{name}: {int(kept_counters[name]):,} are counted, there are {number:,}"
-    place = "rowid" if connection.dialect.name == "sqlite" else "place"
-    lost = text(f"SELECT id FROM messages WHERE place NOT IN (SELECT {place} FROM message_words)")  # noqa: S608 - no input
-    for identity in connection.scalars(lost):
+    for identity in connection.scalars(_without_words(connection)):
         yield f"{identity}: its words are not in the index"
-    stray = text(f"SELECT {place} FROM message_words WHERE {place} NOT IN (SELECT place FROM messages)")  # noqa: S608 - no input
+    stray = text(f"SELECT {_place(connection)} FROM message_words WHERE {_stray(connection)}")  # noqa: S608 - no input
     for number in connection.scalars(stray):
         yield f"place {number}: words of no message are in the index"
+
+
+def _place(connection: Connection) -> str:
+    return "rowid" if connection.dialect.name == "sqlite" else "place"
+
+
+def _without_words(connection: Connection) -> TextClause:
+    indexed = f"SELECT {_place(connection)} FROM message_words"  # noqa: S608 - no input
+    return text(f"SELECT id FROM messages WHERE place NOT IN ({indexed})")  # noqa: S608 - no input
+
+
+def _stray(connection: Connection) -> str:
+    return f"{_place(connection)} NOT IN (SELECT place FROM messages)"  # noqa: S608 - no input

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     NOTHING_THERE = "nothing there"
     NO_ROW = "no row"
     DELETED = "deleted"
+    COUNTS = "counts"
     UNKNOWN = "unknown"
 
 

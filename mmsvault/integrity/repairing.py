@@ -14,7 +14,7 @@ from typing import Any
 
 from mmsvault import archiving, bucket, leases, previewing
 from mmsvault.archiving import Tried
-from mmsvault.catalog import queries, upkeep
+from mmsvault.catalog import counting, queries, upkeep
 from mmsvault.errors import (
     FetchError,
     NewerRecordError,
@@ -62,6 +62,9 @@ def verify_and_repair(
             done, left = mend(vault, message_id, checked.problems)
             report.repaired += done
             report.problems += left
+        elif checked.problems and repair and checked.problems[0].kind is Kind.COUNTS:
+            counting.recount(vault.catalog)
+            report.repaired += [(one.key, f"counted again: {one.problem}") for one in checked.problems]
         else:
             report.problems += checked.problems
     return report

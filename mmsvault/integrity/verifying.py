@@ -167,7 +167,7 @@ def _other_parts(vault: Vault) -> Findings:
                 yield "", Checked(1, tuple(stray(one)))
     yield from _quarantine(vault)
     for problem in counting.check(vault.catalog):
-        yield "", Checked(0, (Problem("catalog", problem, Kind.UNKNOWN),))
+        yield "", Checked(0, (Problem("catalog", problem, Kind.COUNTS),))
     for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
         keys = {_id(found.key).removesuffix(".json"): found for found in batch}
         for message_id in upkeep.folders(vault.catalog, list(keys)):

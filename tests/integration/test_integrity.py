@@ -348,6 +348,18 @@ def test_a_message_without_files_and_record_is_rebuilt_and_its_record_written(ar
     assert archive.problems() == {}
 
 
+def test_repair_counts_again_and_indexes_what_cannot_be_found(archive: Archive) -> None:
+    archive.receive("counted")
+    with writing(archive.vault.catalog) as connection:
+        connection.execute(text("UPDATE counters SET bytes = bytes + 1"))
+        connection.execute(text("DELETE FROM message_words"))
+    assert any("its words are not in the index" in one.problem for one in archive.verify().problems)
+    mended = archive.verify(repair=True)
+    assert not mended.problems
+    assert any("bytes" in what for _, what in mended.repaired)
+    assert not archive.verify().problems
+
+
 def test_repair_enters_a_message_that_the_catalog_does_not_have(archive: Archive) -> None:
     message = archive.receive("one", words())
     empty(archive)
