@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import streamlit as st
 
-from dashboard.reading_room import ReadingRoom
-from mmsvault.catalog import queries
 from mmsvault.catalog.queries import Counts
+from mmsvault.catalog.views import View
 from mmsvault.message import utc_now
 
 AT_RISK = timedelta(days=1)
@@ -48,9 +47,9 @@ def counted(counts: Counts) -> list[Count]:
     return [number for number in numbers if number.value or number.name not in rare]
 
 
-def show_counts(room: ReadingRoom) -> int:
+def show_counts(view: View) -> int:
     """Show the counts, and return how many messages there are in all."""
-    counts = queries.counts(room.catalog, at_risk_before=utc_now() + AT_RISK)
+    counts = view.counts(at_risk_before=utc_now() + AT_RISK)
     numbers = counted(counts)
     # Only numbers and our own words go into this markup.
     st.html(

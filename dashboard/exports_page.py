@@ -5,16 +5,17 @@ from datetime import datetime
 import streamlit as st
 
 from dashboard import exports_route, notices, wording
-from dashboard.reading_room import ReadingRoom, reading_room
-from mmsvault.catalog import queries
+from dashboard.reading_room import ReadingRoom
+from dashboard.visiting import Visit, visit
+from mmsvault.catalog.people import Role
 from mmsvault.exporting import planning, register, working
-from mmsvault.exporting.packing import this_person
 from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
 from mmsvault.exporting.register import Export, State
 from mmsvault.message import utc_now
 
 FRESH_EVERY_SECONDS = 2
 SHOWN = 30
+LOOKED_THROUGH = 1000
 VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
 FORMAT_NAMES = {"eml": "E-mail files (EML)", "pdf": "Contact sheets (PDF)"}
 STATES = {
@@ -30,7 +31,7 @@ STATES = {
 def exports_page() -> None:
     """Show the page."""
     with notices.spoken():
-        _new()
+        _new(visit(Role.EXPORTER))
         st.fragment(_history, run_every=FRESH_EVERY_SECONDS)()
 
 
@@ -44,7 +45,7 @@ def search_in_words(text: str, *, sender: str | None, keyword: str | None) -> st
     return " ".join(term for term in terms if term)
 
 
-def _new() -> None:
+def _new(visitor: Visit) -> None:
     query = st.text_input(
         "Messages to export",
         key="query",
@@ -52,10 +53,8 @@ def _new() -> None:
         placeholder="every message, or a search as in the gallery",
         icon=":material/search:",
     )
-    region = reading_room().settings.default_region
-    found = queries.search(
-        reading_room().catalog, planning.query_of(Choice(query=query or "", region=region)), limit=1
-    )
+    about = Choice(query=query or "", region=visitor.room.settings.default_region, scope=visitor.person.scope)
+    found = visitor.view.search(planning.query_of(about), limit=1)
     count = ("" if found.total_is_exact else "more than ") + wording.plural(found.total, "message")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         size = st.selectbox("Split at", list(VOLUME_SIZES), key="volume size", width=160)
@@ -72,27 +71,52 @@ def _new() -> None:
             disabled=not found.total,
         )
     if wanted:
-        choice = Choice(
-            query=query or "",
-            volume_bytes=VOLUME_SIZES[size],
-            thumbnails=thumbnails,
-            formats=tuple(sorted(formats)),
-            signed=signed,
+        choice = about.model_copy(
+            update={
+                "volume_bytes": VOLUME_SIZES[size],
+                "thumbnails": thumbnails,
+                "formats": tuple(sorted(formats)),
+                "signed": signed,
+            }
         )
         now = utc_now()
         name = f"mms-export-{now:%Y%m%dT%H%M%SZ}"
-        working.request(reading_room().vault, choice, name=name, made_by=this_person(), made_at=now)
+        visitor.note("exported", subject=query or "every message", details=name)
+        working.request(visitor.room.vault, choice, name=name, made_by=visitor.person.name, made_at=now)
 
 
 def _history() -> None:
     with notices.spoken():
-        room = reading_room()
-        found = register.latest(room.catalog, limit=SHOWN)
+        visitor = visit(Role.EXPORTER)
+        latest = register.latest(visitor.room.catalog, limit=LOOKED_THROUGH)
+        found = [one for one in latest if exports_route.may_have(visitor, one)][:SHOWN]
         if not found:
             st.info("Nothing was exported yet. An archive is made in the background and kept here.")
         for one in found:
             with st.container(border=True, key=f"export-{one.id}"):
-                _show(room, one)
+                _show(visitor.room, one)
+
+
+def _cancel(identity: str) -> None:
+    visitor = _for_whom_it_is(identity)
+    if visitor:
+        working.cancel(visitor.room.vault, identity)
+
+
+def _delete(identity: str) -> None:
+    visitor = _for_whom_it_is(identity)
+    if visitor:
+        visitor.note("deleted", subject=f"export {identity}")
+        working.delete(visitor.room.vault, identity)
+
+
+def _for_whom_it_is(identity: str) -> Visit | None:
+    """Return who presses a button of an export, if it is theirs: the page may be an old one."""
+    with notices.spoken():
+        visitor = visit(Role.EXPORTER)
+        if exports_route.may_have(visitor, register.find(visitor.room.catalog, identity)):
+            return visitor
+    return None
 
 
 def _show(room: ReadingRoom, found: Export) -> None:
@@ -100,13 +124,9 @@ def _show(room: ReadingRoom, found: Export) -> None:
         st.text(f"{found.name}: {STATES[found.state]}")
         st.space("stretch")
         if found.state in (State.WAITING, State.RUNNING):
-            st.button(
-                "Cancel", key=f"cancel {found.id}", on_click=working.cancel, args=(room.vault, found.id)
-            )
+            st.button("Cancel", key=f"cancel {found.id}", on_click=_cancel, args=(found.id,))
         elif found.state is not State.ENDING:
-            st.button(
-                "Delete", key=f"delete {found.id}", on_click=working.delete, args=(room.vault, found.id)
-            )
+            st.button("Delete", key=f"delete {found.id}", on_click=_delete, args=(found.id,))
     st.caption(f"{wording.moment(found.made_at)} by {found.made_by}")
     st.code(found.choice.query or "(every message)", language=None)
     if found.state is State.RUNNING:

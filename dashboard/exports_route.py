@@ -13,12 +13,15 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dashboard import links
+from dashboard.gate import VISIT
 from dashboard.media_route import byte_range
 from dashboard.reading_room import ReadingRoom
+from dashboard.visiting import Visit
 from mmsvault.bucket import EXPORTS
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.exporting import register
 from mmsvault.exporting.packing import Written
+from mmsvault.exporting.register import Export
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +47,7 @@ def exports_route(room: ReadingRoom) -> Route:
         if not allowed:
             return _refusal(403, "This link is too old or was changed. Load the page of exports again.")
         try:
+            await run_in_threadpool(_check, room, request.scope[VISIT], key)
             return await run_in_threadpool(_answer, room, key, request)
         except NotFoundError:
             return _refusal(404, "This export is not here any more.")
@@ -52,6 +56,21 @@ def exports_route(room: ReadingRoom) -> Route:
             return _refusal(503, "The archive cannot be read just now. Try again in a moment.")
 
     return Route(f"/{PATH}/{{key:path}}", serve, methods=["GET"], name="export")
+
+
+def may_have(visitor: Visit, found: Export) -> bool:
+    """Return whether an export is for this person: it was asked for by somebody who sees the same.
+
+    Who sees everything may have every export.
+    """
+    return visitor.person.scope in ("", found.choice.scope)
+
+
+def _check(room: ReadingRoom, visitor: Visit, key: str) -> None:
+    found = register.find(room.catalog, key.removeprefix(EXPORTS).partition("/")[0])
+    if not may_have(visitor, found):
+        raise NotFoundError("This export is another team's.")
+    visitor.note("downloaded", subject=key)
 
 
 def _answer(room: ReadingRoom, key: str, request: Request) -> Response:

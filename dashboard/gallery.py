@@ -9,9 +9,11 @@ from dashboard.exports_page import exports_page, search_in_words
 from dashboard.message_page import open_drawer
 from dashboard.reading_room import reading_room
 from dashboard.tiles import tiles
-from mmsvault.catalog import counting, queries
+from dashboard.visiting import Visit, visit
 from mmsvault.catalog.language import EVERYTHING, Query, Term, parse
+from mmsvault.catalog.people import Role
 from mmsvault.catalog.queries import Page
+from mmsvault.catalog.views import View, scope_of
 from mmsvault.message import utc_now
 
 MESSAGES_A_PAGE = 60
@@ -26,20 +28,24 @@ SEARCH_HELP = (
 _CHOSEN = ("sender", "keyword")
 _OPENED = "opened message"
 _TRAIL = "trail of pages"
+_NOTED = "search that was noted"
 
 
 def gallery() -> None:
     """Show the page."""
     with notices.spoken():
-        query = _filters()
+        visitor = visit()
+        query = _filters(visitor)
         st.fragment(_live, run_every=FRESH_EVERY_SECONDS)(query)
     if opened := st.session_state.pop(_OPENED, None):
         open_drawer(opened)
 
 
-def _filters() -> Query:
+def _filters(visitor: Visit) -> Query:
     """Return what is searched for. Raises SearchError."""
-    senders, keywords = (_with_chosen(key, names) for key, names in zip(_CHOSEN, _choices(), strict=True))
+    senders, keywords = (
+        _with_chosen(key, names) for key, names in zip(_CHOSEN, _choices(visitor.person.scope), strict=True)
+    )
     left, right = st.columns(2, vertical_alignment="bottom")
     right = right.container(horizontal=True, wrap=False, vertical_alignment="bottom")
     text = left.text_input(
@@ -58,14 +64,26 @@ def _filters() -> Query:
         "Keyword", keywords, index=None, key="keyword", bind="query-params", placeholder="Any"
     )
     wanted = search_in_words(text or "", sender=sender, keyword="none" if keyword == NO_KEYWORD else keyword)
-    if right.button("Export", key="export these", icon=":material/archive:"):
+    may_export = visitor.person.role.includes(Role.EXPORTER)
+    if may_export and right.button("Export", key="export these", icon=":material/archive:"):
         st.switch_page(st.Page(exports_page, url_path="exports"), query_params={"query": wanted})
-    groups = list(parse(text or "", region=reading_room().settings.default_region).groups)
+    groups = list(parse(text or "", region=visitor.room.settings.default_region).groups)
     if sender:
         groups.append((Term("from", sender),))
     if keyword:
         groups.append((Term("keyword", "none" if keyword == NO_KEYWORD else keyword),))
+    _note_once(
+        visitor, " ".join((text or "", f"from:{sender}" * bool(sender), f"keyword:{keyword}" * bool(keyword)))
+    )
     return Query(tuple(groups))
+
+
+def _note_once(visitor: Visit, searched: str) -> None:
+    """Enter a search into the trail when it is a new one, not whenever the page is drawn again."""
+    words = searched.strip()
+    if st.session_state.get(_NOTED) != words:
+        visitor.note("searched", subject=words or "everything")
+        st.session_state[_NOTED] = words
 
 
 def _with_chosen(key: str, names: list[str]) -> list[str]:
@@ -75,26 +93,28 @@ def _with_chosen(key: str, names: list[str]) -> list[str]:
 
 
 @st.cache_data(ttl=CHOICES_KEPT_SECONDS, show_spinner=False)
-def _choices() -> tuple[list[str], list[str]]:
+def _choices(scope: str) -> tuple[list[str], list[str]]:
+    # Kept for each scope by itself: who sees less is offered less.
     # The plain keys: they stand in the page's address, so they must not change with what comes in.
-    catalog = reading_room().catalog
-    senders = [tally.key for tally in counting.list_senders(catalog)]
-    return senders, [tally.key or NO_KEYWORD for tally in counting.list_keywords(catalog)]
+    room = reading_room()
+    view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
+    senders = [tally.key for tally in view.senders()]
+    return senders, [tally.key or NO_KEYWORD for tally in view.keywords()]
 
 
 def _live(query: Query) -> None:
     """Show what changes by itself: the counts and the page of tiles."""
     with notices.spoken():
-        room = reading_room()
-        everything = show_counts(room)
+        visitor = visit()
+        everything = show_counts(visitor.view)
         trail = _trail(query)
-        page = queries.search(room.catalog, query, limit=MESSAGES_A_PAGE, after=trail[-1] if trail else None)
+        page = visitor.view.search(query, limit=MESSAGES_A_PAGE, after=trail[-1] if trail else None)
         if page.messages:
             _show_page(page, trail)
         elif everything and query != EVERYTHING:
             _show_no_hits()
         elif not everything:
-            notices.empty_vault(room.settings)
+            notices.empty_vault(visitor.person, visitor.room.settings)
 
 
 def _show_page(page: Page, trail: list[str]) -> None:

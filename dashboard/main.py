@@ -1,4 +1,4 @@
-"""The dashboard's server: Streamlit as an ASGI application, with the media route and guarded answers."""
+"""The dashboard's server: Streamlit as an ASGI application, behind a gate, with routes of our own."""
 
 from pathlib import Path
 
@@ -8,8 +8,10 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from dashboard.exports_route import exports_route
+from dashboard.gate import Gate
 from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
 from dashboard.links import Links
+from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.settings import Settings
@@ -51,6 +53,7 @@ def run(settings: Settings) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # `clients` says which are believed
             timeout_graceful_shutdown=3,
         )
     finally:
@@ -64,9 +67,10 @@ def application(room: ReadingRoom) -> "streamlit.App":
     open_for_visitors(room)
     return streamlit.App(
         Path(__file__).with_name("script.py"),
-        routes=[media_route(room), exports_route(room)],
+        routes=[*login_routes(room), media_route(room), exports_route(room)],
         middleware=[
             Middleware(SecurityHeaders, policy=content_security_policy()),
             Middleware(SameOrigin),
+            Middleware(Gate, room=room),
         ],
     )

@@ -1,5 +1,6 @@
-"""`GET /files/{key}`: one object of the bucket, streamed to a browser that holds a signed link.
+"""`GET /files/{key}`: one object of the bucket, streamed to a visitor with a signed link.
 
+A link opens nothing for somebody who may not see its message.
 The content type comes from the link, that is from what the worker found the bytes to be, and only
 inert types are shown in the browser; anything else is a download. Nothing is held in memory whole.
 """
@@ -17,7 +18,10 @@ from starlette.routing import Route
 from urllib3 import BaseHTTPResponse
 
 from dashboard import links
+from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
+from dashboard.visiting import Visit
+from mmsvault.bucket import message_id_in
 from mmsvault.errors import NotFoundError, UnavailableError
 
 log = structlog.get_logger(__name__)
@@ -50,7 +54,14 @@ def media_route(room: ReadingRoom) -> Route:
         )
         if not allowed:
             return _refusal(403, "This link is too old or was changed. Load the gallery again for a new one.")
+        visit: Visit = request.scope[VISIT]
         try:
+            # A link that another visitor passed on is none for who may not see the message.
+            message_id = message_id_in(key)
+            if not message_id or not await run_in_threadpool(visit.view.holds, message_id):
+                return _refusal(404, "The archive does not hold this file.")
+            if claims.get("download"):
+                await run_in_threadpool(visit.note, "downloaded", subject=key)
             return await _object(room, key, request)
         except NotFoundError:
             return _refusal(404, "The archive does not hold this file.")

@@ -4,13 +4,13 @@ import streamlit as st
 
 from dashboard import notices
 from dashboard.components import sheet
-from dashboard.reading_room import reading_room
 from dashboard.record import details, heading, parts
-from mmsvault.catalog import queries
+from dashboard.visiting import visit
 from mmsvault.message import Message, MessageState, RawPostback, utc_now
 
 FRESH_EVERY_SECONDS = 4
 POSTBACK_BYTES_SHOWN = 1 << 16
+_NOTED = "message that was noted"
 
 
 def message_page() -> None:
@@ -30,7 +30,11 @@ def open_drawer(message_id: str) -> None:
 
 def _show(message_id: str, *, link: bool) -> None:
     with notices.spoken():
-        message = queries.load(reading_room().catalog, message_id)
+        visitor = visit()
+        message = visitor.view.load(message_id)
+        if st.session_state.get(_NOTED) != message_id:
+            visitor.note("looked at", subject=message_id)
+            st.session_state[_NOTED] = message_id
         # What still waits for files changes by itself; the rest is read once.
         waits = message.state is MessageState.PENDING
         st.fragment(_body, run_every=FRESH_EVERY_SECONDS if waits else None)(message_id, link=link)
@@ -38,13 +42,13 @@ def _show(message_id: str, *, link: bool) -> None:
 
 def _body(message_id: str, *, link: bool) -> None:
     with notices.spoken():
-        room = reading_room()
-        message = queries.load(room.catalog, message_id)
+        visitor = visit()
+        message = visitor.view.load(message_id)
         now = utc_now()
         sheet(
             heading=heading(message),
             details=details(message, now=now),
-            parts=parts(message, sign=room.links.sign, now=now),
+            parts=parts(message, sign=visitor.room.links.sign, now=now),
             message_id=message.id,
             link=link,
         )
@@ -58,9 +62,10 @@ def _raw_postback(message: Message, postback: RawPostback) -> None:
     if not folded.open:
         return
     with folded, notices.spoken():
-        room = reading_room()
+        visitor = visit()
+        visitor.view.load(message.id)
         key = message.prefix + postback.name
-        with room.bucket.open(key) as response:
+        with visitor.room.bucket.open(key) as response:
             body = response.read(POSTBACK_BYTES_SHOWN + 1)
         st.code(body[:POSTBACK_BYTES_SHOWN].decode(errors="replace"), language=None, wrap_lines=True)
         if len(body) > POSTBACK_BYTES_SHOWN:

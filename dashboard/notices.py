@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import streamlit as st
 import structlog
 
-from mmsvault.errors import NotFoundError, SearchError, UnavailableError
+from mmsvault.catalog.people import Person
+from mmsvault.errors import ForbiddenError, NotFoundError, SearchError, UnavailableError
 from mmsvault.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,8 @@ def spoken() -> Iterator[None]:
         yield
     except SearchError as error:
         search_mistake(error)
+    except ForbiddenError as error:
+        forbidden(error)
     except NotFoundError:
         st.info("The archive does not hold this. It may have been deleted, or the link is not whole.")
     except UnavailableError as error:
@@ -32,6 +35,13 @@ def spoken() -> Iterator[None]:
         )
 
 
+def forbidden(error: ForbiddenError) -> None:
+    """Say that somebody may not see this, or has to log in again."""
+    st.text(str(error))
+    if error.is_signed_out:
+        st.html('<p><a href="login" target="_self">Log in</a></p>')
+
+
 def search_mistake(error: SearchError) -> None:
     """Point at the mistake in a search."""
     with st.container(border=True):
@@ -40,8 +50,11 @@ def search_mistake(error: SearchError) -> None:
         st.code(f"{error.query}\n{' ' * error.position}^", language=None)
 
 
-def empty_vault(settings: Settings) -> None:
+def empty_vault(person: Person, settings: Settings) -> None:
     """Tell a new owner how the first message comes in."""
+    if person.scope:
+        st.info("No message that you may see has arrived yet.")
+        return
     with st.container(border=True):
         st.markdown("**No message has arrived yet**")
         st.text("Give your provider this address for postbacks; messages appear here by themselves:")

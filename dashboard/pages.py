@@ -4,9 +4,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import notices
+from dashboard.audit_page import audit_page
 from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
+from dashboard.visiting import Visit, visit
+from mmsvault.catalog.people import Role
 
 _HERE = Path(__file__).parent
 
@@ -16,10 +20,10 @@ def show() -> None:
     # Drawn here: a page without an icon of its own has one fetched from a font server.
     st.set_page_config(page_title="MMS Vault", page_icon=_HERE / "icon.svg", layout="wide")
     st.logo(_HERE / "logo.svg", size="large")
+    visitor = _visitor()
     # A message has an address of its own; without one there is no such page to go to.
     pages = [
         st.Page(gallery, title="Gallery", icon=":material/photo_library:", default=True),
-        st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"),
         st.Page(
             message_page,
             title="Message",
@@ -28,4 +32,27 @@ def show() -> None:
             visibility="visible" if "id" in st.query_params else "hidden",
         ),
     ]
+    if visitor.person.role.includes(Role.EXPORTER):
+        pages.insert(1, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
+    if visitor.person.role.includes(Role.ADMIN):
+        pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
     st.navigation(pages, position="top").run()
+
+
+def _visitor() -> Visit:
+    """Show who is logged in, with the way to log out, and return them; stop where nobody is."""
+    visitor = None
+    with notices.spoken():
+        visitor = visit()
+    if visitor is None:
+        st.stop()
+    name = visitor.person.name
+    # A name has letters, digits and . _ @ + - only.
+    st.html(f"<style>{_STYLE}</style><a class='mms-account' href='account' target='_self'>{name}</a>")
+    return visitor
+
+
+_STYLE = """
+.mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
+.mms-account { font-size: .85rem; color: inherit; }
+"""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
 
+from mmsvault.cli.running import DEMO
 from mmsvault.settings import Settings
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -24,9 +25,12 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
         try:
-            page.goto(url)
+            page.goto(f"{url}login")
         except Error:
             sys.exit(f"Nothing answers at {url}; start `make demo` first, with the same settings.")
+        page.get_by_label("Name").fill(DEMO)
+        page.get_by_label("Password").fill(settings.generated.demo_password)
+        page.get_by_role("button", name="Log in").click()
         page.locator("a.tile img.there").nth(8).wait_for()
         # The pictures fade in.
         page.wait_for_function("() => document.getAnimations().every(one => one.playState === 'finished')")

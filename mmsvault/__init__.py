@@ -4,6 +4,7 @@ Reading order, which is also the order of import (a module imports only what sta
 
     settings    what an operator may set, and what was generated at the first start
     errors      grouped by what the caller does next
+    clients     the address of who asks, through trusted proxies
     message     Receipt, Message, MediaItem: what is handed from part to part
     postbacks   a provider's notice -> Message; one file for each provider
     queueing    Redis: keeping receipts, the job class, the worker class
@@ -19,6 +20,7 @@ Reading order, which is also the order of import (a module imports only what sta
     previewing  what a browser is given where it cannot show the original
     tallying    counts of receipts, kept in the bucket day by day
     annotating  tags and notes on a message
+    auditing    who did what: the trail, kept in the bucket as well
     sweeping    what was left undone is taken up again
     disposition what an operator decides of a message: hold, delete, fetch again
     integrity   verify, repair, rebuild

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from mmsvault.errors import FetchError, PermanentFetchError
+from mmsvault.errors import FetchError, PermanentFetchError, RefusedFetchError
 from mmsvault.message import Attempt, MediaItem, MediaState, Message
 
 FIRST_PAUSE = timedelta(seconds=5)
@@ -21,6 +21,9 @@ LONGEST_ASKED_PAUSE = timedelta(hours=6)
 """A provider may ask for a longer pause (Retry-After) than our own, up to this."""
 LAST_PAUSE = timedelta(seconds=10)
 """No attempt is planned within this of the end."""
+
+BEFORE_THE_END = timedelta(minutes=10)
+"""What the settings refuse is tried once more this long before the end, unless they change."""
 
 TIRED_AFTER_ATTEMPTS = 8
 TIRED_AFTER: Mapping[int, timedelta] = {
@@ -47,6 +50,8 @@ def missed(message: Message, item: MediaItem, error: FetchError, *, now: datetim
     next_at = None
     if not isinstance(error, PermanentFetchError):
         next_at = next_attempt_at(tries, now=now, give_up_at=message.give_up_at, asked=error.retry_after)
+        if next_at and isinstance(error, RefusedFetchError):
+            next_at = max(next_at, message.give_up_at - BEFORE_THE_END)
         if next_at is None:
             reason += " It was tried until its deadline."
     since = same_answer_since(message.attempts, item.position, error.status, now=now)

@@ -27,7 +27,7 @@ from mmsvault.errors import NotFoundError, UnavailableError
 RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
-DELETED, RECEIPTS = "deleted/", "receipts/"
+DELETED, RECEIPTS, TRAIL = "deleted/", "receipts/", "audit/"
 CHUNK_BYTES = 1 << 18
 PROBE_KEY = "probe"
 """Written and removed again to find out whether the bucket takes anything in."""
@@ -83,6 +83,17 @@ def tombstone_key(message_id: str) -> str:
 def tally_key(day: date) -> str:
     """Return the key of the counts of the receipts of one day (UTC)."""
     return f"{RECEIPTS}{day:%Y/%m/%d}.json"
+
+
+def trail_key(day: date, first: int, last: int) -> str:
+    """Return the key of a batch of the trail's entries, by their numbers; `day` (UTC) is the first's."""
+    return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}.jsonl"
+
+
+def message_id_in(key: str) -> str:
+    """Return the id of the message that an object belongs to; empty for one of no message."""
+    found = re.fullmatch(rf"{MESSAGES}\d{{4}}/\d\d/\d\d/([^/]+)/.+", key)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,14 @@ class DamagedError(VaultError):
         self.key = key
 
 
+class ForbiddenError(VaultError):
+    """This person may not do this; or nobody is logged in any more (`is_signed_out`)."""
+
+    def __init__(self, problem: str, *, is_signed_out: bool = False) -> None:
+        super().__init__(problem)
+        self.is_signed_out = is_signed_out
+
+
 class NotFoundError(VaultError):
     """There is no such message or object."""
 
@@ -79,6 +87,10 @@ class FetchError(VaultError):
 
 class TransientFetchError(FetchError):
     """It may work later: try again before the deadline."""
+
+
+class RefusedFetchError(TransientFetchError):
+    """The settings forbid it: try again when they have changed, and once more before the deadline."""
 
 
 class PermanentFetchError(FetchError):

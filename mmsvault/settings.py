@@ -24,6 +24,7 @@ from mmsvault.errors import ConfigurationError
 
 PREFIX = "MMSVAULT_"
 TEST_PREFIX = "MMSVAULT_TEST_"
+SHORTEST_PROXY_SECRET = 16
 
 
 def _split(value: object) -> object:
@@ -56,6 +57,7 @@ class Generated(BaseModel):
 
     postback_token: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
     link_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
+    demo_password: str = Field(default_factory=lambda: secrets.token_urlsafe(12))
     redis_port: int = Field(default_factory=free_port)
     redis_password: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
     s3_port: int = Field(default_factory=free_port)
@@ -110,10 +112,28 @@ class Settings(BaseSettings):
     receiver_port: Port = Field(8080, description="port that the receiver listens on")
     dashboard_host: str = Field("127.0.0.1", description="address that the dashboard listens on")
     dashboard_port: Port = Field(8501, description="port that the dashboard listens on")
+    dashboard_tls: bool = Field(
+        False, description="browsers reach the dashboard by TLS: its cookie is sent over TLS only"
+    )
+    session_hours: float = Field(12, gt=0, le=720, description="hours after which a login ends")
+    proxy_login_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="header by which a proxy that logs people in names them; empty: people have passwords",
+    )
+    proxy_secret: str = Field(
+        "", description="secret that this proxy sends as `X-MMSVault-Proxy-Secret` (16 characters or more)"
+    )
     postback_token: str = Field(
         "", description="the provider's secret: path, query or Basic password; empty: made at the first start"
     )
+    postback_tokens_old: Names = Field(
+        (), description="tokens that are taken as well, while the provider changes to a new one"
+    )
     postback_networks: Networks = Field((), description="source networks that may post; empty: any")
+    trusted_proxies: Networks = Field(
+        (), description="networks of proxies whose `X-Forwarded-For` is believed; empty: none"
+    )
     retention_days: int = Field(
         30, ge=1, le=36500, description="how long the provider keeps files (contract)"
     )
@@ -124,6 +144,7 @@ class Settings(BaseSettings):
     max_postback_bytes: int = Field(1 << 20, ge=1024, description="largest postback body")
     max_media_bytes: int = Field(100 << 20, ge=1024, description="largest file")
     max_media_pixels: int = Field(100_000_000, ge=1, description="largest picture that is decoded")
+    mask_numbers: bool = Field(True, description="write phone numbers into logs without their last digits")
     default_region: str = Field(
         "US",
         pattern="^[A-Z]{2}$",
@@ -166,6 +187,10 @@ class Settings(BaseSettings):
         if self.s3_endpoint and not (self.s3_access_key and self.s3_secret_key):
             raise ConfigurationError(
                 PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
+            )
+        if self.proxy_login_header and len(self.proxy_secret) < SHORTEST_PROXY_SECRET:
+            raise ConfigurationError(
+                PREFIX + "PROXY_SECRET", f"needs {SHORTEST_PROXY_SECRET} characters: it stands for everybody"
             )
         if self.receiver_port == self.dashboard_port and self.receiver_host == self.dashboard_host:
             raise ConfigurationError(PREFIX + "DASHBOARD_PORT", "is the receiver's port as well")

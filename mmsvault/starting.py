@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ EXIT_WRONG = 1
 EXIT_USAGE = 2
 """The call or the settings are wrong."""
 
+_NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
+"""A phone number as it may stand in a sentence; ids, hashes, times and paths are none."""
+_masking = [True]
 _QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn", "watchdog", "PIL")
 
 
@@ -23,11 +27,26 @@ def start(program: Callable[[Settings], None]) -> None:
     """Run a program with the settings; exit 2 where they cannot work, 1 where a server cannot."""
     write_log()
     try:
-        program(Settings.load())
+        settings = Settings.load()
+        _masking[:] = [settings.mask_numbers]
+        program(settings)
     except ConfigurationError as error:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:
         sys.exit(_complain(error, EXIT_WRONG))
+
+
+def masked(text: str) -> str:
+    """Return a text in which phone numbers have lost their last four digits."""
+    return _NUMBER.sub(r"\1****", text)
+
+
+def _mask_numbers(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if not _masking[0]:
+        return event
+    return {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _complain(error: VaultError, code: int) -> int:
@@ -45,6 +64,7 @@ def write_log(level: int = logging.INFO) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _mask_numbers,
     ]
     terminal = sys.stderr.isatty() or "FORCE_COLOR" in os.environ  # as `up` sets it on a terminal
     last = (

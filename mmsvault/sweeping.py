@@ -15,9 +15,9 @@ from pathlib import Path
 import structlog
 from rq import Queue
 
-from mmsvault import previewing
+from mmsvault import auditing, previewing
 from mmsvault.bucket import HALF_WRITTEN
-from mmsvault.catalog import queries, writes
+from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
@@ -64,6 +64,7 @@ class Sweeper:
         self._stranded_looked_for = time.monotonic()
         self._drafts = bucket_drafts(vault.settings.embedded_bucket_dir)
         self._walked_at: float | None = None
+        self._fetch_settings = ""
 
     def drain_spool(self) -> int:
         """Bring this host's spool into the queue. Raises UnavailableError or ConfigurationError."""
@@ -75,6 +76,11 @@ class Sweeper:
         Raises UnavailableError when catalog or bucket is away, RedisError when the queue is, and
         OvertakenError when another sweep has begun.
         """
+        settings = self._vault.settings
+        told = f"{settings.fetch_hosts} {settings.fetch_private_networks}"
+        if told != self._fetch_settings:
+            upkeep.retry_refused(self._vault.catalog, told, now=utc_now())
+            self._fetch_settings = told
         swept = Swept(
             attempts=enqueue_due(self._vault, self._queue),
             previews=previewing.enqueue_due(self._vault, self._queue),
@@ -85,6 +91,7 @@ class Sweeper:
         if swept != Swept():
             log.info("sweep", **asdict(swept))
         keep_tallies(self._vault)
+        auditing.keep(self._vault)
         return swept
 
     def _requeue(self) -> int:

@@ -5,8 +5,11 @@ import uvicorn
 from mmsvault.settings import Settings
 from mmsvault.starting import start
 from receiver.app import create_app
+from receiver.bounds import BoundedProtocol
 
 SECONDS_TO_FINISH = 20
+MOST_CONNECTIONS = 1000
+"""Beyond, the answer is 503 at once, and the provider sends again."""
 
 
 def run(settings: Settings) -> None:
@@ -19,7 +22,10 @@ def run(settings: Settings) -> None:
         access_log=False,  # addresses carry the token, and who writes when is private
         server_header=False,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
-        proxy_headers=False,
+        proxy_headers=False,  # `clients` says which are believed
+        http=BoundedProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
     )
 
 

@@ -37,7 +37,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
     app.state.intake = intake
-    app.state.doorkeeper = Doorkeeper(settings.effective_token, settings.postback_networks)
+    app.state.doorkeeper = Doorkeeper(
+        (settings.effective_token, *settings.postback_tokens_old),
+        settings.postback_networks,
+        settings.trusted_proxies,
+    )
     app.state.metrics = Metrics(intake)
     app.state.max_postback_bytes = settings.max_postback_bytes
     app.middleware("http")(measure)

@@ -4,9 +4,10 @@ import base64
 import binascii
 import hmac
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from fastapi import HTTPException, Request
+
+from mmsvault.clients import Network, client_address, is_within
 
 
 class Doorkeeper:
@@ -16,30 +17,35 @@ class Doorkeeper:
     provider's form for the postback address allows.
     """
 
-    def __init__(self, token: str, networks: Sequence[IPv4Network | IPv6Network]) -> None:
-        self._token = token.encode()
+    def __init__(
+        self, tokens: Sequence[str], networks: Sequence[Network], proxies: Sequence[Network] = ()
+    ) -> None:
+        self._tokens = [token.encode() for token in tokens]
         self._networks = networks
+        self._proxies = proxies
 
     def check(self, request: Request) -> None:
         """Raise the answer for a request that may not come in."""
-        if self._networks and not self._is_near(request):
+        if self._networks and not is_within(self.source(request), self._networks):
             raise HTTPException(403, "This address may not post here.")
         offered = (
             request.path_params.get("_token"),
             request.query_params.get("token"),
             _password(request.headers.get("authorization", "")),
         )
-        # Each is compared, and in constant time, so that an answer's delay tells nothing.
-        if not any([hmac.compare_digest(text.encode(), self._token) for text in offered if text]):  # noqa: C419
+        # Each is compared with each, and in constant time, so that an answer's delay tells nothing.
+        compared = [
+            hmac.compare_digest(text.encode(), token) for text in offered if text for token in self._tokens
+        ]
+        if not any(compared):
             raise HTTPException(
                 401, "The token is missing or wrong.", {"WWW-Authenticate": 'Basic realm="postbacks"'}
             )
 
-    def _is_near(self, request: Request) -> bool:
-        if request.client is None:
-            return False
-        address = ip_address(request.client.host)
-        return any(address in network for network in self._networks)
+    def source(self, request: Request) -> str:
+        """Return the address that the request comes from, through proxies that are trusted."""
+        peer = request.client.host if request.client else ""
+        return client_address(peer, ",".join(request.headers.getlist("x-forwarded-for")), self._proxies)
 
 
 def _password(header: str) -> str:

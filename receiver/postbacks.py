@@ -32,7 +32,7 @@ async def keep(request: Request, provider: str, _token: str = "") -> Response:
         await bounded_body(request, state.max_postback_bytes),
         provider=provider,
         headers=kept_headers(request.headers),
-        source=request.client.host if request.client else "",
+        source=state.doorkeeper.source(request),
     )
     try:
         await state.intake.keep(receipt)

@@ -7,13 +7,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+from playwright.sync_api import Page
 
-from mmsvault.catalog import queries
+from dashboard.visiting import COOKIE
+from mmsvault.catalog import people, queries, sessions
 from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import Message, MessageState, utc_now
 from mmsvault.settings import Settings, free_port
@@ -93,6 +97,19 @@ class House:
     @property
     def dashboard(self) -> str:
         return f"http://127.0.0.1:{self.dashboard_port}"
+
+    def visitor(self, name: str = "tests", *, role: Role = Role.ADMIN, scope: str = "") -> dict[str, str]:
+        """Log somebody in, who is let in where they are not known yet, and return their cookies."""
+        with self.vault() as vault:
+            if name not in {one.name for one in people.list_all(vault.catalog)}:
+                people.add(vault.catalog, name, role=role, scope=scope, password="a long enough password")
+            span = timedelta(hours=1)
+            return {COOKIE: sessions.begin(vault.catalog, name, now=utc_now(), span=span)}
+
+    def enter(self, page: Page, name: str = "tests", *, role: Role = Role.ADMIN, scope: str = "") -> None:
+        """Log somebody in, in the browser of this page."""
+        for cookie, value in self.visitor(name, role=role, scope=scope).items():
+            page.context.add_cookies([{"name": cookie, "value": value, "url": self.dashboard}])
 
     @contextlib.contextmanager
     def up(self, command: str = "up") -> Iterator[subprocess.Popen[bytes]]:

@@ -260,6 +260,57 @@ searches = Table(
     Column("saved_at", UtcDateTime, nullable=False),
 )
 
+# Who may look at the archive. `scope` is in the language of `search`, empty for everything.
+users = Table(
+    "users",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", String, nullable=False),
+    Column("scope", Text, nullable=False),
+    # The password was made by the vault and printed: it is good for setting another one only.
+    Column("is_one_time", Boolean, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
+# Who is logged in. The token itself is with the browser alone; here is its SHA-256.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("name", String, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+Index(None, sessions.c.name)
+
+# Passwords that were wrong, by who tried and from where, until somebody has the right one.
+failures = Table(
+    "failures",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+)
+
+# Who did what, in a chain: each entry's hash is over its own words and the hash before it.
+# `kept` says that it is in the bucket as well.
+trail = Table(
+    "trail",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("kept", Boolean, nullable=False),
+)
+Index(None, trail.c.kept, trail.c.number)
+Index(None, trail.c.who, trail.c.number)
+
 # The words of the messages, in one form for each database: an FTS5 table, whose rowid is the place,
 # or a table with a tsvector. The migrations make them; `documents` fills them.
 message_words = table("message_words", column("rowid"), column("place"), column("words"), column("sequence"))

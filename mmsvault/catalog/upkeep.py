@@ -4,6 +4,7 @@ Walks go by primary key, page by page, so a million messages need no more memory
 Everything is one transaction a function and safe to run twice.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,12 +16,13 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from mmsvault.catalog import documents, queries, writes
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.tables import media, messages, receipts, tombstones
+from mmsvault.catalog.tables import media, messages, receipts, serials, tombstones
 from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState
 
 T = TypeVar("T")
 PAGE = 200
+FETCH_SETTINGS = "fetch settings"
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,26 @@ def retry(engine: Engine, message_id: str, *, now: datetime) -> int:
             )
             documents.keep(connection, queries.load_in(connection, message_id))
         return tried
+
+
+def retry_refused(engine: Engine, settings: str, *, now: datetime) -> int:
+    """Have what the settings refused fetched again if they are others than last time; return how many.
+
+    `settings` is in any words; what was known of them is kept as a number.
+    """
+    number = int.from_bytes(hashlib.blake2b(settings.encode(), digest_size=7).digest(), "big")
+    refused = select(media.c.message_id).where(
+        media.c.state == MediaState.PENDING.value, media.c.reason.startswith("Refused: ")
+    )
+    with reading(engine) as connection:
+        if connection.scalar(select(serials.c.value).where(serials.c.name == FETCH_SETTINGS)) == number:
+            return 0
+        ids = list(connection.scalars(refused.distinct()))
+    due = sum(retry(engine, message_id, now=now) for message_id in ids)
+    with writing(engine) as connection:
+        connection.execute(delete(serials).where(serials.c.name == FETCH_SETTINGS))
+        connection.execute(insert(serials), {"name": FETCH_SETTINGS, "value": number})
+    return due
 
 
 def make_due(engine: Engine, message_id: str, *, now: datetime) -> None:

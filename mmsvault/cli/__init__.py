@@ -1,7 +1,7 @@
 """The commands.
 
 `running` starts programs, `answering` asks the archive, `keeping` looks after it, `noting` keeps
-what people found, `exporting` makes archives that leave the house.
+what people found, `exporting` makes archives that leave the house, `admitting` says who may look.
 
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from mmsvault.cli import answering, exporting, keeping, noting, running
+from mmsvault.cli import admitting, answering, exporting, keeping, noting, running
 from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError, VaultError
 from mmsvault.starting import EXIT_USAGE, EXIT_WRONG
 
@@ -25,6 +25,7 @@ answering.add_to(app)
 keeping.add_to(app)
 exporting.add_to(app)
 noting.add_to(app)
+admitting.add_to(app)
 
 
 def main() -> None:

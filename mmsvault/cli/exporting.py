@@ -17,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mmsvault import importing
+from mmsvault import auditing, importing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
 from mmsvault.errors import RejectedInputError
 from mmsvault.exporting import delivering, packing, sets
@@ -72,6 +72,7 @@ def export(
         order = delivering.order(
             vault, chosen, name=name, made_at=made_at, made_by=packing.this_person(), password=password
         )
+        auditing.by_command(vault, "exported", subject=query or "every message", details=name)
         with _progress("exporting", total=order.plan.bytes) as done:
             if into_folder or len(order.plan.volumes) > 1:
                 folder = target if into_folder else target.parent

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmsvault import disposition, replaying
+from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
@@ -123,6 +123,7 @@ def requeue(query: Which, *, as_json: AsJson = False) -> None:
     """Fetch again, at the next sweep, the files of these messages that are waiting or lost."""
     with opened_vault() as vault:
         counts = [disposition.retry(vault, found) for found in disposition.chosen(vault, query)]
+        auditing.by_command(vault, "fetched again", subject=query, details=f"{sum(counts):,} files")
     answer = {"messages": sum(count > 0 for count in counts), "files": sum(counts)}
     if as_json:
         print_json(answer)
@@ -140,6 +141,10 @@ def hold(
     with opened_vault() as vault:
         ids = list(disposition.chosen(vault, query))  # a query such as has:hold changes as it is worked on
         changed = sum(disposition.hold(vault, found, held=not release) for found in ids)
+        did = "released" if release else "held"
+        auditing.by_command(
+            vault, did, subject=query, details=f"{len(ids):,} messages, {changed:,} as of now"
+        )
     if as_json:
         print_json({"messages": len(ids), "changed": changed})
     else:
@@ -159,9 +164,12 @@ def delete(
     with opened_vault() as vault:
         ids = list(disposition.chosen(vault, query))
         _ask_before_deleting(len(ids), yes=yes)
+        # Said before as well: a deletion that is cut off has taken something away already.
+        auditing.by_command(vault, "began to delete", subject=query, details=f"{len(ids):,} messages")
         for found in ids:
             try:
                 disposition.delete(vault, found)
+                auditing.by_command(vault, "deleted", subject=found)
             except RefusedError as error:
                 refused.append({"id": found, "reason": str(error)})
     if as_json:

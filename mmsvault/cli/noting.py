@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mmsvault import auditing
 from mmsvault.annotating import annotate
 from mmsvault.catalog import queries
 from mmsvault.catalog import searches as saved
@@ -43,6 +44,8 @@ def tag(
         found = list(queries.ids(vault.catalog, parsed(vault, query)))
         for message_id in found:
             annotate(vault, message_id, tag=added, untag=removed)
+        said = ", ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
+        auditing.by_command(vault, "tagged", subject=query, details=f"{said}: {len(found):,} messages")
     if as_json:
         print_json({"messages": len(found)})
     else:
@@ -63,6 +66,7 @@ def note(
             message = queries.load(vault.catalog, message_id)
         else:
             message = annotate(vault, message_id, note=_clean(text))
+            auditing.by_command(vault, "wrote a note", subject=message_id)
     if as_json:
         print_json({"id": message.id, "note": message.note})
     else:

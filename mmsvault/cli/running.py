@@ -8,12 +8,20 @@ from typing import Annotated
 import httpx
 import typer
 
+from mmsvault.auditing import note_settings
+from mmsvault.catalog import people
+from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.people import Role
+from mmsvault.cli.admitting import first_admin
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
-from mmsvault.errors import RejectedInputError
+from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, EXPORTS_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
+from mmsvault.vault import Vault
+
+DEMO = "demo"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,7 +44,11 @@ def demo() -> None:
     os.environ.setdefault("MMSVAULT_FETCH_PRIVATE_NETWORKS", "127.0.0.1/32")
     settings = Settings.load()
     sender = Part("provider", [sys.executable, "-m", "mmsvault.sample"])
-    sys.exit(supervisor.run(settings, [*parts(settings), sender], on_ready=partial(welcome, settings)))
+    sys.exit(
+        supervisor.run(
+            settings, [*parts(settings), sender], on_ready=partial(welcome, settings, is_demo=True)
+        )
+    )
 
 
 def receiver() -> None:
@@ -59,7 +71,20 @@ def sweep() -> None:
 
 
 def dashboard() -> None:
-    """Run the dashboard, the gallery in the browser."""
+    """Run the dashboard, the gallery in the browser. Its first start prints a password for `admin`."""
+    write_log()
+    vault = Vault(Settings.load())
+    try:
+        migrate(vault.catalog)
+        password = first_admin(vault)
+        note_settings(vault)
+        if password:
+            sys.stdout.write(f"{_first_login(password)}\n")
+            sys.stdout.flush()
+    except UnavailableError as error:  # the dashboard says so, and takes visitors once it is there
+        sys.stderr.write(f"{error}\n")
+    finally:
+        vault.close()
     _become("dashboard")
 
 
@@ -84,16 +109,46 @@ def parts(settings: Settings) -> list[Part]:
     ]
 
 
-def welcome(settings: Settings) -> None:
-    """Say where things are, once everything answers."""
+def welcome(settings: Settings, *, is_demo: bool = False) -> None:
+    """Say where things are, once everything answers, and the first time how to log in."""
+    login = _login(settings, is_demo=is_demo)
     sys.stdout.write(
         "\nMMS Vault is ready.\n"
         f"  dashboard     {_dashboard(settings)}\n"
-        f"  postback URL  {_receiver(settings)}/postbacks/sinch/{settings.effective_token}\n"
+        + (f"  log in        {login}\n" if login else "")
+        + f"  postback URL  {_receiver(settings)}/postbacks/sinch/{settings.effective_token}\n"
         f"  data          {settings.data_dir.absolute()}\n"
         "Ctrl-C ends it; the data stays.\n\n"
     )
     sys.stdout.flush()
+
+
+def _login(settings: Settings, *, is_demo: bool) -> str:
+    """Return how to log in, where that is to be said: at the first start, and in a demo."""
+    vault = Vault(settings)
+    try:
+        migrate(vault.catalog)  # the workers may not have come to it yet
+        password = None if is_demo else first_admin(vault)
+        note_settings(vault)
+        if is_demo:
+            return _demo_login(vault)
+        return _first_login(password) if password else ""
+    except UnavailableError as error:
+        return f"once the servers are there: `mmsvault dashboard` makes the first admin ({error})"
+    finally:
+        vault.close()
+
+
+def _first_login(password: str) -> str:
+    return f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
+
+
+def _demo_login(vault: Vault) -> str:
+    """Let the demo's visitor in, always with the same password."""
+    password = vault.settings.generated.demo_password
+    if DEMO not in {one.name for one in people.list_all(vault.catalog)}:
+        people.add(vault.catalog, DEMO, role=Role.ADMIN, password=password)
+    return f"as {DEMO} with {password}"
 
 
 def _receiver(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from mmsvault.catalog import language, queries
 from mmsvault.catalog.language import Query
+from mmsvault.catalog.views import scope_of
 from mmsvault.errors import RejectedInputError
 from mmsvault.message import Message, Value
 
@@ -42,11 +43,13 @@ def size_in_bytes(text: str) -> int:
 class Choice(Value):
     """What to export and how. Sizes in bytes; `volume_bytes` 0 means one volume, however large.
 
-    `region` is that of numbers in the query without a country code.
+    `region` is that of numbers in the query without a country code. `scope` is what whoever asked for
+    it may see; nothing else is exported.
     """
 
     query: str
     region: str = ""
+    scope: str = ""
     volume_bytes: int = 0
     thumbnails: bool = True
     formats: tuple[str, ...] = ()
@@ -55,7 +58,8 @@ class Choice(Value):
 
 def query_of(choice: Choice) -> Query:
     """Return what is searched for. Raises SearchError."""
-    return language.parse(choice.query, region=choice.region)
+    scope = scope_of(choice.scope, region=choice.region) if choice.scope else language.EVERYTHING
+    return Query(scope.groups + language.parse(choice.query, region=choice.region).groups)
 
 
 class Volume(Value):

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import httpx
 
-from mmsvault.errors import PermanentFetchError, TransientFetchError
+from mmsvault.errors import PermanentFetchError, RefusedFetchError, TransientFetchError
 from mmsvault.fetching.guard import GuardedTransport, Network, within
 
 CONNECT_SECONDS = 10
@@ -107,9 +107,9 @@ class Fetcher:
         host = url.host.lower()
         listed = any(host == name or (name.startswith(".") and host.endswith(name)) for name in self._hosts)
         if self._hosts and not listed:
-            raise TransientFetchError(f"Refused: {host} is not among MMSVAULT_FETCH_HOSTS.")
+            raise RefusedFetchError(f"Refused: {host} is not among MMSVAULT_FETCH_HOSTS.")
         if url.userinfo and not listed:
-            raise TransientFetchError(
+            raise RefusedFetchError(
                 f"Refused: the address carries a password; name {host} in MMSVAULT_FETCH_HOSTS."
             )
 
@@ -191,7 +191,7 @@ class _Download:
 
 def _check_redirect(here: httpx.URL, there: httpx.URL) -> None:
     if here.scheme == "https" and there.scheme == "http":
-        raise TransientFetchError("Refused: a secure address led to one that is not.")
+        raise RefusedFetchError("Refused: a secure address led to one that is not.")
 
 
 def _retry_after(text: str) -> timedelta | None:

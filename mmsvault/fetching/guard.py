@@ -17,7 +17,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from mmsvault.errors import TransientFetchError
+from mmsvault.errors import RefusedFetchError
 
 MOST_CONNECTIONS = 16
 
@@ -25,6 +25,22 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All of IPv6 that is given out for public use (RFC 4291, 2.4): what lies beside it is refused."""
+_NOT_FOR_FILES = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure's own services, at a public address
+        "192.0.0.0/24",  # IETF protocol assignments, Oracle's metadata among them
+        "192.31.196.0/24",  # AS112
+        "192.88.99.0/24",  # relays of 6to4
+        "192.175.48.0/24",  # AS112
+        "2001::/23",  # Teredo, ORCHID, benchmarks
+        "2620:4f:8000::/48",  # AS112
+        "3fff::/20",  # documentation
+    )
+)
+_ISATAP = 0x5EFE
 
 
 class GuardedTransport(httpx.HTTPTransport):
@@ -53,7 +69,7 @@ class _GuardedBackend(httpcore.SyncBackend):
         addresses = _resolve(host, port)
         for address in addresses:
             if not is_allowed(address, self._private_networks):
-                raise TransientFetchError(
+                raise RefusedFetchError(
                     f"Refused: {host} is at {address}, inside a network that is not public."
                 )
         failure: Exception | None = None
@@ -65,7 +81,7 @@ class _GuardedBackend(httpcore.SyncBackend):
         raise failure or httpcore.ConnectError(f"{host} has no address")
 
     def connect_unix_socket(self, path: str, *_args: Any, **_kwargs: Any) -> httpcore.NetworkStream:
-        raise TransientFetchError(f"Refused: {path} is not on the network.")
+        raise RefusedFetchError(f"Refused: {path} is not on the network.")
 
 
 class _Limit(threading.local):
@@ -138,11 +154,18 @@ def is_allowed(address: Address, private_networks: Sequence[Network]) -> bool:
     if any(address in network for network in private_networks):
         return True
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        inner = _inner(address)
         if inner is not None:
             return is_allowed(inner, private_networks)
-        if address.teredo is not None:
+        if address not in _UNICAST:
             return False
+    if any(address in network for network in _NOT_FOR_FILES):
+        return False
     return address.is_global and not address.is_multicast
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that a connection to this one would end at, if there is one."""
+    if address in _NAT64 or (int(address) >> 32) & 0xFFFF == _ISATAP:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from mmsvault import bucket
+from mmsvault import auditing, bucket
 from mmsvault.bucket import Listed
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
@@ -46,6 +46,7 @@ class Account:
 def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
     """Enter everything that the bucket has. Raises UnavailableError."""
     bury(vault)
+    auditing.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
         for batch in upkeep.batches(walk(vault)):

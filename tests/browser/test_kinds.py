@@ -63,6 +63,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Mes
 
 def test_every_kind_is_shown_as_docs_media_md_says(kinds: tuple[House, Message], page: Page) -> None:
     house, message = kinds
+    house.enter(page)
     page.goto(f"{house.dashboard}/message?id={message.id}")
     expect(page.locator("figure")).to_have_count(len(message.media))
     rows = [
@@ -84,6 +85,7 @@ def test_the_parts_stand_in_the_order_of_the_smil_and_the_smil_last(
     kinds: tuple[House, Message], page: Page
 ) -> None:
     house, message = kinds
+    house.enter(page)
     page.goto(f"{house.dashboard}/message?id={message.id}")
     expect(page.locator("figure")).to_have_count(len(message.media))
     titles = page.locator("figcaption b").all_inner_texts()

@@ -71,6 +71,7 @@ def test_the_published_example_is_archived_byte_for_byte_and_found(
 
 
 def shown_in_the_gallery(house: House, page: Page, message: dict[str, Any]) -> None:
+    house.enter(page)
     page.goto(f"{house.dashboard}/?sender=14082257140")
     tiles = page.locator(f"a.tile[data-message='{message['id']}']")
     expect(tiles).to_have_count(2)

@@ -171,6 +171,8 @@ def test_a_scheduled_export_is_asked_for_once(house: House, filled: Vault, sched
 def test_the_dashboard_makes_an_archive_of_a_search_and_hands_it_out(
     house: House, filled: Vault, page: Page, tmp_path: Path
 ) -> None:
+    house.enter(page)
+    visitor = house.visitor()
     page.goto(f"{house.dashboard}/?keyword=exported")
     page.get_by_role("button", name="Export").click()
     page.wait_for_url("**/exports?query=*")
@@ -186,19 +188,24 @@ def test_the_dashboard_makes_an_archive_of_a_search_and_hands_it_out(
     expect(done.get_by_text(": Done")).to_be_visible()
     link = done.get_by_role("link", name=volume.name).get_attribute("href")
     address = urljoin(f"{house.dashboard}/exports", link)
-    whole = httpx.get(address, timeout=60, trust_env=False)
+    whole = httpx.get(address, timeout=60, cookies=visitor, trust_env=False)
     assert whole.status_code == 200
     assert sha256(whole.content).hexdigest() == volume.sha256
     assert "attachment" in whole.headers["content-disposition"]
     (tmp_path / "out.zip").write_bytes(whole.content)
     assert verifying.verify(tmp_path / "out.zip").signature == "valid"
-    rest = httpx.get(address, headers={"range": f"bytes={volume.bytes - 100}-"}, trust_env=False)
+    rest = httpx.get(
+        address, headers={"range": f"bytes={volume.bytes - 100}-"}, cookies=visitor, trust_env=False
+    )
     assert (rest.status_code, rest.content) == (206, whole.content[-100:])
     manifest = done.get_by_role("link", name="Set manifest").get_attribute("href")
-    told = httpx.get(urljoin(f"{house.dashboard}/exports", manifest), trust_env=False).json()
+    told = httpx.get(urljoin(f"{house.dashboard}/exports", manifest), cookies=visitor, trust_env=False).json()
     assert told["volumes"] == [volume.model_dump()]
     unsigned = address.partition("&signature=")[0]
-    assert httpx.get(unsigned, trust_env=False).status_code == 403
+    assert httpx.get(unsigned, cookies=visitor, trust_env=False).status_code == 403
     done.get_by_role("button", name="Delete").click()
     until(lambda: not list(filled.bucket.list(made.prefix)), what="the export being gone")
-    until(lambda: httpx.get(address, trust_env=False).status_code == 404, what="its link leading nowhere")
+    until(
+        lambda: httpx.get(address, cookies=visitor, trust_env=False).status_code == 404,
+        what="its link leading nowhere",
+    )

@@ -69,11 +69,12 @@ def test_the_workers_memory_stays_small(hurt: tuple[House, Message]) -> None:
 
 def test_nothing_active_is_ever_served_as_such(hurt: tuple[House, Message]) -> None:
     house, message = hurt
+    visitor = house.visitor()
     links = Links(house.settings.generated.link_secret)
     for item in message.media:
         for download in (False, True):
             link = links.sign(item.key, item.content_type, download=download)
-            answer = httpx.get(f"{house.dashboard}/{link}", trust_env=False)
+            answer = httpx.get(f"{house.dashboard}/{link}", cookies=visitor, trust_env=False)
             assert answer.status_code == 200
             said = answer.headers
             assert not ACTIVE.search(said["content-type"]), item.content_type

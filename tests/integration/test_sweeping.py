@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmsvault import sweeping
-from mmsvault.catalog import queries, writes
+from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.connection import migrate
 from mmsvault.message import MediaItem, Message, Receipt, utc_now
 from mmsvault.queueing.connection import connect_to_answer
@@ -90,3 +90,25 @@ def test_old_temporary_files_are_removed_and_young_ones_stay(vault: Vault) -> No
         began = time.monotonic()
         assert sweeper.sweep().files == 0
         assert time.monotonic() - began < sweeping.SECONDS_FOR_A_WALK, "it does not walk again so soon"
+
+
+def test_what_the_settings_refused_is_due_when_they_change_and_not_before(vault: Vault) -> None:
+    for name, reason in (("refused", "Refused: inside."), ("missing", "The provider answered 404.")):
+        record(vault, name, hours_left=700)
+        later = utc_now() + timedelta(days=20)
+        waits = (
+            queries.load(vault.catalog, name)
+            .media[0]
+            .model_copy(update={"reason": reason, "next_attempt_at": later, "attempts": 1})
+        )
+        writes.take_lease(vault.catalog, name, token="t", now=utc_now(), span=timedelta(minutes=1))
+        writes.save_attempts(vault.catalog, name, items=[waits], tried=[], token="t")
+
+    def due() -> set[str]:
+        loaded = [queries.load(vault.catalog, name) for name in ("refused", "missing")]
+        return {one.id for one in loaded if (one.media[0].next_attempt_at or later) <= utc_now()}
+
+    assert upkeep.retry_refused(vault.catalog, "settings of the first start", now=utc_now()) == 1
+    assert due() == {"refused"}
+    assert upkeep.retry_refused(vault.catalog, "settings of the first start", now=utc_now()) == 0
+    assert upkeep.retry_refused(vault.catalog, "other settings", now=utc_now()) == 1

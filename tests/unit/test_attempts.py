@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsvault.attempts import LONGEST_ASKED_PAUSE, missed, next_attempt_at
-from mmsvault.errors import PermanentFetchError, TransientFetchError
+from mmsvault.attempts import BEFORE_THE_END, LONGEST_ASKED_PAUSE, missed, next_attempt_at
+from mmsvault.errors import PermanentFetchError, RefusedFetchError, TransientFetchError
 from mmsvault.message import Attempt, MediaItem, MediaState, Message
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -104,3 +104,15 @@ def test_what_can_never_work_is_lost_at_once() -> None:
         message(), MediaItem(position=0, url="ftp://x/"), PermanentFetchError("no address"), now=NOW
     )
     assert (lost.state, lost.reason, lost.attempts) == (MediaState.LOST, "no address", 1)
+
+
+def test_what_the_settings_refuse_is_tried_once_more_before_the_end_and_then_lost_with_the_reason() -> None:
+    refused = RefusedFetchError("Refused: inside.example is at 10.0.0.1.")
+    first = after(refused)
+    assert first.state is MediaState.PENDING
+    assert first.reason == "Refused: inside.example is at 10.0.0.1."
+    give_up_at = message().give_up_at
+    assert first.next_attempt_at == give_up_at - BEFORE_THE_END
+    last = missed(message(deadline_at=NOW + (FAR - give_up_at)), first, refused, now=NOW)
+    assert last.state is MediaState.LOST
+    assert last.reason.startswith("Refused: inside.example")

@@ -41,12 +41,13 @@ def answer(doorkeeper: Doorkeeper, **given: str) -> int:
     [
         {"path_token": "sesame"},
         {"query": "token=sesame"},
+        {"query": "token=older"},
         {"authorization": basic("sinch:sesame")},
         {"path_token": "wrong", "query": "token=sesame"},
     ],
 )
 def test_the_token_is_taken_in_the_path_the_query_and_as_basic_password(given: dict[str, str]) -> None:
-    assert answer(Doorkeeper("sesame", ()), **given) == 200
+    assert answer(Doorkeeper(["sesame", "older"], ()), **given) == 200
 
 
 @pytest.mark.parametrize(
@@ -63,13 +64,35 @@ def test_the_token_is_taken_in_the_path_the_query_and_as_basic_password(given: d
     ],
 )
 def test_without_the_token_nobody_comes_in(given: dict[str, str]) -> None:
-    assert answer(Doorkeeper("sesame", ()), **given) == 401
+    assert answer(Doorkeeper(["sesame", "older"], ()), **given) == 401
 
 
 def test_only_the_listed_networks_may_post() -> None:
-    doorkeeper = Doorkeeper("sesame", [ip_network("192.0.2.0/24")])
+    doorkeeper = Doorkeeper(["sesame"], [ip_network("192.0.2.0/24")])
     assert answer(doorkeeper, path_token="sesame") == 200
     assert answer(doorkeeper, path_token="sesame", client="198.51.100.1") == 403
+
+
+def test_behind_a_proxy_that_is_trusted_its_word_counts_and_nobody_elses() -> None:
+    near, proxy = ip_network("192.0.2.0/24"), ip_network("10.0.0.0/8")
+    for peer, forwarded, trusted, status in (
+        ("10.0.0.1", "192.0.2.7", [proxy], 200),
+        ("10.0.0.1", "192.0.2.7", [], 403),
+        ("198.51.100.1", "192.0.2.7", [proxy], 403),
+        ("10.0.0.1", "192.0.2.7, 198.51.100.1", [proxy], 403),
+        ("10.0.0.1", "198.51.100.1, 192.0.2.7, 10.0.0.2", [proxy], 200),
+        ("10.0.0.1", "nonsense", [proxy], 403),
+        ("::ffff:10.0.0.1", "192.0.2.7", [proxy], 200),
+    ):
+        asked = request(path_token="sesame", client=peer)
+        asked.scope["headers"] += [(b"x-forwarded-for", forwarded.encode())]
+        doorkeeper = Doorkeeper(["sesame"], [near], trusted)
+        try:
+            doorkeeper.check(asked)
+            found = 200
+        except HTTPException as refusal:
+            found = refusal.status_code
+        assert found == status, (peer, forwarded, trusted)
 
 
 def test_credentials_are_not_kept_with_the_headers() -> None:

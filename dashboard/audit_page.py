@@ -1,0 +1,73 @@
+"""The trail, for admins: who looked, exported, changed or logged in; filtered, and taken along as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import notices, wording
+from dashboard.visiting import visit
+from mmsvault import auditing
+from mmsvault.catalog import trail
+from mmsvault.catalog.people import Role
+from mmsvault.catalog.trail import Entry
+
+SHOWN = 200
+TAKEN = 10_000
+COLUMNS = ("number", "at", "who", "source", "action", "subject", "details", "hash")
+
+
+def audit_page() -> None:
+    """Show the page, to admins only."""
+    with notices.spoken():
+        visitor = visit(Role.ADMIN)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            who = st.text_input("Who", key="who", bind="query-params", placeholder="anybody")
+            action = st.selectbox("Did", auditing.ACTIONS, index=None, key="did", placeholder="anything")
+            words = st.text_input("To what", key="words", bind="query-params", placeholder="message, search")
+        asked = {"who": who.strip(), "action": action or "", "words": words.strip()}
+        found = trail.latest(visitor.room.catalog, limit=TAKEN, **asked)
+        _show(found[:SHOWN])
+        st.download_button(
+            f"Download {wording.plural(len(found), 'entry').replace('entrys', 'entries')} (CSV)",
+            as_csv(found),
+            file_name="audit.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click=visitor.note,
+            args=("exported the trail",),
+        )
+
+
+def as_csv(found: Sequence[Entry]) -> bytes:
+    """Return entries as CSV that no spreadsheet takes for formulas."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(COLUMNS)
+    for entry in found:
+        told = entry.as_json()
+        rows.writerow([_harmless(str(told[name])) for name in COLUMNS])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _show(found: Sequence[Entry]) -> None:
+    rows = [
+        {
+            "At (UTC)": f"{entry.at:%Y-%m-%d %H:%M:%S}",
+            "Who": entry.who,
+            "From": entry.source,
+            "Did": entry.action,
+            "To what": entry.subject,
+            "Details": entry.details,
+        }
+        for entry in found
+    ]
+    if rows:
+        st.dataframe(rows, hide_index=True, height="content" if len(rows) < 12 else 460)  # noqa: PLR2004 - a screenful
+    else:
+        st.info("Nothing in the trail fits.")

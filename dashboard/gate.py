@@ -1,0 +1,101 @@
+"""The gate: in front of every page, WebSocket and file, it lets through only who is logged in.
+
+It stands before Streamlit and before our own routes, so that nothing can be forgotten: a path that
+is not listed here as open is closed.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from dashboard.reading_room import ReadingRoom
+from dashboard.visiting import recognise, visit_of
+from mmsvault.catalog.people import Person, Role
+from mmsvault.clients import client_address
+from mmsvault.errors import RejectedInputError, UnavailableError
+
+OPEN = frozenset({"/login", "/_stcore/health", "/_stcore/script-health-check"})
+ACCOUNT = frozenset({"/account", "/password", "/logout"})
+"""All that somebody with a one-time password can reach."""
+ROLES: Mapping[str, Role] = {
+    "/download/": Role.EXPORTER,
+    "/_stcore/metrics": Role.ADMIN,
+    "/_stcore/upload_file": Role.ADMIN,
+}
+"""The least role for what lies under a path; elsewhere a viewer's is enough."""
+VISIT = "mmsvault.visit"
+"""Where routes find the visit in their scope."""
+_POLICY_VIOLATION = 1008
+
+
+class Gate:
+    """Finds out who asks, and refuses who may not."""
+
+    def __init__(self, app: ASGIApp, room: ReadingRoom) -> None:
+        self._app = app
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what may come in, with the visit in its scope."""
+        if scope["type"] not in ("http", "websocket") or scope["path"] in OPEN:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            person = await run_in_threadpool(recognise, self._room, headers)
+            refusal = self._refusal(person, scope, headers)
+            if person and not refusal:
+                scope[VISIT] = visit_of(self._room, person, source=source_of(self._room, scope))
+        except UnavailableError:
+            refusal = _say(503, "The archive cannot be read just now: its catalog is away. Try again soon.")
+        except RejectedInputError:
+            refusal = _say(403, "What you may see is not set so that it can be understood. Ask an admin.")
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(code=_POLICY_VIOLATION)(scope, receive, send)
+        else:
+            await refusal(scope, receive, send)
+
+    def _refusal(self, person: Person | None, scope: Scope, headers: Headers) -> Response | None:
+        path: str = scope["path"]
+        if person is None:
+            if self._room.settings.proxy_login_header:
+                return _say(403, "Your proxy named nobody who may come in here. Ask an admin.")
+            return _to_login(scope) if _is_page(scope, headers) else _say(401, "Log in first.")
+        if person.is_one_time and path not in ACCOUNT:
+            return RedirectResponse("/account", 303) if _is_page(scope, headers) else _say(403, "Log in.")
+        for beginning, role in ROLES.items():
+            if path.startswith(beginning) and not person.role.includes(role):
+                return _say(403, f"This needs the role {role}; yours is {person.role}.")
+        return None
+
+
+def source_of(room: ReadingRoom, scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    return client_address(peer, forwarded, room.settings.trusted_proxies)
+
+
+def _is_page(scope: Scope, headers: Headers) -> bool:
+    return (
+        scope["type"] == "http"
+        and scope["method"] in ("GET", "HEAD")
+        and "text/html" in headers.get("accept", "")
+    )
+
+
+def _to_login(scope: Scope) -> Response:
+    query = scope["query_string"].decode("latin-1")
+    wanted = scope["path"] + (f"?{query}" if query else "")
+    return RedirectResponse(f"/login?{urlencode({'next': wanted})}", 303, {"cache-control": "no-store"})
+
+
+def _say(status: int, sentence: str) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status, {"cache-control": "no-store"})

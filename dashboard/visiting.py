@@ -1,0 +1,92 @@
+"""Who visits: found out anew at every request and every run of a page, so that a log-out holds at once.
+
+A visitor is known by the session cookie, or, where the settings leave login to a proxy, by the name
+that the proxy gives with its secret. Pages have no other way to the catalog than a visit's `view`.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+import streamlit as st
+
+from dashboard.reading_room import ReadingRoom, reading_room
+from mmsvault.catalog import people, sessions, trail
+from mmsvault.catalog.people import Person, Role
+from mmsvault.catalog.views import View, scope_of
+from mmsvault.clients import client_address
+from mmsvault.errors import ForbiddenError, NotFoundError
+from mmsvault.message import utc_now
+
+COOKIE = "mmsvault_session"
+SECRET_HEADER = "x-mmsvault-proxy-secret"  # noqa: S105 - its name
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A person in the reading room, and what they may see of the catalog. `source` is their address."""
+
+    person: Person
+    source: str
+    room: ReadingRoom
+    view: View
+
+    def require(self, role: Role) -> None:
+        """Raise ForbiddenError for those who may less."""
+        if not self.person.role.includes(role):
+            raise ForbiddenError(f"This needs the role {role}; yours is {self.person.role}.")
+
+    def note(self, action: str, *, subject: str = "", details: str = "") -> None:
+        """Enter into the trail what this person does."""
+        trail.append(
+            self.room.catalog,
+            action,
+            who=self.person.name,
+            source=self.source,
+            subject=subject,
+            details=details,
+        )
+
+
+def recognise(room: ReadingRoom, headers: Mapping[str, str]) -> Person | None:
+    """Return who sends these headers; None for nobody that is known here. Raises UnavailableError."""
+    proxy = room.settings.proxy_login_header.lower()
+    if not proxy:
+        return sessions.find(room.catalog, token_of(headers.get("cookie", "")), now=utc_now())
+    told = headers.get(SECRET_HEADER, "").encode()
+    if not hmac.compare_digest(told, room.settings.proxy_secret.encode()):
+        return None
+    try:
+        return people.find(room.catalog, headers.get(proxy, ""))
+    except NotFoundError:
+        return None
+
+
+def token_of(cookies: str) -> str:
+    """Return the session's token in a Cookie header."""
+    try:
+        found = SimpleCookie(cookies).get(COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def visit_of(room: ReadingRoom, person: Person, *, source: str) -> Visit:
+    """Return the visit of a person. Raises SearchError for a scope that cannot be read: nothing is seen."""
+    scope = scope_of(person.scope, region=room.settings.default_region)
+    return Visit(person, source, room, View(room.catalog, scope))
+
+
+def visit(role: Role = Role.VIEWER) -> Visit:
+    """Return who looks at this page now. Raises ForbiddenError, UnavailableError."""
+    room = reading_room()
+    headers = {name.lower(): value for name, value in st.context.headers.items()}
+    person = recognise(room, headers)
+    if person is None or person.is_one_time:
+        raise ForbiddenError("You are not logged in any more.", is_signed_out=True)
+    peer = st.context.ip_address or "127.0.0.1"  # Streamlit says nothing of its own machine
+    source = client_address(peer, headers.get("x-forwarded-for", ""), room.settings.trusted_proxies)
+    found = visit_of(room, person, source=source)
+    found.require(role)
+    return found

@@ -1,0 +1,70 @@
+"""Every naughty string as a subject, a sender, a keyword and a caption, in the gallery of a real browser."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mmsvault.catalog import writes
+from mmsvault.catalog.connection import writing
+from mmsvault.message import MediaItem, MediaState, Message, utc_now
+from tests import corpora
+from tests.house import House
+from tests.integration.test_hostile_input import keep_count
+
+STRINGS = corpora.naughty_strings()
+PAGES = -(-len(STRINGS) // 60)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    running = House(tmp_path_factory.mktemp("naughty"))
+    with running.up():
+        with running.vault() as vault, writing(vault.catalog) as connection:
+            for number, text in enumerate(STRINGS):
+                assert writes.insert_whole(connection, of(number, text.replace("\0", "")))
+        yield running
+
+
+def of(number: int, text: str) -> Message:
+    """Return a message that says `text` wherever a stranger can say something."""
+    now = utc_now()
+    caption = MediaItem(
+        position=0, url=text, state=MediaState.STORED, content_type="text/plain", text=text, key=f"x/{number}"
+    )
+    lost = MediaItem(position=1, url=text, state=MediaState.LOST, reason=text)
+    return Message(
+        id=f"sinch-{number}", provider="sinch", tracking_id=text, sender=text, to=(text,), keyword=text,
+        subject=text, operator_id=text, tags=(text,), note=text,
+        received_at=now - timedelta(seconds=number), deadline_at=now, recorded_at=now,
+        prefix=f"messages/2026/11/24/sinch-{number}/", media=(caption, lost),
+    )  # fmt: skip
+
+
+def test_they_are_seen_as_they_are_and_nothing_of_them_runs(house: House, page: Page) -> None:
+    house.enter(page)
+    outside: list[str] = []
+    page.on("dialog", lambda dialog: outside.append(dialog.message))
+    page.on(
+        "request",
+        lambda one: (
+            None if one.url.startswith((house.dashboard, "data:", "blob:")) else outside.append(one.url)
+        ),
+    )
+    page.goto(house.dashboard)
+    seen = 0
+    for number in range(PAGES):
+        expect(page.get_by_text(f"Page {number + 1} of {PAGES}", exact=True)).to_be_visible()
+        expect(page.locator("a.tile").first).to_have_attribute("data-message", f"sinch-{number * 60}")
+        seen += page.locator("a.tile").count()
+        if number + 1 < PAGES:
+            page.get_by_role("button", name="Older").click()
+    assert seen >= len(STRINGS)
+    for number in (one for one, text in enumerate(STRINGS) if "alert(1)" in text or "onerror" in text):
+        if number % 12 == 0:
+            page.goto(f"{house.dashboard}/message?id=sinch-{number}")
+            expect(page.get_by_text(STRINGS[number].strip(), exact=True).first).to_be_visible()
+    assert not outside
+    assert page.evaluate("() => document.querySelectorAll('script:not([src]):not([type])').length") <= 1
+    keep_count("naughty strings in the gallery of a browser", len(STRINGS), gathered=True)
