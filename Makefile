@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-media soak bench-media bench-search bench-export kinds
+.PHONY: help setup dev up demo test test-faults test-media soak
+.PHONY: bench bench-media bench-search bench-export kinds
 .PHONY: check format lock screenshots clean
 
 help: ## list the targets
@@ -40,6 +41,9 @@ soak: dev ## ten minutes of load while everything is killed at random
 
 test-media: dev ## break every sample file in 2,000 ways (an hour or more)
 	$(BIN)/python -m pytest -m long tests/integration/test_sandbox.py
+
+bench: dev ## measure against bare loops, Celery, arq and RQ (writes docs/performance.md; ARGS=--growth for more)
+	$(BIN)/python -m tests.benchmarks.performance $(ARGS)
 
 bench-media: dev ## measure thumbnails against libvips and the sandbox's cost; writes docs/performance-media.md
 	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q -s -m benchmark tests/benchmarks/test_media.py

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -155,8 +155,7 @@ def archive_message(vault: Vault, message_id: str) -> None:
             if item.next_attempt_at and (item.next_attempt_at <= now or not item.attempts)
         ]
         try:
-            with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
-                tried = list(side_by_side.map(partial(archive_file, vault, message, lease), due))
+            tried = archive_files(vault, message, lease, due)
             done = finish(vault, message, lease, tried)
         except OvertakenError as error:
             log.warning("left to another worker", reason=str(error))
@@ -164,6 +163,19 @@ def archive_message(vault: Vault, message_id: str) -> None:
     # A preview's job that met this one's lease did nothing. The sweep asks again, once nothing waits.
     if any(item.preview_due_at for item in done.media) and vault.queue.is_empty():
         enqueue(vault.queue, MAKE_PREVIEWS, message_id)
+
+
+def archive_files(vault: Vault, message: Message, lease: Lease, due: Sequence[MediaItem]) -> list["Tried"]:
+    """Try the files side by side; what was stored of them is on the disk when this returns."""
+    one = partial(archive_file, vault, message, lease)
+    if len(due) == 1:
+        tried = [one(due[0])]
+    else:
+        with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
+            tried = list(side_by_side.map(one, due))
+    stored = [each.item for each in tried if each.item.state is MediaState.STORED]
+    vault.bucket.force([key for item in stored for key in (item.key, item.thumbnail_key) if key])
+    return tried
 
 
 @dataclass(frozen=True)
@@ -187,7 +199,7 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
         try:
             fetched = vault.fetcher.fetch(item.url, file)
             lease.check()
-            stored = store(vault, message, item, fetched, Path(file.name))
+            stored = store(vault, message, item, fetched, Path(file.name), forced=False)
         except FetchError as error:
             failure, stored = error, missed(message, item, error, now=utc_now())
     return Tried(
@@ -204,12 +216,14 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     )
 
 
-def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path) -> MediaItem:
+def store(
+    vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path, *, forced: bool = True
+) -> MediaItem:
     """Look into the downloaded file and keep it, untouched, with what is shown of it."""
     facts = vault.sandbox.inspect(path, fetched.declared_type)
     key = bucket.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
     with path.open("rb") as original:
-        vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type)
+        vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type, forced=forced)
     return item.model_copy(
         update={
             "state": MediaState.STORED,
@@ -218,7 +232,7 @@ def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, pat
             "size": fetched.size,
             "sha256": fetched.sha256,
             "key": key,
-            **keep_views(vault, message, item, facts),
+            **keep_views(vault, message, item, facts, forced=forced),
             **{name: getattr(facts, name) for name in FACTS_KEPT},
             "preview_due_at": utc_now() + PREVIEW_GRACE if facts.preview_type else None,
             "attempts": item.attempts + 1,
@@ -227,12 +241,14 @@ def store(vault: Vault, message: Message, item: MediaItem, fetched: Fetched, pat
     )
 
 
-def keep_views(vault: Vault, message: Message, item: MediaItem, facts: Facts) -> dict[str, str]:
+def keep_views(
+    vault: Vault, message: Message, item: MediaItem, facts: Facts, *, forced: bool = True
+) -> dict[str, str]:
     """Keep what is shown in place of the file, and return its keys by the names of their fields."""
     thumbnail_key = ""
     if facts.thumbnail:
         thumbnail_key = bucket.thumbnail_key(message.prefix, item.position)
-        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp")
+        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp", forced=forced)
     return {"thumbnail_key": thumbnail_key}
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -151,8 +151,16 @@ class Bucket:
             if not self._client.bucket_exists(self._name):
                 self._client.make_bucket(self._name, location=self._region)
 
-    def put(self, key: str, content: bytes | BinaryIO, *, content_type: str, size: int | None = None) -> None:
-        """Keep `content` under `key`, on the disk when this returns.
+    def put(
+        self,
+        key: str,
+        content: bytes | BinaryIO,
+        *,
+        content_type: str,
+        size: int | None = None,
+        forced: bool = True,
+    ) -> None:
+        """Keep `content` under `key`, on the disk when this returns; not `forced`, after `force`.
 
         A stream is read from where it stands; its `size` is needed.
         """
@@ -162,7 +170,8 @@ class Bucket:
             raise TypeError("A stream needs its size.")
         with _translated(key):
             self._client.put_object(self._name, key, stream, length, content_type=content_type)
-            self._settle(key)
+        if forced:
+            self.force([key])
 
     def put_stream(self, key: str, source: SupportsRead, *, content_type: str) -> None:
         """Keep all that `source` gives, whose size nobody knows; an error in it leaves nothing.
@@ -189,7 +198,7 @@ class Bucket:
                 while chunk := source.read(CHUNK_BYTES):
                     file.write(chunk)
             draft.replace(path)
-            self._settle(key)
+            self.force([key])
         except OSError as error:
             raise UnavailableError(f"The disk did not take {key}: {error}") from error
         finally:
@@ -275,20 +284,23 @@ class Bucket:
         self.put(PROBE_KEY, bytes(size), content_type="application/octet-stream")
         self.remove(PROBE_KEY)
 
-    def _settle(self, key: str) -> None:
-        """Force an object to the disk: the embedded server renames it into place without fsync."""
+    def force(self, keys: Collection[str]) -> None:
+        """Force objects to the disk: the embedded server renames them into place without fsync.
+
+        Together is cheaper than one by one: the first takes most of the file system's log along.
+        """
         if self._local_dir is None:
             return
-        path = self._local_dir / key
+        paths = [self._local_dir / key for key in keys]
         try:
-            for place in (path, path.parent):
+            for place in (*paths, *dict.fromkeys(path.parent for path in paths)):
                 descriptor = os.open(place, os.O_RDONLY)
                 try:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
         except OSError as error:
-            raise UnavailableError(f"The disk did not take {key}: {error}") from error
+            raise UnavailableError(f"The disk did not take {', '.join(keys)}: {error}") from error
 
 
 def _on_disk(folder: Path, prefix: str, *, recursive: bool) -> Iterator[Listed]:

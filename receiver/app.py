@@ -1,10 +1,11 @@
 """The receiver as an application: its collaborators, and the routes put together."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.connection import connect_to_answer
@@ -42,18 +43,35 @@ def create_app(settings: Settings) -> FastAPI:
         settings.postback_networks,
         settings.trusted_proxies,
     )
-    app.state.metrics = Metrics(intake)
+    app.state.metrics = metrics = Metrics(intake)
     app.state.max_postback_bytes = settings.max_postback_bytes
-    app.middleware("http")(measure)
-    app.include_router(postbacks.router)
+    app.add_middleware(Measured, metrics=metrics)
+    app.router.routes.extend(postbacks.ROUTES)
     app.include_router(watching.router)
     return app
 
 
-async def measure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Count every answer to a postback, and how long it took."""
-    began = time.perf_counter()
-    response = await call_next(request)
-    if request.url.path.startswith(postbacks.PATH):
-        request.app.state.metrics.answered(response.status_code, seconds=time.perf_counter() - began)
-    return response
+class Measured:
+    """Counts every answer to a postback, and how long it took.
+
+    A plain ASGI application: Starlette's own middleware starts a task for each request, which costs
+    as much as keeping the receipt.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http" or not scope["path"].startswith(postbacks.PATH):
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._metrics.answered(message["status"], seconds=time.perf_counter() - began)
+            await send(message)
+
+        await self._app(scope, receive, answer)

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Mapping
 
 import structlog
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
+from starlette.routing import Route
 
 from mmsvault.errors import UnavailableError
 from mmsvault.message import Receipt
 from mmsvault.postbacks import PROVIDERS
 
 log = structlog.get_logger(__name__)
-router = APIRouter()
 
 PATH = "/postbacks/"
 SECONDS_FOR_A_BODY = 20
@@ -20,11 +20,9 @@ RETRY_AFTER_SECONDS = 30
 _PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
-@router.post(PATH + "{provider}")
-@router.post(PATH + "{provider}/{_token}")
-async def keep(request: Request, provider: str, _token: str = "") -> Response:
+async def keep(request: Request) -> Response:
     """Keep the postback. Answers 401, 403, 404, 408, 413, and 503 when it cannot be kept now."""
-    state = request.app.state
+    state, provider = request.app.state, request.path_params["provider"]
     state.doorkeeper.check(request)
     if provider not in PROVIDERS:
         raise HTTPException(404, f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
@@ -41,6 +39,13 @@ async def keep(request: Request, provider: str, _token: str = "") -> Response:
         again = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         raise HTTPException(503, "The postback cannot be kept now; send it again.", again) from error
     return PlainTextResponse("OK")
+
+
+# Plain routes: FastAPI's own would look into a request, of which only the raw body counts here.
+ROUTES = (
+    Route(PATH + "{provider}/{_token}", keep, methods=["POST"]),
+    Route(PATH + "{provider}", keep, methods=["POST"]),
+)
 
 
 async def bounded_body(request: Request, max_bytes: int) -> bytes:

@@ -21,7 +21,8 @@ OUR_STRINGS = [
     "' OR 1=1 --", "'; DROP TABLE messages; --", '" OR ""="', "../../etc/passwd", "..\\..\\boot.ini",
     "http://127.0.0.1/", "file:///etc/passwd", "=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0",
     "\u202eright to left", "\u200bzero\u200cwidth", "\ufeffmark", "e\u0301" * 40, "Z\u0351\u036b\u0343algo",
-    "🏳️‍🌈👩‍👩‍👧‍👦", "שלום עולם", "مرحبا", "港の嵐", "ภาษาไทย", "İı", "ß", "ﬀ", "．．／", "a\tb", "a\nb", "a\0b",
+    "🏳️‍🌈👩‍👩‍👧‍👦", "שלום עולם", "مرحبا", "港の嵐", "ภาษาไทย", "İı", "ß", "ﬀ", "．．／", "a\tb", "a\nb",
+    "a\0b",
     "-- [link](javascript:alert(1)) **bold** `code` $x^2$", "<!--", "]]>", "<![CDATA[x]]>", "&amp;lt;", "\\",
 ]  # fmt: skip
 

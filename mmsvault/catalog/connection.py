@@ -5,10 +5,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
@@ -23,7 +19,9 @@ from sqlalchemy.exc import (
 from mmsvault.errors import ConfigurationError, UnavailableError
 
 WRITES = "mmsvault_writes"
+FORCED = "mmsvault_forced"
 MIGRATION_LOCK = 0x6D6D7376  # any number that is ours, for PostgreSQL's advisory lock
+MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE: Mapping[str, str] = {
     "connect_timeout": "5",
     "keepalives_idle": "30",
@@ -103,8 +101,11 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that starts as a reader and then writes can meet "database is locked" at once,
     # without the busy timeout; one that says so first waits its turn.
-    writes = connection.get_execution_options().get(WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get(WRITES) and connection.info.get(FORCED) is not options[FORCED]:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options[FORCED] else 'NORMAL'}")
+        connection.info[FORCED] = options[FORCED]
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(WRITES) else "BEGIN")
 
 
 @contextmanager
@@ -115,11 +116,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Give a connection whose changes happen together or not at all. Raises UnavailableError."""
+def writing(engine: Engine, *, forced: bool = True) -> Iterator[Connection]:
+    """Give a connection whose changes happen together or not at all. Raises UnavailableError.
+
+    They are on the disk when this ends. What is not `forced` is so once something later is, and may be
+    lost with the power before: for steps of a job that is let go only after a forced one.
+    """
     with (
         _translated(),
-        engine.connect().execution_options(**{WRITES: True}) as connection,
+        engine.connect().execution_options(**{WRITES: True, FORCED: forced}) as connection,
         connection.begin(),
     ):
         yield connection
@@ -168,20 +173,40 @@ def migrate(engine: Engine) -> None:
 
     Raises ConfigurationError for a catalog that a newer version has written.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    newest = ScriptDirectory.from_config(config)
+    newest = max(path.stem for path in MIGRATIONS.glob("versions/[0-9]*.py"))
     with reading(engine) as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest.get_current_head():
+        if _form(connection) == newest:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current and current not in {script.revision for script in newest.walk_revisions()}:
-            raise ConfigurationError(
-                "MMSVAULT_DATABASE_URL",
-                f"this catalog is of a newer MMS Vault (its form is {current}); update this program",
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        current = _form(connection)
+        if current != newest:  # another process may just have done it
+            _upgrade(connection, current)
+
+
+def _form(connection: Connection) -> str | None:
+    """Return which form the catalog has, None for an empty one."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    form: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return form
+
+
+def _upgrade(connection: Connection, current: str | None) -> None:
+    # Loaded where there is something to do: it takes 10 MB, and every worker comes by here.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    if current and current not in {
+        one.revision for one in ScriptDirectory.from_config(config).walk_revisions()
+    }:
+        raise ConfigurationError(
+            "MMSVAULT_DATABASE_URL",
+            f"this catalog is of a newer MMS Vault (its form is {current}); update this program",
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

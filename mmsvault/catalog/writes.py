@@ -66,14 +66,16 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | Non
         first = insert_whole(connection, message)
         if not first:  # hold the row, so that two repeats at once come one after the other
             connection.execute(select(messages.c.id).where(messages.c.id == message.id).with_for_update())
-        known = queries.load_in(connection, message.id)
+        known = message if first else queries.load_in(connection, message.id)
         is_new = digest not in {entry.sha256 for entry in known.postbacks}
         if is_new:
-            _add_postback(connection, known, receipt, digest)
-            if _add_media(connection, known, message):
-                documents.keep(connection, queries.load_in(connection, message.id))
+            added = _add_postback(connection, known, receipt, digest)
             _make_due(connection, known, receipt)
-            known = queries.load_in(connection, message.id)
+            if _add_media(connection, known, message):
+                known = queries.load_in(connection, message.id)
+                documents.keep(connection, known)
+            else:
+                known = known.model_copy(update={"postbacks": (*known.postbacks, added)})
         outcome = "message" if first else "duplicate"
         counted = insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
     postback = next(entry for entry in known.postbacks if entry.sha256 == digest)
@@ -89,7 +91,7 @@ def count_receipt(engine: Engine, receipt: Receipt, outcome: str, *, code: str =
 def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, span: timedelta) -> bool:
     """Return whether the work on this message is now `token`'s, for `span` or until renewed."""
     free = or_(messages.c.lease_token == token, queries.not_in_hand(now))
-    with writing(engine) as connection:
+    with writing(engine, forced=False) as connection:
         taken = connection.execute(
             update(messages)
             .where(messages.c.id == message_id, free)
@@ -105,7 +107,7 @@ def save_attempts(
 
     The message is due until `settle`, so that one cut off in between is finished by another worker.
     """
-    with writing(engine) as connection:
+    with writing(engine, forced=False) as connection:
         if not _holds(connection, message_id, token):
             return None
         connection.execute(
@@ -148,7 +150,7 @@ def settle(engine: Engine, written: Message, *, token: str) -> Message | None:
 
 def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
     """Let others work on the message, as it is, if it is still `token`'s."""
-    with writing(engine) as connection:
+    with writing(engine, forced=False) as connection:
         connection.execute(
             update(messages)
             .where(messages.c.id == message_id, messages.c.lease_token == token)
@@ -283,7 +285,7 @@ def _insert_parts(connection: Connection, message: Message) -> None:
     _insert_all(connection, attempts, _numbered(message.id, message.attempts))
 
 
-def _add_postback(connection: Connection, message: Message, receipt: Receipt, digest: str) -> None:
+def _add_postback(connection: Connection, message: Message, receipt: Receipt, digest: str) -> RawPostback:
     number = len(message.postbacks) + 1
     entry = RawPostback(
         name=postback_name(number, receipt.body),
@@ -293,6 +295,7 @@ def _add_postback(connection: Connection, message: Message, receipt: Receipt, di
         headers=receipt.headers,
     )
     connection.execute(insert(postbacks), {"message_id": message.id, "number": number, **entry.model_dump()})
+    return entry
 
 
 def _make_due(connection: Connection, known: Message, receipt: Receipt) -> None:

@@ -10,28 +10,38 @@ import sys
 
 import typer
 
-from mmsvault.cli import admitting, answering, exporting, keeping, noting, running
+from mmsvault.cli import running
 from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError, VaultError
 from mmsvault.starting import EXIT_USAGE, EXIT_WRONG
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="The archive of received picture messages (MMS).",
-)
-running.add_to(app)
-answering.add_to(app)
-keeping.add_to(app)
-exporting.add_to(app)
-noting.add_to(app)
-admitting.add_to(app)
+
+def commands(*, asked: str = "") -> typer.Typer:
+    """Return the command line; where a program is `asked` for, only with what starts programs.
+
+    The other commands load catalog and bucket, which takes time and memory that `up` has no use for.
+    """
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="The archive of received picture messages (MMS).",
+    )
+    running.add_to(app)
+    if asked not in running.NAMES:
+        from mmsvault.cli import admitting, answering, exporting, keeping, noting  # noqa: PLC0415 - see above
+
+        answering.add_to(app)
+        keeping.add_to(app)
+        exporting.add_to(app)
+        noting.add_to(app)
+        admitting.add_to(app)
+    return app
 
 
 def main() -> None:
     """Run the command line; an error of the vault's own is one plain sentence on stderr."""
     try:
-        app()
+        commands(asked=sys.argv[1] if len(sys.argv) > 1 else "")()
     except (ConfigurationError, RejectedInputError, NotFoundError) as error:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:

@@ -1,11 +1,12 @@
 """Commands that run programs: one of them in place of the command, or all under a supervisor."""
 
+import http.client
 import os
 import sys
 from functools import partial
 from typing import Annotated
+from urllib.parse import urlsplit
 
-import httpx
 import typer
 
 from mmsvault.auditing import note_settings
@@ -23,11 +24,13 @@ from mmsvault.vault import Vault
 
 DEMO = "demo"
 
+NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard")
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, demo, receiver, worker, sweep, dashboard):
-        app.command()(command)
+    for name in NAMES:
+        app.command(name)(globals()[name])
 
 
 def up() -> None:
@@ -160,10 +163,15 @@ def _dashboard(settings: Settings) -> str:
 
 
 def _answers(url: str) -> bool:
+    at = urlsplit(url)
+    connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=2)
     try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        connection.request("GET", at.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def _become(module: str, *arguments: str) -> None:

@@ -6,10 +6,8 @@ be seen in the process list. Their data are files under DATA_DIR.
 
 import importlib.metadata
 import os
-import re
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 from redis import Redis
@@ -17,7 +15,6 @@ from redis.exceptions import RedisError
 
 from mmsvault.embedded.part import Part
 from mmsvault.errors import ConfigurationError
-from mmsvault.queueing.connection import WAITAOF_SINCE
 from mmsvault.settings import Settings, free_port
 
 LOG = "server.log"
@@ -52,8 +49,6 @@ def redis_part(settings: Settings) -> Part:
     binary = _redis_binary()
     folder = settings.data_dir / "redis"
     folder.mkdir(mode=0o700, exist_ok=True)
-    # With WAITAOF a receipt waits for the disk and the workers' bookkeeping need not.
-    fsync = "everysec" if _version(binary) >= WAITAOF_SINCE else "always"
     made = settings.generated
     lines = (
         "bind 127.0.0.1",
@@ -61,7 +56,7 @@ def redis_part(settings: Settings) -> Part:
         f"requirepass {made.redis_password}",
         f'dir "{folder.absolute()}"',
         "appendonly yes",
-        f"appendfsync {fsync}",
+        "appendfsync always",  # WAITAOF does not do: see docs/decisions/0070
         "aof-load-truncated yes",  # what a power cut left half written was never answered for
         'save ""',
         "maxmemory-policy noeviction",
@@ -122,12 +117,6 @@ def _rclone_binary() -> str:
             "MMSVAULT_S3_ENDPOINT", "rclone is not on this machine; name an S3 server here"
         )
     return found
-
-
-def _version(binary: str) -> tuple[int, ...]:
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603 - found above
-    found = re.search(r"v=(\d+)\.(\d+)", said)
-    return tuple(int(part) for part in found.groups()) if found else (0, 0)
 
 
 def _redis_answers(settings: Settings) -> bool:

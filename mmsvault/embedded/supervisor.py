@@ -74,14 +74,13 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 class Supervisor:
-    """Runs `first` (each ready before the next) and then `rest`, side by side."""
+    """Runs `first`, once they are ready those of `rest` that tell when they are, and then the others."""
 
     def __init__(self, first: Sequence[Part], rest: Sequence[Part], on_ready: Callable[[], None]) -> None:
         self._first = first
         self._rest = rest
         self._on_ready = on_ready
         self._ending = asyncio.Event()
-        self._was_ready = False
         self._code = EXIT_DONE
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._console = Console(highlight=False, soft_wrap=True)
@@ -95,14 +94,14 @@ class Supervisor:
             loop.add_signal_handler(number, self._asked_to_end)
         keepers: list[asyncio.Task[None]] = []
         try:
-            for part in self._first:
-                keepers.append(asyncio.create_task(self._keep(part)))
-                await self._until_ready(part)
-            keepers += [asyncio.create_task(self._keep(part)) for part in self._rest]
-            await asyncio.gather(*(self._until_ready(part) for part in self._rest))
+            telling = [part for part in self._rest if part.ready]
+            for parts in (self._first, telling):
+                keepers += [asyncio.create_task(self._keep(part)) for part in parts]
+                await asyncio.gather(*(self._until_ready(part) for part in parts))
             if not self._ending.is_set():
-                self._was_ready = True
                 self._on_ready()
+                # Workers come last: on a small machine they would only hold up what people wait for.
+                keepers += [asyncio.create_task(self._keep(part)) for part in self._rest if not part.ready]
             await self._ending.wait()
         except UnavailableError as error:
             self._say("up", str(error))
@@ -124,17 +123,18 @@ class Supervisor:
 
     async def _keep(self, part: Part) -> None:
         """Run the part again and again until everything ends."""
-        pause = 0.0
+        pause, is_first = 0.0, True
         while not self._ending.is_set():
             began = monotonic()
             code = await self._run_once(part)
             if self._ending.is_set():
                 return
-            if code == EXIT_USAGE and not self._was_ready:
+            if code == EXIT_USAGE and is_first:
                 self._say("up", f"{part.name} cannot start with these settings")
                 self._code = EXIT_USAGE
                 self._ending.set()
                 return
+            is_first = False
             pause = 0.0 if monotonic() - began > STEADY_SECONDS else pause
             self._say(
                 "up",

@@ -2,8 +2,8 @@
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import BusyLoadingError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -29,11 +29,14 @@ def connect_to_work(url: str) -> "Redis":
 
 
 def needs_waitaof(connection: "Redis") -> bool:
-    """Return whether a write is on the disk only after WAITAOF (else it is at once).
+    """Return whether only WAITAOF tells that a write is on the disk (else its answer does).
 
-    Raises ConfigurationError where this Redis cannot promise that a write is on the disk at all.
+    Raises ConfigurationError where this Redis cannot promise that a write is on the disk at all, and
+    BusyLoadingError while it cannot tell.
     """
     server = connection.info("server", "persistence", "memory")
+    if int(server.get("loading", 0)):  # what it says of itself is not so yet
+        raise BusyLoadingError("it is loading what it kept")
     if not int(server["aof_enabled"]):
         raise _unsafe("this Redis forgets on a crash; set `appendonly yes` in its configuration")
     if int(server.get("maxmemory", 0)) and str(server.get("maxmemory_policy")).startswith("allkeys"):
@@ -41,15 +44,14 @@ def needs_waitaof(connection: "Redis") -> bool:
     fsync = _fsync_policy(connection)
     if fsync == "always":
         return False
-    if fsync == "no":
-        raise _unsafe("this Redis leaves it to chance when it writes; set `appendfsync everysec`")
+    if fsync is not None:  # WAITAOF does not help: see docs/decisions/0070
+        raise _unsafe(
+            f"this Redis answers before it has written (`appendfsync {fsync}`); set `appendfsync always`"
+        )
     version = str(server["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) >= WAITAOF_SINCE:
         return True
-    raise _unsafe(
-        f"Redis {version} has no WAITAOF; set `appendfsync always` in its configuration, "
-        "or use Redis 7.2, Valkey 7.2 or newer"
-    )
+    raise _unsafe(f"Redis {version} does not tell when it writes; use one that shows its configuration")
 
 
 def _fsync_policy(connection: "Redis") -> str | None:

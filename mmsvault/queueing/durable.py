@@ -8,10 +8,12 @@ from rq import Queue
 
 from mmsvault.errors import ConfigurationError, UnavailableError
 from mmsvault.queueing.connection import needs_waitaof
-from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue
+from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue_all
 
 FSYNC_WITHIN_MS = 2500
 """How long to wait for the disk; the provider gives up on an answer after 10 s."""
+
+WRITES_AT_ONCE: dict[str, str] = {"appendonly": "yes", "appendfsync": "always"}
 
 Kept = Mapping[str, Any]
 """A receipt as JSON."""
@@ -43,15 +45,27 @@ class DurableQueue:
             except ConfigurationError as error:  # another server than the one at the start
                 raise UnavailableError(str(error)) from error
         try:
-            with self._queue.connection.pipeline(transaction=False) as pipeline:
-                for receipt in receipts:
-                    enqueue(self._queue, ARCHIVE_RECEIPT, receipt, pipeline=pipeline)
-                if self._needs_waitaof:
-                    pipeline.execute_command("WAITAOF", 1, 0, FSYNC_WITHIN_MS)  # type: ignore[no-untyped-call]  # redis-py leaves it open
-                answers = pipeline.execute()
+            answers = self._put(receipts)
         except RedisError as error:
             self._needs_waitaof = None  # whatever comes back may be another server
             said = str(error).rpartition("caused error: ")[2]  # before it stands the receipt itself
             raise UnavailableError(f"The queue did not take the receipts: {said}") from error
         if self._needs_waitaof and answers[-1][0] < 1:
             raise UnavailableError("The queue's disk is too slow: a receipt was not written in time.")
+        if not self._needs_waitaof and not WRITES_AT_ONCE.items() <= answers[-1].items():
+            self._needs_waitaof = None
+            raise UnavailableError("The queue answers before it has written: its configuration was changed.")
+
+    def _put(self, receipts: Sequence[Kept]) -> Any:
+        """Put them into the queue; the last answer tells whether they are on the disk.
+
+        A transaction is written to the log as one, so it costs one wait for the disk. Nothing answers
+        before that, under the configuration that the transaction itself reads.
+        """
+        with self._queue.connection.pipeline(transaction=not self._needs_waitaof) as pipeline:
+            enqueue_all(self._queue, ARCHIVE_RECEIPT, receipts, pipeline=pipeline)
+            if self._needs_waitaof:
+                pipeline.execute_command("WAITAOF", 1, 0, FSYNC_WITHIN_MS)  # type: ignore[no-untyped-call]  # redis-py leaves it open
+            else:
+                pipeline.config_get("append*")
+            return pipeline.execute()

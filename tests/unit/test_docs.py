@@ -7,7 +7,7 @@ import typer
 from prometheus_client import generate_latest
 from redis import Redis
 
-from mmsvault.cli import app
+from mmsvault.cli import commands
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.intake import Intake
 from mmsvault.queueing.jobs import open_queue
@@ -28,7 +28,7 @@ def test_every_setting_is_documented_with_its_meaning(name: str) -> None:
     assert str(Settings.model_fields[name].description) in rows[0]
 
 
-@pytest.mark.parametrize("name", sorted(typer.main.get_command(app).commands))  # type: ignore[attr-defined]
+@pytest.mark.parametrize("name", sorted(typer.main.get_command(commands()).commands))  # type: ignore[attr-defined]
 def test_every_command_is_documented(name: str) -> None:
     assert f"| `mmsvault {name}" in COMMANDS.read_text()
 

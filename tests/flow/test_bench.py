@@ -1,0 +1,31 @@
+"""`make bench` runs: every part of it once, briefly. What the figures come to is for the long run."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import performance
+from tests.benchmarks.ground import Ratio
+
+
+@pytest.mark.parametrize("part", ["receiver", "pipeline", "backlog"])
+def test_a_part_of_the_benchmark_runs_against_real_peers_and_measures(part: str, tmp_path: Path) -> None:
+    ratios = performance.measure(part, tmp_path, rounds=1, brief=True)
+    assert ratios
+    assert all(0 < value < float("inf") for ratio in ratios for value in ratio.rounds)
+
+
+def test_the_figures_are_written_between_their_marks_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{performance.BEGIN}\nold\n{performance.END}\nafter\n")
+    monkeypatch.setattr(performance, "DOCUMENT", document)
+    monkeypatch.setattr(performance, "PLOT", tmp_path / "plot.svg")
+    performance.write([Ratio("ours / theirs", ">= 2", [3.0, 1.0, 2.0])], [], "make bench")
+    written = document.read_text()
+    assert written.startswith("before\n")
+    assert written.endswith("after\n")
+    assert "old" not in written
+    assert "| ours / theirs | >= 2 | 1 | **2** | 3 | 3 |" in written
+    assert "<svg" in (tmp_path / "plot.svg").read_text()

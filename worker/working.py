@@ -1,0 +1,68 @@
+"""One worker of a queue, or the sweep, as a program."""
+
+import time
+
+import structlog
+from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
+
+from mmsvault import archiving, previewing
+from mmsvault.catalog.connection import migrate
+from mmsvault.errors import UnavailableError
+from mmsvault.exporting import working as exporting
+from mmsvault.queueing.workers import QueueWorker
+from mmsvault.settings import Settings
+from mmsvault.vault import Vault
+from worker.sweep import keep_sweeping
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 2
+
+
+def run(settings: Settings, *, job: str) -> None:
+    """Open the vault and work until SIGTERM."""
+    vault = Vault(settings)
+    prepare(vault)
+    try:
+        if job == "sweep":
+            keep_sweeping(vault)
+        else:
+            keep_working(vault, job)
+    finally:
+        vault.close()
+
+
+def keep_working(vault: Vault, queue_name: str) -> None:
+    """Work on the queue's jobs until SIGTERM; a queue that is away for long is waited for."""
+    while True:
+        try:
+            worker = QueueWorker(
+                queue_name,
+                redis_url=vault.settings.effective_redis_url,
+                connection=vault.redis,
+                tasks={**archiving.tasks(vault), **previewing.tasks(vault), **exporting.tasks(vault)},
+            )
+            worker.work(logging_level="WARNING")
+        except StopRequested:  # asked to end while it was between two jobs
+            return
+        except RedisError as error:
+            log.warning("waiting for the queue", reason=str(error))
+        else:
+            if worker.asked_to_end:
+                return
+            log.warning("the worker stopped; it begins again")
+        time.sleep(PAUSE_SECONDS)
+
+
+def prepare(vault: Vault) -> None:
+    """Make the bucket and the catalog where they are not there yet; wait while a server is away."""
+    while True:
+        try:
+            migrate(vault.catalog)
+            vault.bucket.make()
+        except UnavailableError as error:
+            log.warning("waiting for a server", reason=str(error))
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
