@@ -71,9 +71,10 @@ class House:
     def archived(self, message_id: str, *, seconds: float = 60) -> Message:
         """Return the message once it is archived; the catalog is asked, since a command takes a second."""
         with self.vault() as vault:
+            migrate(vault.catalog)  # which the vault's own programs may be about to do
 
             def found() -> Message | None:
-                with contextlib.suppress(NotFoundError, UnavailableError):  # or there is no catalog yet
+                with contextlib.suppress(NotFoundError, UnavailableError):
                     message = queries.load(vault.catalog, message_id)
                     return message if message.state is MessageState.ARCHIVED else None
                 return None
