@@ -55,7 +55,8 @@ def test_they_are_seen_as_they_are_and_nothing_of_them_runs(house: House, page: 
     page.goto(house.dashboard)
     seen = 0
     for number in range(PAGES):
-        expect(page.get_by_text(f"Page {number + 1} of {PAGES}", exact=True)).to_be_visible()
+        if PAGES > 1:
+            expect(page.get_by_text(f"Page {number + 1} of {PAGES}", exact=True)).to_be_visible()
         expect(page.locator("a.tile").first).to_have_attribute("data-message", f"sinch-{number * 60}")
         seen += page.locator("a.tile").count()
         if number + 1 < PAGES:
