@@ -71,7 +71,6 @@ class House:
     def archived(self, message_id: str, *, seconds: float = 60) -> Message:
         """Return the message once it is archived; the catalog is asked, since a command takes a second."""
         with self.vault() as vault:
-            migrate(vault.catalog)  # which the vault's own programs may be about to do
 
             def found() -> Message | None:
                 with contextlib.suppress(NotFoundError, UnavailableError):
@@ -84,7 +83,6 @@ class House:
     def receipts(self) -> dict[str, int]:
         """Return the counts of receipts, as `status` tells them."""
         with self.vault() as vault:
-            migrate(vault.catalog)
             return queries.counts(vault.catalog, at_risk_before=utc_now()).receipts
 
     @property
@@ -126,6 +124,9 @@ class House:
                 what="the vault being ready",
             )
             assert process.poll() is None, self.log.read_text()[-3000:]
+            with self.vault() as vault:  # the workers may not have come to it yet, and tests look at once
+                migrate(vault.catalog)
+                vault.bucket.make()
             yield process
         finally:
             end(process, number=signal.SIGTERM)

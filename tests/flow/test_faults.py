@@ -30,7 +30,6 @@ EVERYDAY = (
     "worker-after-row",
     "worker-after-original",
     "worker-after-attempts",
-    "sweep-after-drain",
 )
 EVERY_SERVER = (
     ("embedded", "redis"),
