@@ -11,7 +11,7 @@ from rq import Queue
 from sqlalchemy import Engine
 
 from mmsvault.bucket import Bucket, open_bucket
-from mmsvault.catalog.connection import open_catalog
+from mmsvault.catalog.connection import migrate, open_catalog
 from mmsvault.fetching import Fetcher
 from mmsvault.media.sandbox import Sandbox
 from mmsvault.queueing.connection import connect_to_work
@@ -66,6 +66,11 @@ class Vault:
     def sandbox(self) -> Sandbox:
         """What looks into files."""
         return Sandbox(max_pixels=self.settings.max_media_pixels)
+
+    def prepare(self) -> None:
+        """Make catalog and bucket where they are not there yet. Raises UnavailableError."""
+        migrate(self.catalog)
+        self.bucket.make()
 
     def close(self) -> None:
         """Let go of what was opened."""

@@ -16,7 +16,6 @@ from playwright.sync_api import Page
 
 from dashboard.visiting import COOKIE
 from mmsvault.catalog import people, queries, sessions
-from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import Message, MessageState, utc_now
@@ -124,9 +123,6 @@ class House:
                 what="the vault being ready",
             )
             assert process.poll() is None, self.log.read_text()[-3000:]
-            with self.vault() as vault:  # the workers may not have come to it yet, and tests look at once
-                migrate(vault.catalog)
-                vault.bucket.make()
             yield process
         finally:
             end(process, number=signal.SIGTERM)

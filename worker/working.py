@@ -7,7 +7,6 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from mmsvault import archiving, previewing
-from mmsvault.catalog.connection import migrate
 from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
 from mmsvault.queueing.workers import QueueWorker
@@ -59,8 +58,7 @@ def prepare(vault: Vault) -> None:
     """Make the bucket and the catalog where they are not there yet; wait while a server is away."""
     while True:
         try:
-            migrate(vault.catalog)
-            vault.bucket.make()
+            vault.prepare()
         except UnavailableError as error:
             log.warning("waiting for a server", reason=str(error))
             time.sleep(PAUSE_SECONDS)

@@ -152,7 +152,6 @@ def first_admin(vault: Vault) -> str | None:
     """Make an admin where there is nobody yet; return the one-time password, None where there is somebody."""
     if people.list_all(vault.catalog):
         return None
-    vault.bucket.make()  # the workers may not have come to it yet
     auditing.restore(vault)  # the chain of an earlier catalog goes on
     made = people.make_first_admin(vault.catalog)
     if made:

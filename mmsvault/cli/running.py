@@ -3,6 +3,7 @@
 import http.client
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,7 +12,6 @@ import typer
 
 from mmsvault.auditing import note_settings
 from mmsvault.catalog import people
-from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Role
 from mmsvault.cli.admitting import first_admin
 from mmsvault.embedded import supervisor
@@ -37,7 +37,7 @@ def up() -> None:
     """Run every part on this machine, on embedded servers where none are set, until Ctrl-C."""
     write_log()
     settings = Settings.load()
-    sys.exit(supervisor.run(settings, parts(settings), on_ready=partial(welcome, settings)))
+    sys.exit(_supervised(settings, parts(settings)))
 
 
 def demo() -> None:
@@ -47,11 +47,7 @@ def demo() -> None:
     os.environ.setdefault("MMSVAULT_FETCH_PRIVATE_NETWORKS", "127.0.0.1/32")
     settings = Settings.load()
     sender = Part("provider", [sys.executable, "-m", "mmsvault.sample"])
-    sys.exit(
-        supervisor.run(
-            settings, [*parts(settings), sender], on_ready=partial(welcome, settings, is_demo=True)
-        )
-    )
+    sys.exit(_supervised(settings, [*parts(settings), sender], is_demo=True))
 
 
 def receiver() -> None:
@@ -78,7 +74,7 @@ def dashboard() -> None:
     write_log()
     vault = Vault(Settings.load())
     try:
-        migrate(vault.catalog)
+        vault.prepare()
         password = first_admin(vault)
         note_settings(vault)
         if password:
@@ -89,6 +85,29 @@ def dashboard() -> None:
     finally:
         vault.close()
     _become("dashboard")
+
+
+def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool = False) -> int:
+    return supervisor.run(
+        settings,
+        programs,
+        prepare=partial(prepare, settings),
+        on_ready=partial(welcome, settings, is_demo=is_demo),
+    )
+
+
+def prepare(settings: Settings) -> None:
+    """Make catalog and bucket, so that whoever finds the vault ready finds them.
+
+    Where a server is away, say so: receipts are kept meanwhile, and the workers go on trying.
+    """
+    vault = Vault(settings)
+    try:
+        vault.prepare()
+    except UnavailableError as error:
+        sys.stderr.write(f"{error} Until then, what comes in waits.\n")
+    finally:
+        vault.close()
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -130,7 +149,7 @@ def _login(settings: Settings, *, is_demo: bool) -> str:
     """Return how to log in, where that is to be said: at the first start, and in a demo."""
     vault = Vault(settings)
     try:
-        migrate(vault.catalog)  # the workers may not have come to it yet
+        vault.prepare()  # once more, for where a server was away until now
         password = None if is_demo else first_admin(vault)
         note_settings(vault)
         if is_demo:

@@ -34,15 +34,22 @@ SECONDS_TO_END = 30.0
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 
-def run(settings: Settings, programs: Sequence[Part], *, on_ready: Callable[[], None]) -> int:
+def run(
+    settings: Settings,
+    programs: Sequence[Part],
+    *,
+    prepare: Callable[[], None],
+    on_ready: Callable[[], None],
+) -> int:
     """Run the embedded servers and `programs` until SIGTERM or Ctrl-C, and return the exit code.
 
-    `on_ready` is called once, when every part that can tell is ready. Raises VaultError where
-    another vault runs in the same folder.
+    `prepare` is called before any program starts, and `on_ready` once every part that can tell is
+    ready. Raises VaultError where another vault runs in the same folder.
     """
     with _only_one(settings.data_dir / LOCK):
         servers.claim_ports(settings)
-        return asyncio.run(Supervisor(servers.embedded_servers(settings), programs, on_ready).run())
+        first = servers.embedded_servers(settings)
+        return asyncio.run(Supervisor(first, programs, prepare=prepare, on_ready=on_ready).run())
 
 
 def runs(settings: Settings) -> bool:
@@ -76,9 +83,17 @@ def _only_one(path: Path) -> Iterator[None]:
 class Supervisor:
     """Runs `first`, once they are ready those of `rest` that tell when they are, and then the others."""
 
-    def __init__(self, first: Sequence[Part], rest: Sequence[Part], on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        first: Sequence[Part],
+        rest: Sequence[Part],
+        *,
+        prepare: Callable[[], None],
+        on_ready: Callable[[], None],
+    ) -> None:
         self._first = first
         self._rest = rest
+        self._prepare = prepare
         self._on_ready = on_ready
         self._ending = asyncio.Event()
         self._code = EXIT_DONE
@@ -96,6 +111,8 @@ class Supervisor:
         try:
             telling = [part for part in self._rest if part.ready]
             for parts in (self._first, telling):
+                if parts is telling and not self._ending.is_set():
+                    await asyncio.to_thread(self._prepare)
                 keepers += [asyncio.create_task(self._keep(part)) for part in parts]
                 await asyncio.gather(*(self._until_ready(part) for part in parts))
             if not self._ending.is_set():

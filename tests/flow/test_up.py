@@ -5,10 +5,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
+from mmsvault.settings import free_port
 from tests.flow.test_archive import archived, notice
 from tests.house import House
 from tests.servers import redis_server, until
@@ -39,6 +41,22 @@ def test_a_second_start_finds_the_data_of_the_first_and_both_end_cleanly(
     log = house.log.read_text()
     assert "Traceback" not in log
     assert "Warning" not in log
+
+
+def test_whoever_finds_it_ready_finds_catalog_and_bucket(tmp_path: Path) -> None:
+    house = House(tmp_path, {"MMSVAULT_WORKERS": "1"})
+    with house.up():
+        (tmp_path / "vault" / "bucket" / "mms-vault").rmdir()  # there, and empty
+        assert house.json("search", "") == {"total": 0, "messages": [], "next": None}
+
+
+def test_it_is_ready_and_keeps_postbacks_while_the_bucket_is_away(tmp_path: Path) -> None:
+    away = {"MMSVAULT_S3_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    keys = {"MMSVAULT_S3_ACCESS_KEY": "tests", "MMSVAULT_S3_SECRET_KEY": "tests-secret"}
+    house = House(tmp_path, {"MMSVAULT_WORKERS": "1", **away, **keys})
+    with house.up():
+        assert httpx.post(house.postbacks, content=b"<x/>", trust_env=False).status_code == 200
+    assert "Until then, what comes in waits." in house.log.read_text()
 
 
 def test_a_part_that_ends_is_started_again_and_it_is_said(tmp_path: Path, provider: SampleProvider) -> None:
