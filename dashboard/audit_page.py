@@ -9,8 +9,8 @@ import streamlit as st
 from dashboard import notices, wording
 from dashboard.visiting import visit
 from mmsvault import auditing
-from mmsvault.catalog import trail
-from mmsvault.catalog.people import Role
+from mmsvault.catalog import permissions, trail
+from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.trail import Entry
 
 SHOWN = 200
@@ -21,7 +21,8 @@ COLUMNS = ("number", "at", "who", "source", "action", "subject", "details", "has
 def audit_page() -> None:
     """Show the page, to admins only."""
     with notices.spoken():
-        visitor = visit(Role.ADMIN)
+        visitor = visit()
+        permissions.require(visitor.person, Action.READ_TRAIL)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             who = st.text_input("Who", key="who", bind="query-params", placeholder="anybody")
             action = st.selectbox("Did", auditing.ACTIONS, index=None, key="did", placeholder="anything")

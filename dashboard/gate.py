@@ -15,19 +15,21 @@ from starlette.websockets import WebSocketClose
 
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import recognise, visit_of
-from mmsvault.catalog.people import Person, Role
+from mmsvault.catalog import permissions
+from mmsvault.catalog.people import Person
+from mmsvault.catalog.permissions import Action
 from mmsvault.clients import client_address
 from mmsvault.errors import RejectedInputError, UnavailableError
 
 OPEN = frozenset({"/login", "/_stcore/health", "/_stcore/script-health-check"})
 ACCOUNT = frozenset({"/account", "/password", "/logout"})
 """All that somebody with a one-time password can reach."""
-ROLES: Mapping[str, Role] = {
-    "/download/": Role.EXPORTER,
-    "/_stcore/metrics": Role.ADMIN,
-    "/_stcore/upload_file": Role.ADMIN,
+ACTIONS: Mapping[str, Action] = {
+    "/download/": Action.EXPORT,
+    "/_stcore/metrics": Action.SEE_SERVER,
+    "/_stcore/upload_file": Action.SEE_SERVER,
 }
-"""The least role for what lies under a path; elsewhere a viewer's is enough."""
+"""What one must be allowed for what lies under a path; elsewhere, to look."""
 VISIT = "mmsvault.visit"
 """Where routes find the visit in their scope."""
 _POLICY_VIOLATION = 1008
@@ -70,9 +72,9 @@ class Gate:
             return _to_login(scope) if _is_page(scope, headers) else _say(401, "Log in first.")
         if person.is_one_time and path not in ACCOUNT:
             return RedirectResponse("/account", 303) if _is_page(scope, headers) else _say(403, "Log in.")
-        for beginning, role in ROLES.items():
-            if path.startswith(beginning) and not person.role.includes(role):
-                return _say(403, f"This needs the role {role}; yours is {person.role}.")
+        for beginning, action in ACTIONS.items():
+            if path.startswith(beginning) and not permissions.allows(person, action):
+                return _say(403, "Your role does not allow this. Ask an admin.")
         return None
 
 

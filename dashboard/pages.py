@@ -10,7 +10,7 @@ from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog.people import Role
+from mmsvault.catalog.permissions import Action
 
 _HERE = Path(__file__).parent
 
@@ -32,9 +32,9 @@ def show() -> None:
             visibility="visible" if "id" in st.query_params else "hidden",
         ),
     ]
-    if visitor.person.role.includes(Role.EXPORTER):
+    if visitor.may(Action.EXPORT):
         pages.insert(1, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
-    if visitor.person.role.includes(Role.ADMIN):
+    if visitor.may(Action.READ_TRAIL):
         pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
     st.navigation(pages, position="top").run()
 

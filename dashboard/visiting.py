@@ -5,19 +5,21 @@ that the proxy gives with its secret. Pages have no other way to the catalog tha
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 import streamlit as st
 
 from dashboard.reading_room import ReadingRoom, reading_room
-from mmsvault.catalog import people, sessions, trail
+from mmsvault.catalog import people, permissions, queries, sessions, trail
+from mmsvault.catalog.language import Query
 from mmsvault.catalog.people import Person, Role
+from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.clients import client_address
 from mmsvault.errors import ForbiddenError, NotFoundError
-from mmsvault.message import utc_now
+from mmsvault.message import Message, utc_now
 
 COOKIE = "mmsvault_session"
 SECRET_HEADER = "x-mmsvault-proxy-secret"  # noqa: S105 - its name
@@ -36,6 +38,20 @@ class Visit:
         """Raise ForbiddenError for those who may less."""
         if not self.person.role.includes(role):
             raise ForbiddenError(f"This needs the role {role}; yours is {self.person.role}.")
+
+    def may(self, action: Action) -> bool:
+        """Return whether this person may do this at all."""
+        return permissions.allows(self.person, action)
+
+    def message(self, action: Action, message_id: str) -> Message:
+        """Return a message to do this to. Raises ForbiddenError, and NotFoundError outside of the scope."""
+        permissions.require(self.person, action)
+        return self.view.load(message_id)
+
+    def messages(self, action: Action, query: Query) -> Iterator[str]:
+        """Give the ids of those of the query's messages that this may be done to. Raises ForbiddenError."""
+        asked = permissions.permitted(self.person, action, query, view=self.view)
+        return queries.ids(self.room.catalog, asked)
 
     def note(self, action: str, *, subject: str = "", details: str = "") -> None:
         """Enter into the trail what this person does."""

@@ -17,10 +17,14 @@ import websockets
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.links import Links
-from dashboard.visiting import COOKIE
+from dashboard.reading_room import ReadingRoom
+from dashboard.visiting import COOKIE, visit_of
 from mmsvault.catalog import people, queries, sessions, trail
 from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.language import EVERYTHING
 from mmsvault.catalog.people import Role
+from mmsvault.catalog.permissions import Action
+from mmsvault.errors import ForbiddenError, NotFoundError
 from mmsvault.exporting import register
 from mmsvault.exporting.register import State
 from mmsvault.message import utc_now
@@ -32,6 +36,16 @@ from tests.servers import running, until
 
 PAGES = ("/", "/message?id=sinch-of-storm", "/audit", "/_stcore/host-config", "/_stcore/metrics")
 SENDERS = {"storm": "14085550111", "harbor": "14085550122"}
+SCOPES = ("", "keyword:storm", f"number:{SENDERS['harbor']}", "keyword:nothing")
+MAY = {
+    Role.VIEWER: {Action.LOOK, Action.DOWNLOAD},
+    Role.EXPORTER: {Action.EXPORT},
+    Role.MANAGER: {Action.TAG, Action.NOTE, Action.HOLD, Action.DELETE, Action.REQUEUE, Action.REPLAY},
+    Role.ADMIN: {Action.ERASE, Action.READ_TRAIL, Action.MANAGE_PEOPLE, Action.SEE_SERVER},
+}
+"""What each role may in addition to those before it."""
+WHOLE = {Action.REPLAY, Action.ERASE, Action.READ_TRAIL, Action.MANAGE_PEOPLE}
+"""What nobody may who sees a part only."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +68,15 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def ask(house: House, path: str, cookies: dict[str, str] | None = None, **more: str) -> httpx.Response:
     headers = {"accept": "text/html", **more}
     return httpx.get(house.dashboard + path, cookies=cookies, headers=headers, trust_env=False)
+
+
+def named(role: Role, scope: str) -> str:
+    return f"{role}-{re.sub('[^a-z0-9]', '-', scope)}"
+
+
+def sees(scope: str) -> dict[str, bool]:
+    """Return which of the two teams' messages a scope lets through."""
+    return {"storm": scope in ("", "keyword:storm"), "harbor": scope in ("", f"number:{SENDERS['harbor']}")}
 
 
 @cache
@@ -105,11 +128,11 @@ def test_nobody_comes_in_without_a_session(house: House) -> None:
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("scope", ["", "keyword:storm", f"number:{SENDERS['harbor']}", "keyword:nothing"])
+@pytest.mark.parametrize("scope", SCOPES)
 def test_each_role_and_scope_reaches_what_it_may_and_nothing_else(
     house: House, role: Role, scope: str
 ) -> None:
-    visitor = house.visitor(f"{role}-{re.sub('[^a-z0-9]', '-', scope)}", role=role, scope=scope)
+    visitor = house.visitor(named(role, scope), role=role, scope=scope)
     assert ask(house, "/", visitor).status_code == 200
     assert takes_websocket(house, visitor)
     assert ask(house, "/_stcore/metrics", visitor).status_code == (200 if role is Role.ADMIN else 403)
@@ -117,10 +140,37 @@ def test_each_role_and_scope_reaches_what_it_may_and_nothing_else(
     signed = Links(house.settings.generated.link_secret).sign("exports/x/y.zip", "application/zip")
     export = "/" + signed.replace("files/", "download/", 1)
     assert ask(house, export, visitor).status_code == (404 if may_export else 403)
-    sees = {"storm": scope in ("", "keyword:storm"), "harbor": scope in ("", f"number:{SENDERS['harbor']}")}
-    for keyword, seen in sees.items():
+    for keyword, seen in sees(scope).items():
         assert ask(house, link(house, keyword), visitor).status_code == (200 if seen else 404), keyword
         assert ask(house, link(house, keyword) + "0", visitor).status_code == 403
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("scope", SCOPES)
+def test_each_role_may_do_its_actions_to_the_messages_of_its_scope_and_no_others(
+    house: House, role: Role, scope: str
+) -> None:
+    house.visitor(named(role, scope), role=role, scope=scope)
+    assert set().union(*MAY.values()) == set(Action)
+    with house.vault() as vault:
+        room = ReadingRoom(vault.settings, vault.catalog, vault.bucket, Links("any secret"), vault)
+        visit = visit_of(room, people.find(vault.catalog, named(role, scope)), source="")
+        inside = {f"sinch-of-{keyword}" for keyword, seen in sees(scope).items() if seen}
+        for action in Action:
+            may = any(action in MAY[other] and role.includes(other) for other in Role)
+            may = may and not (scope and action in WHOLE)
+            assert visit.may(action) == may, action
+            if may:
+                assert set(visit.messages(action, EVERYTHING)) == inside
+            else:
+                with pytest.raises(ForbiddenError):
+                    visit.messages(action, EVERYTHING)
+            for message_id in ("sinch-of-storm", "sinch-of-harbor", "sinch-of-nothing"):
+                if may and message_id in inside:
+                    assert visit.message(action, message_id).id == message_id
+                else:
+                    with pytest.raises(NotFoundError if may else ForbiddenError):
+                        visit.message(action, message_id)
 
 
 def test_a_log_out_holds_at_once_and_for_files_as_well(house: House) -> None:
