@@ -12,7 +12,8 @@ from typing import Any
 
 from mmsvault import archiving
 from mmsvault.catalog import language, queries
-from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.connection import migrate, writing
+from mmsvault.catalog.tables import metadata
 from mmsvault.embedded import servers as embedded
 from mmsvault.integrity.repairing import verify_and_repair
 from mmsvault.integrity.verifying import Report
@@ -48,6 +49,12 @@ class Archive:
         receipt = Receipt.of(body, provider="sinch", headers={"user-agent": "tests"}, source="127.0.0.1")
         archiving.archive_receipt(self.vault, receipt.model_dump(mode="json"))
         return receipt
+
+    def forget_catalog(self) -> None:
+        """Empty every table."""
+        with writing(self.vault.catalog) as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
 
     def load(self, message_id: str) -> Message:
         return queries.load(self.vault.catalog, message_id)

@@ -1,6 +1,8 @@
 """A catalog on each database, a bucket on each server, a queue on each Redis: all real."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,12 @@ from sqlalchemy import Engine
 
 from mmsvault.catalog.connection import migrate, open_catalog
 from mmsvault.catalog.tables import counters, metadata
+from mmsvault.sample.provider import SampleProvider
 from tests import servers
+from tests.integration import archive as archives
+from tests.integration.archive import Archive
+
+NUMBERS = count()
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +39,40 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
                 connection.execute(table.delete())
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[SampleProvider]:
+    with SampleProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["embedded", "minio"])
+def place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """A bucket server, and the database that goes with it."""
+    folder = tmp_path_factory.mktemp("bucket")
+    with ExitStack() as stack:
+        if request.param == "embedded":
+            yield stack.enter_context(archives.embedded_bucket(folder))
+        else:
+            env = stack.enter_context(archives.minio_bucket(folder))
+            yield {**env, "MMSVAULT_DATABASE_URL": request.getfixturevalue("postgresql")}
+
+
+@pytest.fixture
+def archive(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
+    """An empty archive: the embedded bucket with SQLite, MinIO with PostgreSQL."""
+    catalog = place.get("MMSVAULT_DATABASE_URL") or f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    with archives.opened(place, bucket=f"vault-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
+        made.forget_catalog()
+        yield made
+
+
+@pytest.fixture
+def other(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
+    """Another archive, empty, in a bucket of its own on the same server."""
+    catalog = f"sqlite:///{tmp_path / 'other.sqlite'}"
+    with archives.opened(place, bucket=f"other-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
+        yield made

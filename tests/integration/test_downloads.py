@@ -24,12 +24,6 @@ OTHER = SampleFile("a.bin", "application/octet-stream", bytes(reversed(range(256
 ETAG = '"one"'
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SampleProvider]:
-    with SampleProvider() as running:
-        yield running
-
-
 @pytest.fixture
 def fetcher() -> Iterator[Fetcher]:
     made = Fetcher(max_bytes=2 << 20, hosts=(), private_networks=(ip_network("127.0.0.1/32"),))

@@ -7,10 +7,8 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from email.policy import default
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,16 @@ import bagit
 import pytest
 
 from mmsvault import disposition, importing
-from mmsvault.catalog.tables import metadata
 from mmsvault.errors import DamagedError, RejectedInputError
 from mmsvault.exporting import delivering, verifying
 from mmsvault.exporting.outputs import to_bucket
 from mmsvault.exporting.sets import verify_any
 from mmsvault.exporting.verifying import verify
-from mmsvault.sample.provider import SampleProvider
 from mmsvault.vault import Vault
-from tests.integration import archive as archives
-from tests.integration.archive import Archive
+from tests.integration.archive import Archive, picture, sha256, words
 from tests.integration.exports import kept, made, order
 from tests.servers import require
 
-NUMBERS = count()
 AWKWARD = (
     "plain",
     "emoji 🐟 名前",
@@ -45,48 +39,9 @@ AWKWARD = (
 )
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SampleProvider]:
-    with SampleProvider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["embedded", "minio"])
-def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    """A bucket server, and the database that goes with it."""
-    folder = tmp_path_factory.mktemp("bucket")
-    with ExitStack() as stack:
-        if request.param == "embedded":
-            yield stack.enter_context(archives.embedded_bucket(folder))
-        else:
-            env = stack.enter_context(archives.minio_bucket(folder))
-            yield {**env, "MMSVAULT_DATABASE_URL": request.getfixturevalue("postgresql")}
-
-
-@pytest.fixture
-def archive(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
-    """An empty archive: the embedded bucket with SQLite, MinIO with PostgreSQL."""
-    catalog = place.get("MMSVAULT_DATABASE_URL") or f"sqlite:///{tmp_path / 'catalog.sqlite'}"
-    with archives.opened(place, bucket=f"export-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
-        with made.vault.catalog.begin() as connection:
-            for table in reversed(metadata.sorted_tables):
-                connection.execute(table.delete())
-        yield made
-
-
 @pytest.fixture
 def vault(archive: Archive) -> Vault:
     return archive.vault
-
-
-@pytest.fixture
-def other(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
-    """Another archive, empty, in a bucket of its own on the same server."""
-    catalog = f"sqlite:///{tmp_path / 'other.sqlite'}"
-    with archives.opened(place, bucket=f"other-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
-        yield made
 
 
 def names(path: Path) -> set[str]:
@@ -138,7 +93,7 @@ def test_awkward_names_survive_or_are_made_safe_on_every_system(
 def test_what_came_out_of_one_vault_makes_another_that_is_equal_and_whole(
     archive: Archive, other: Archive, tmp_path: Path
 ) -> None:
-    archive.receive("real", archives.picture(), archives.words(), subject="old harbor", keyword="Störm")
+    archive.receive("real", picture(), words(), subject="old harbor", keyword="Störm")
     archive.receive("textless")
     path = made(archive.vault, tmp_path / "out.zip")
     first = importing.import_archive(other.vault, path)
@@ -197,7 +152,7 @@ def test_volumes_keep_within_their_size_and_the_set_names_each(vault: Vault, tmp
     for number, volume in enumerate(written, start=1):
         path = tmp_path / "set" / volume.name
         assert path.stat().st_size == volume.bytes < 300_000
-        assert archives.sha256(path.read_bytes()) == volume.sha256
+        assert sha256(path.read_bytes()) == volume.sha256
         proof = verify(path)
         assert proof.ok
         assert proof.info["bag-count"] == f"{number} of 4"
@@ -290,7 +245,7 @@ def test_thumbnails_stay_at_home_on_request(vault: Vault, tmp_path: Path) -> Non
 
 
 def test_letters_and_contact_sheets_come_along_on_request(archive: Archive, tmp_path: Path) -> None:
-    archive.receive("one", archives.picture(), archives.words(), subject="Grüße 🐟", sender="14085550123")
+    archive.receive("one", picture(), words(), subject="Grüße 🐟", sender="14085550123")
     kept(archive.vault, "two", b"no picture at all", sender="14085550199", subject="other")
     path = made(archive.vault, tmp_path / "out.zip", formats=("eml", "pdf"))
     proof = verify(path)
@@ -326,9 +281,9 @@ def forged(path: Path, into: Path, change: Callable[[dict[str, Any]], None]) -> 
     name = next(name for name in files if name.endswith("message.json"))
     record = json.loads(files[name])
     change(record)
-    before, files[name] = archives.sha256(files[name]), json.dumps(record).encode()
+    before, files[name] = sha256(files[name]), json.dumps(record).encode()
     listed = files["manifest-sha256.txt"]
-    files["manifest-sha256.txt"] = listed.replace(before.encode(), archives.sha256(files[name]).encode())
+    files["manifest-sha256.txt"] = listed.replace(before.encode(), sha256(files[name]).encode())
     del files["tagmanifest-sha256.txt"], files["bag-info.txt"]
     with zipfile.ZipFile(into, "w") as archive:
         for name, data in files.items():

@@ -2,10 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,55 +11,15 @@ from sqlalchemy import delete, text, update
 from mmsvault import archiving, disposition, leases, tallying
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.connection import is_broken, migrate, open_catalog, set_aside, writing
-from mmsvault.catalog.tables import media, messages, metadata, receipts
+from mmsvault.catalog.tables import media, messages, receipts
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.integrity import rebuilding, sampling
 from mmsvault.message import MediaState, Message, MessageState, Receipt, utc_now
 from mmsvault.postbacks import understand
 from mmsvault.sample import faults
 from mmsvault.sample.notices import lower_case_xml
-from mmsvault.sample.provider import SampleProvider
 from mmsvault.vault import Vault
-from tests.integration import archive as archives
-from tests.integration.archive import Archive, notice, picture, sha256, words
-
-NUMBERS = count()
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SampleProvider]:
-    with SampleProvider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["embedded", "minio"])
-def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    """A bucket server, and the database that goes with it."""
-    folder = tmp_path_factory.mktemp("bucket")
-    with ExitStack() as stack:
-        if request.param == "embedded":
-            yield stack.enter_context(archives.embedded_bucket(folder))
-        else:
-            env = stack.enter_context(archives.minio_bucket(folder))
-            yield {**env, "MMSVAULT_DATABASE_URL": request.getfixturevalue("postgresql")}
-
-
-@pytest.fixture
-def archive(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
-    """An empty archive: the embedded bucket with SQLite, MinIO with PostgreSQL."""
-    catalog = place.get("MMSVAULT_DATABASE_URL") or f"sqlite:///{tmp_path / 'catalog.sqlite'}"
-    with archives.opened(place, bucket=f"vault-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
-        empty(made)
-        yield made
-
-
-def empty(archive: Archive) -> None:
-    """Forget the whole catalog."""
-    with writing(archive.vault.catalog) as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+from tests.integration.archive import Archive, long_ago, notice, picture, sha256, words
 
 
 def original(message: Message, position: int = 0) -> str:
@@ -270,7 +227,7 @@ def test_rebuild_makes_the_same_catalog_again_from_the_bucket_alone(archive: Arc
     before, counted = archive.everything(), archive.receipts()
     assert counted == {"total": 9, "duplicates": 2, "other": 1, "quarantined": 1}
     assert archive.problems() == {}
-    empty(archive)
+    archive.forget_catalog()
     rebuilt = rebuilding.rebuild(archive.vault)
     assert (rebuilt.messages, rebuilt.problems) == (5, [])
     assert archive.everything() == before
@@ -319,7 +276,7 @@ def test_a_message_whose_first_attempt_was_cut_off_is_rebuilt_from_its_raw_postb
     for key in archive.keys(message.prefix):
         if "postback" not in key:
             archive.lose(key)
-    empty(archive)
+    archive.forget_catalog()
     rebuilt = rebuilding.rebuild(archive.vault)
     assert (rebuilt.messages, rebuilt.problems) == (1, [])
     pending = archive.load(message.id)
@@ -340,7 +297,7 @@ def test_a_message_whose_first_attempt_was_cut_off_is_rebuilt_from_its_raw_postb
 def test_a_message_without_files_and_record_is_rebuilt_and_its_record_written(archive: Archive) -> None:
     message = archive.receive("one", subject="no files")
     archive.lose(f"{message.prefix}message.json")
-    empty(archive)
+    archive.forget_catalog()
     rebuilding.rebuild(archive.vault)
     for identity, _ in queries.due(archive.vault.catalog, now=utc_now(), limit=9):
         archiving.archive_message(archive.vault, identity)
@@ -362,7 +319,7 @@ def test_repair_counts_again_and_indexes_what_cannot_be_found(archive: Archive) 
 
 def test_repair_enters_a_message_that_the_catalog_does_not_have(archive: Archive) -> None:
     message = archive.receive("one", words())
-    empty(archive)
+    archive.forget_catalog()
     assert set(archive.problems()) == {message.prefix}
     assert archive.problems(repair=True) == {}
     assert archive.load(message.id) == message
@@ -378,7 +335,7 @@ def test_rebuild_says_what_it_cannot_read_and_goes_on(archive: Archive) -> None:
     archive.overwrite("deleted/sinch-e.json", b"{")
     archive.overwrite("receipts/2026/11/20.json", b"{")
     archive.overwrite("quarantine/2026/11/20/abc/reason.json", b"{")
-    empty(archive)
+    archive.forget_catalog()
     rebuilt = rebuilding.rebuild(archive.vault)
     problems = {problem.key: problem.problem for problem in rebuilt.problems}
     assert rebuilt.messages == 1
@@ -458,7 +415,7 @@ def test_a_deleted_message_stays_deleted(archive: Archive) -> None:
     with pytest.raises(NotFoundError):
         archive.load(message.id)
     assert archive.receipts()["duplicates"] == 2
-    empty(archive)
+    archive.forget_catalog()
     archive.overwrite(f"{message.prefix}postback.xml", body)
     assert rebuilding.rebuild(archive.vault).messages == 1
     archive.take_bytes(body)
@@ -472,7 +429,7 @@ def test_a_deleted_message_stays_deleted(archive: Archive) -> None:
 def test_a_catalog_from_before_a_deletion_does_not_bring_the_message_back(archive: Archive) -> None:
     message = archive.receive("one", words())
     disposition.delete(archive.vault, message.id)
-    empty(archive)
+    archive.forget_catalog()
     upkeep.enter(archive.vault.catalog, [message], now=utc_now())
     rebuilding.rebuild(archive.vault)
     assert archive.everything() == []
@@ -531,7 +488,7 @@ def test_what_a_deletion_that_was_cut_off_left_is_named_and_removed(archive: Arc
     tombstone = f"deleted/{message.id}.json"
     archive.overwrite(
         tombstone,
-        json.dumps({"schema": 1, "id": message.id, "deleted_at": archives.long_ago().isoformat()}).encode(),
+        json.dumps({"schema": 1, "id": message.id, "deleted_at": long_ago().isoformat()}).encode(),
     )
     assert "was deleted" in archive.problems()[key]
     assert archive.problems(repair=True) == {}

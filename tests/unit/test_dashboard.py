@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -8,39 +8,10 @@ from dashboard.links import SPAN_SECONDS, Links
 from dashboard.media_route import byte_range, file_name
 from dashboard.record import parts
 from dashboard.tiles import tiles
-from mmsvault.message import MediaItem, MediaState, Message
+from mmsvault.message import MediaState
+from tests.records import NOON, item, message
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 NOW = 1_000_000.0
-
-
-def message(*items: MediaItem, **changes: object) -> Message:
-    given = {
-        "id": "sinch-1",
-        "provider": "sinch",
-        "tracking_id": "1",
-        "sender": "14085550123",
-        "to": ("28444",),
-        "received_at": NOON,
-        "deadline_at": NOON + timedelta(days=30),
-        "recorded_at": NOON,
-        "prefix": "messages/2026/11/20/sinch-1/",
-        "media": items,
-        **changes,
-    }
-    return Message.model_validate(given)
-
-
-def item(position: int, content_type: str, **changes: object) -> MediaItem:
-    given = {
-        "position": position,
-        "url": f"http://m.example/{position}",
-        "state": MediaState.STORED,
-        "content_type": content_type,
-        "key": f"messages/2026/11/20/sinch-1/{position:02d}.x",
-        **changes,
-    }
-    return MediaItem.model_validate(given)
 
 
 def sign(key: str, content_type: str, *, download: bool = False) -> str:

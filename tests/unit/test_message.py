@@ -1,5 +1,5 @@
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -15,29 +15,16 @@ from mmsvault.message import (
     fold,
     normal_number,
 )
-
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+from tests import records
+from tests.records import NOON
 
 
 def message(*states: str, **changes: object) -> Message:
-    items = tuple(
+    files = (
         MediaItem(position=place, url=f"http://m.example/{place}", state=MediaState(state))
         for place, state in enumerate(states)
     )
-    given = {
-        "id": "sinch-1",
-        "provider": "sinch",
-        "tracking_id": "1",
-        "sender": "14085550123",
-        "to": ("28444",),
-        "received_at": NOON,
-        "deadline_at": NOON + timedelta(days=30),
-        "recorded_at": NOON,
-        "prefix": "messages/2026/11/20/sinch-1/",
-        "media": items,
-        **changes,
-    }
-    return Message.model_validate(given)
+    return records.message(*files, **changes)
 
 
 @pytest.mark.parametrize(
