@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from tests.servers import require, until
 
 full = pytest.mark.faults
 AWAY_SECONDS = 60
+HANGING_SECONDS = 30
 EVERYDAY = (
     "receiver-after-enqueue",
     "worker-after-row",
@@ -136,19 +137,13 @@ def died(process: subprocess.Popen[bytes]) -> None:
 def test_a_server_killed_under_load_and_away_for_a_while_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable, server: str
 ) -> None:
-    kind = "embedded " if "postgresql" not in site.running else ""
-    met = Traffic(site, provider, f"kill -9 of the {kind}{server} under load, away for {AWAY_SECONDS} s")
-    site.receiver_part()
-    work(site)
-    with met.flowing():
-        until(lambda: met.archived() > 10, what="messages flowing through")
+    def away() -> None:
         site.kill(server)
         pause(AWAY_SECONDS)
         site.start_server(server)
-        sent = len(met.sent)
-        until(lambda: len(met.sent) > sent + 10, what="messages flowing again")
-    assert all(sent.status == 200 for sent in met.sent)
-    expect(table, settled([met]))
+
+    fault = f"kill -9 of the {named(site, server)} under load, away for {AWAY_SECONDS} s"
+    met_under_load(site, Traffic(site, provider, fault), table, away)
     assert all(part.poll() is None for part in site.running.values()), "every worker outlived it"
 
 
@@ -158,14 +153,25 @@ def test_a_server_killed_under_load_and_away_for_a_while_costs_no_message(
 def test_a_server_that_hangs_for_half_a_minute_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable, server: str
 ) -> None:
-    kind = "embedded " if "postgresql" not in site.running else ""
-    met = Traffic(site, provider, f"{kind}{server} stopped (SIGSTOP) for 30 s under load")
+    def hanging() -> None:
+        with site.frozen(server):
+            pause(HANGING_SECONDS)
+
+    fault = f"{named(site, server)} stopped (SIGSTOP) for {HANGING_SECONDS} s under load"
+    met_under_load(site, Traffic(site, provider, fault), table, hanging)
+
+
+def named(site: Site, server: str) -> str:
+    return server if "postgresql" in site.running else f"embedded {server}"
+
+
+def met_under_load(site: Site, met: Traffic, table: FaultTable, fault: Callable[[], None]) -> None:
+    """Bring the fault about while messages come in, and account for them once they flow again."""
     site.receiver_part()
     work(site)
     with met.flowing():
         until(lambda: met.archived() > 10, what="messages flowing through")
-        with site.frozen(server):
-            pause(30)
+        fault()
         sent = len(met.sent)
         until(lambda: len(met.sent) > sent + 10, what="messages flowing again")
     assert all(sent.status == 200 for sent in met.sent)
