@@ -21,11 +21,13 @@ Reading order, which is also the order of import (a module imports only what sta
     tallying    counts of receipts, kept in the bucket day by day
     annotating  tags and notes on a message
     auditing    who did what: the trail, kept in the bucket as well
-    sweeping    what was left undone is taken up again
     disposition what an operator decides of a message: hold, delete, fetch again
+    retention   how long the archive itself keeps messages
+    sweeping    what was left undone is taken up again
     integrity   verify, repair, rebuild
     replaying   postbacks from files or quarantine, once more
     exporting   archives that leave the house, and what proves them
+    erasing     everything of one number, for a request to be forgotten
     importing   an archive's messages brought into this vault
     embedded    Redis and the bucket as child processes; the supervisor of `up`
     sample      a provider on loopback with media of every kind

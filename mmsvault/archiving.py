@@ -23,7 +23,7 @@ import structlog
 from mmsvault import bucket, leases
 from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
-from mmsvault.errors import FetchError, NotUnderstoodError, OvertakenError, UnavailableError
+from mmsvault.errors import FetchError, NotUnderstoodError, OvertakenError, RefusedError, UnavailableError
 from mmsvault.fetching import Fetched
 from mmsvault.leases import Lease
 from mmsvault.media import sniffing
@@ -102,6 +102,8 @@ def leave_quarantine(vault: Vault, receipt: Receipt, announced: Message | OtherN
     if isinstance(announced, Message):
         for name in (bucket.REASON_NAME, bucket.BODY_NAME):
             vault.bucket.remove(f"{folder}{name}")
+        with contextlib.suppress(RefusedError):  # a version that stayed here would outlive the message
+            vault.bucket.erase(folder)
     else:
         about = json.loads(vault.bucket.get(f"{folder}{bucket.REASON_NAME}"))
         keep_reason(vault, folder, {**about, "understood_as": announced.code})

@@ -22,12 +22,12 @@ from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
-from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.errors import NotFoundError, RefusedError, UnavailableError
 
 RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
-DELETED, RECEIPTS, TRAIL = "deleted/", "receipts/", "audit/"
+DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 CHUNK_BYTES = 1 << 18
 PROBE_KEY = "probe"
 """Written and removed again to find out whether the bucket takes anything in."""
@@ -90,10 +90,20 @@ def trail_key(day: date, first: int, last: int) -> str:
     return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}.jsonl"
 
 
+def erasure_key(at: datetime, sha256: str) -> str:
+    """Return the key of the receipt of an erasure, by the SHA-256 of the number."""
+    return f"{ERASURES}{at:%Y/%m/%d}/{at:%H%M%S%f}-{sha256[:12]}.json"
+
+
 def message_id_in(key: str) -> str:
     """Return the id of the message that an object belongs to; empty for one of no message."""
     found = re.fullmatch(rf"{MESSAGES}\d{{4}}/\d\d/\d\d/([^/]+)/.+", key)
     return found[1] if found else ""
+
+
+def folder_of(key: str) -> str:
+    """Return the folder of the message that an object belongs to, as `message_id_in` knows it."""
+    return "/".join(key.split("/")[:5]) + "/"
 
 
 @dataclass(frozen=True)
@@ -278,6 +288,54 @@ class Bucket:
         if self._local_dir is not None:  # a file that the embedded server never saw
             with suppress(FileNotFoundError):
                 (self._local_dir / key).unlink()
+
+    def erase(self, prefix: str) -> int:
+        """Remove everything under `prefix`, a folder, with every version of it; return how many.
+
+        Raises RefusedError where the bucket keeps something under a lock; the rest is gone then.
+        """
+        if self._local_dir is not None:  # it keeps no versions
+            keys = [found.key for found in self.list(prefix)]
+            for key in keys:
+                self.remove(key)
+            return len(keys)
+        with _translated(prefix):
+            found = list(
+                self._client.list_objects(self._name, prefix=prefix, recursive=True, include_version=True)
+            )
+            # Marks of deletion last: without them an older version that stays would show again.
+            refused = [
+                reason
+                for one in sorted(found, key=lambda one: one.is_delete_marker)
+                if (reason := self._erase_version(one.object_name or "", one.version_id))
+            ]
+        if refused:
+            raise RefusedError(refused[0])
+        return len(found)
+
+    def _erase_version(self, key: str, version: str | None) -> str:
+        """Remove a version for good; return why the bucket does not let go of it, or nothing."""
+        try:
+            self._client.remove_object(self._name, key, version_id=version)
+        except S3Error as error:
+            if error.code != "AccessDenied" and "WORM" not in (error.message or ""):
+                raise
+            return f"the bucket does not let go of {key}: {error.message}"
+        return ""
+
+    def lock(self, key: str) -> str:
+        """Return in plain words what keeps an object from being removed (Object Lock); mostly nothing."""
+        if self._local_dir is not None:
+            return ""
+        with _translated(key):
+            told = self._client.stat_object(self._name, key).metadata or {}
+        said = {name.lower(): str(value) for name, value in told.items()}
+        if said.get("x-amz-object-lock-legal-hold", "").upper() == "ON":
+            return "the bucket holds it (a legal hold of Object Lock)"
+        until = said.get("x-amz-object-lock-retain-until-date", "")
+        if until and datetime.fromisoformat(until) > datetime.now(UTC):
+            return f"the bucket keeps it until {until} (Object Lock)"
+        return ""
 
     def check(self, size: int) -> None:
         """Raise UnavailableError unless the bucket takes an object of `size` bytes now."""

@@ -47,13 +47,16 @@ def retry(vault: Vault, message_id: str) -> int:
 
 
 def delete(vault: Vault, message_id: str) -> None:
-    """Remove the message with everything in its folder. Raises RefusedError."""
+    """Remove the message with everything in its folder, every version of it. Raises RefusedError."""
     with leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
             raise RefusedError("a worker has it in hand; delete it again in a minute")
         message = queries.load(vault.catalog, message_id)
         if message.hold:
             raise RefusedError("it is held")
+        for found in vault.bucket.list(message.prefix):
+            if lock := vault.bucket.lock(found.key):
+                raise RefusedError(lock)
         now = utc_now()
         left = {"schema": 1, "id": message_id, "deleted_at": now.isoformat()}
         vault.bucket.put(
@@ -64,5 +67,4 @@ def delete(vault: Vault, message_id: str) -> None:
         except RefusedError:
             vault.bucket.remove(tombstone_key(message_id))
             raise
-    for found in list(vault.bucket.list(message.prefix)):
-        vault.bucket.remove(found.key)
+    vault.bucket.erase(message.prefix)

@@ -31,6 +31,19 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _days_by_name(value: object) -> object:
+    """Return `storm=90, harbor=0` as days by name."""
+    if not isinstance(value, str):
+        return value
+    days: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        name, sign, number = (piece.strip() for piece in part.rpartition("="))
+        if not sign or not name or name.casefold() in map(str.casefold, days):
+            raise ValueError(f"write each keyword once, with its days, like storm=90; {part!r} is not so")
+        days[name] = number
+    return days
+
+
 class Schedule(StrEnum):
     """When exports to the bucket are made by themselves."""
 
@@ -41,6 +54,8 @@ class Schedule(StrEnum):
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+Days = Annotated[int, Field(ge=0, le=36500)]
+DaysByName = Annotated[dict[str, Days], NoDecode, BeforeValidator(_days_by_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -136,6 +151,13 @@ class Settings(BaseSettings):
     )
     retention_days: int = Field(
         30, ge=1, le=36500, description="how long the provider keeps files (contract)"
+    )
+    keep_days: Days = Field(
+        0, description="days after which the archive deletes a message for good; 0: it keeps them for ever"
+    )
+    keep_days_by_keyword: DaysByName = Field(
+        {},
+        description="the same for single keywords: `storm=90, harbor=0` (`none`: messages without a keyword)",
     )
     fetch_hosts: Names = Field((), description="hosts that media may be fetched from; empty: any public host")
     fetch_private_networks: Networks = Field(

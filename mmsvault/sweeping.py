@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from rq import Queue
 
-from mmsvault import auditing, previewing
+from mmsvault import auditing, previewing, retention
 from mmsvault.bucket import HALF_WRITTEN
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.message import utc_now
@@ -23,6 +23,7 @@ from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
 from mmsvault.queueing.leftovers import Leftovers
 from mmsvault.queueing.spool import Spool
+from mmsvault.retention import Outcome
 from mmsvault.tallying import keep_tallies
 from mmsvault.vault import Vault
 
@@ -37,6 +38,8 @@ TEMPORARY_FILES_KEPT = timedelta(hours=2)
 BUCKET_DRAFTS_KEPT = timedelta(hours=6)
 BUCKET_WALKED_EVERY_SECONDS = 6 * 3600
 SECONDS_FOR_A_WALK = 1.0
+RETIRED_EVERY_SECONDS = 3600
+SECONDS_FOR_RETIRING = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Swept:
 
     attempts: int = 0
     previews: int = 0
+    retired: int = 0
     jobs: int = 0
     files: int = 0
 
@@ -64,6 +68,8 @@ class Sweeper:
         self._stranded_looked_for = time.monotonic()
         self._drafts = bucket_drafts(vault.settings.embedded_bucket_dir)
         self._walked_at: float | None = None
+        self._retiring: Iterator[Outcome] | None = None
+        self._retired_at: float | None = None
         self._fetch_settings = ""
 
     def drain_spool(self) -> int:
@@ -84,6 +90,7 @@ class Sweeper:
         swept = Swept(
             attempts=enqueue_due(self._vault, self._queue),
             previews=previewing.enqueue_due(self._vault, self._queue),
+            retired=self._retire(),
             jobs=self._requeue(),
             files=remove_old(temporary_files(self._vault), age=TEMPORARY_FILES_KEPT)
             + remove_old(self._some_drafts(), age=BUCKET_DRAFTS_KEPT),
@@ -101,6 +108,21 @@ class Sweeper:
             requeued += self._leftovers.requeue_stranded(now=now)
             self._stranded_looked_for = time.monotonic()
         return requeued
+
+    def _retire(self) -> int:
+        """Delete for a moment what is past its time; look for more hours later, once all of it is gone."""
+        began = time.monotonic()
+        if self._retired_at is not None and began - self._retired_at < RETIRED_EVERY_SECONDS:
+            return 0
+        walk, self._retiring = self._retiring or retention.retire(self._vault), None
+        retired = 0
+        for outcome in walk:
+            retired += not outcome.reason
+            if time.monotonic() - began > SECONDS_FOR_RETIRING:
+                self._retiring = walk
+                return retired
+        self._retired_at = time.monotonic()
+        return retired
 
     def _some_drafts(self) -> Iterator[Path]:
         """Go on with the walk through the bucket's folders for a moment; begin again hours later."""

@@ -85,6 +85,7 @@ Index(None, messages.c.sender_number, messages.c.place)
 Index(None, messages.c.keyword_folded, messages.c.place)
 Index(None, messages.c.state, messages.c.deadline_at)
 Index(None, messages.c.due_at)
+Index(None, messages.c.recorded_at)
 
 
 def _message_id() -> Column[str]:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from mmsvault.catalog import documents, queries, writes
 from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import media, messages, receipts, serials, tombstones
 from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState
@@ -203,6 +204,7 @@ def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> Non
             raise RefusedError("it is held")
         if found and found.lease_token != token:
             raise RefusedError("a worker has it in hand")
+        overwrite_deleted(connection)
         connection.execute(delete(messages).where(messages.c.id == message_id))
         writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
 

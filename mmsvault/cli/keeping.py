@@ -1,4 +1,4 @@
-"""Commands that look after the archive: check and mend it, make its catalog again, hold and delete."""
+"""Commands that look after the archive: check and mend it, make its catalog again, hold messages."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
 from mmsvault.embedded import supervisor
-from mmsvault.errors import RefusedError, RejectedInputError, VaultError
+from mmsvault.errors import RejectedInputError, VaultError
 from mmsvault.integrity import rebuilding, repairing, sampling
 from mmsvault.integrity.checking import Problem
 from mmsvault.message import Receipt, utc_now
@@ -33,7 +33,7 @@ Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (verify, rebuild, replay, requeue, hold, delete):
+    for command in (verify, rebuild, replay, requeue, hold):
         app.command()(command)
 
 
@@ -149,44 +149,6 @@ def hold(
         print_json({"messages": len(ids), "changed": changed})
     else:
         _say(f"{len(ids):,} messages are {'released' if release else 'held'}, {changed:,} of them as of now.")
-
-
-def delete(
-    query: Which,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Delete messages for good, with all of their files; those that are held are refused."""
-    if not query.strip():
-        raise RejectedInputError("An empty query is every message; say which to delete.")
-    refused = []
-    with opened_vault() as vault:
-        ids = list(disposition.chosen(vault, query))
-        _ask_before_deleting(len(ids), yes=yes)
-        # Said before as well: a deletion that is cut off has taken something away already.
-        auditing.by_command(vault, "began to delete", subject=query, details=f"{len(ids):,} messages")
-        for found in ids:
-            try:
-                disposition.delete(vault, found)
-                auditing.by_command(vault, "deleted", subject=found)
-            except RefusedError as error:
-                refused.append({"id": found, "reason": str(error)})
-    if as_json:
-        print_json({"deleted": len(ids) - len(refused), "refused": refused})
-    else:
-        for one in refused:
-            _say(f"{one['id']}: not deleted, {one['reason']}")
-        _say(f"{len(ids) - len(refused):,} messages deleted.")
-    _exit(wrong=bool(refused))
-
-
-def _ask_before_deleting(count: int, *, yes: bool) -> None:
-    if not count or yes:
-        return
-    if not sys.stdin.isatty():
-        raise RejectedInputError(f"{count:,} messages would be deleted; say --yes to do it.")
-    typer.confirm(f"Delete {count:,} messages for good?", abort=True, err=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ killed one left goes on after the last finished volume. What fails or is cancell
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Engine
 
 from mmsvault.bucket import Bucket
-from mmsvault.errors import DamagedError, NotFoundError, RejectedInputError, UnavailableError
+from mmsvault.errors import DamagedError, NotFoundError, RefusedError, RejectedInputError, UnavailableError
 from mmsvault.exporting import planning, register
 from mmsvault.exporting.outputs import to_bucket
 from mmsvault.exporting.packing import Order, Written, pack, set_manifest
@@ -214,6 +214,8 @@ def delete(vault: Vault, identity: str) -> None:
 
 def remove_objects(bucket: Bucket, found: Export) -> None:
     """Remove everything in an export's folder."""
+    with suppress(RefusedError):  # versions that the bucket locks stay, out of sight
+        bucket.erase(found.prefix)
     for listed in list(bucket.list(found.prefix)):
         bucket.remove(listed.key)
 

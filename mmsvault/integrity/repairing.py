@@ -94,8 +94,11 @@ def _with_reason(problem: Problem, reasons: dict[str, str]) -> Problem:
 def _mend(vault: Vault, message_id: str, problems: Sequence[Problem]) -> Mended:
     first = problems[0]
     if first.kind is Kind.DELETED:
-        for problem in problems:
-            vault.bucket.remove(problem.key)
+        try:
+            for folder in sorted({bucket.folder_of(problem.key) for problem in problems}):
+                vault.bucket.erase(folder)
+        except RefusedError as error:
+            return [], {problem.key: str(error) for problem in problems}
         return [(problem.key, "removed what a deleted message left behind") for problem in problems], {}
     if first.kind is Kind.NO_ROW:
         reason = enter_folder(vault, first.key)

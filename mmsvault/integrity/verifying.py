@@ -28,7 +28,10 @@ from mmsvault.vault import Vault
 READS_AT_ONCE = 8
 SECOND_LOOK_AFTER_SECONDS = 0.2
 DELETION_TAKES = timedelta(minutes=5)
-_PARTS = (bucket.MESSAGES, bucket.QUARANTINE, bucket.EXPORTS, bucket.DELETED, bucket.RECEIPTS, bucket.TRAIL)
+_PARTS = (
+    *(bucket.MESSAGES, bucket.QUARANTINE, bucket.EXPORTS, bucket.DELETED, bucket.ERASURES),
+    *(bucket.RECEIPTS, bucket.TRAIL),
+)
 _LEVELS = (r"\d{4}/", r"\d\d/", r"\d\d/", r"[^/]+/")
 """Year, month, day, message."""
 

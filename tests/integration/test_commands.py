@@ -41,6 +41,8 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("delete", ""), 2, "every message"),
         (("delete", "keyword:nothing-like-it", "--yes"), 0, "0 messages deleted"),
         (("delete", "state:pending"), 2, "1 messages would be deleted; say --yes"),
+        (("retire",), 0, "kept for ever"),
+        (("erase", "1408*"), 2, "one whole number"),
         (("verify", "--sample", "some"), 2, "--sample takes"),
         (("verify", "--since", "yesterday"), 2, "--since"),
         (("replay", "nowhere", "--provider", "nobody"), 2, "There is no provider"),

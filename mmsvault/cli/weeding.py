@@ -1,0 +1,135 @@
+"""Commands by which messages leave the archive for good: deleted, past their time, or erased on request."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmsvault import auditing, disposition, erasing, retention
+from mmsvault.catalog import scrubbing
+from mmsvault.cli.answering import AsJson, opened_vault, print_json
+from mmsvault.errors import RefusedError, RejectedInputError
+from mmsvault.exporting.holding import Holding, holding
+from mmsvault.message import pretty_json
+from mmsvault.starting import EXIT_WRONG
+
+Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (delete, retire, erase):
+        app.command()(command)
+
+
+def delete(query: Which, *, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Delete messages for good, with all of their files; those that are held are refused."""
+    if not query.strip():
+        raise RejectedInputError("An empty query is every message; say which to delete.")
+    deleted, refused = [], []
+    with opened_vault() as vault:
+        ids = list(disposition.chosen(vault, query))
+        _ask_before_deleting(len(ids), yes=yes)
+        # Said before as well: a deletion that is cut off has taken something away already.
+        auditing.by_command(vault, "began to delete", subject=query, details=f"{len(ids):,} messages")
+        for found in ids:
+            try:
+                disposition.delete(vault, found)
+                auditing.by_command(vault, "deleted", subject=found)
+                deleted.append(found)
+            except RefusedError as error:
+                refused.append({"id": found, "reason": str(error)})
+        exports = list(holding(vault.bucket, deleted))
+    if as_json:
+        shown = [one.as_json() for one in exports]
+        print_json({"deleted": len(deleted), "refused": refused, "exports": shown})
+    else:
+        for one in refused:
+            _say(f"{one['id']}: not deleted, {one['reason']}")
+        _say(f"{len(deleted):,} messages deleted.")
+        _say_exports(exports)
+    if refused:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def retire(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the messages that are older than the archive keeps them, as the sweep does by itself.
+
+    Held ones stay. MMSVAULT_KEEP_DAYS and MMSVAULT_KEEP_DAYS_BY_KEYWORD say how long that is.
+    """
+    retired: list[dict[str, object]] = []
+    kept: list[dict[str, object]] = []
+    with opened_vault() as vault:
+        policy = retention.policy_of(vault.settings)
+        for outcome in retention.retire(vault, dry_run=dry_run):
+            told = {"id": outcome.message.id, "keyword": outcome.message.keyword, "days": outcome.days}
+            (kept if outcome.reason else retired).append({**told, "reason": outcome.reason})
+        exports = list(holding(vault.bucket, [str(one["id"]) for one in retired]))
+        if retired and not dry_run:
+            scrubbing.scrub(vault.catalog)
+    if as_json:
+        shown = [one.as_json() for one in exports]
+        print_json({"dry_run": dry_run, "retired": retired, "kept": kept, "exports": shown})
+        return
+    if policy.keeps_all:
+        _say("Messages are kept for ever; MMSVAULT_KEEP_DAYS would say how long.")
+    for one in kept:
+        _say(f"{one['id']}: past its {one['days']:,} days and kept, {one['reason']}")
+    for one in retired if dry_run else ():
+        _say(f"{one['id']}: past its {one['days']:,} days")
+    _say(f"{len(retired):,} messages {'would be ' if dry_run else ''}deleted, {len(kept):,} kept.")
+    _say_exports(exports)
+
+
+def erase(
+    number: Annotated[str, typer.Argument(help="A whole phone number or address, in any usual writing.")],
+    *,
+    yes: Yes = False,
+    receipt: Annotated[Path | None, typer.Option(help="Write the receipt into this file as well.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase every message from a number or to it, for somebody who asks to be forgotten.
+
+    Held ones stay, with the reason, and the exit code is 1 then. The receipt says what was erased, by
+    id, and nothing of what was in it.
+    """
+    with opened_vault() as vault:
+        _ask_before_deleting(len(erasing.messages_of(vault, number)), yes=yes)
+        done = erasing.erase(vault, number, who=auditing.this_person())
+    if receipt:
+        receipt.write_text(pretty_json(done), encoding="utf-8")
+    if as_json:
+        print_json(done)
+    else:
+        for one in done["kept"]:
+            _say(f"{one['id']}: not erased, {one['reason']}")
+        _say(f"{len(done['erased']):,} messages erased. The receipt is {done['key']} in the bucket.")
+        _say_exports([Holding(**one) for one in done["exports"]])
+        for folder in done["quarantine"]:
+            _say(f"{folder}: a postback that was not understood names the number; look at it.")
+    if done["kept"]:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _say_exports(exports: list[Holding]) -> None:
+    for one in exports:
+        said = one.problem or f"it holds {one.messages:,} of these messages"
+        _say(f"{one.key}: {said}; delete this export as well if they must be gone from there.")
+
+
+def _ask_before_deleting(count: int, *, yes: bool) -> None:
+    if not count or yes:
+        return
+    if not sys.stdin.isatty():
+        raise RejectedInputError(f"{count:,} messages would be deleted; say --yes to do it.")
+    typer.confirm(f"Delete {count:,} messages for good?", abort=True, err=True)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

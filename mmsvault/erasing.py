@@ -1,0 +1,93 @@
+"""Everything of one number removed, because somebody asked to be forgotten; and the receipt of it.
+
+The receipt says what was erased, by id, who did it and when, and what stayed and why. It has nothing
+of the messages, and of the number only its SHA-256: whoever knows the number can tell that it is this one.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from mmsvault import bucket, disposition
+from mmsvault.catalog import leaving, scrubbing, trail
+from mmsvault.catalog.numbers import writings
+from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
+from mmsvault.exporting.holding import holding
+from mmsvault.message import fold, pretty_json, utc_now
+from mmsvault.vault import Vault
+
+SCHEMA_VERSION = 1
+LEAST_LETTERS = 5
+"""Shorter numbers are in too many texts to be looked for in quarantine."""
+
+
+def forms_of(vault: Vault, number: str) -> tuple[str, ...]:
+    """Return the forms in which the archive may hold a whole number. Raises RejectedInputError."""
+    if not number.strip() or "*" in number:
+        raise RejectedInputError("Give one whole number or address, without *.")
+    return writings(number, region=vault.settings.default_region)
+
+
+def messages_of(vault: Vault, number: str) -> list[str]:
+    """Return the ids of all messages from the number or to it. Raises RejectedInputError."""
+    return [message.id for message in leaving.of_number(vault.catalog, forms_of(vault, number))]
+
+
+def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
+    """Erase every message from the number or to it, and return the receipt, which the bucket keeps too.
+
+    What is held, locked by the bucket or in a worker's hands stays, with the reason. Raises
+    RejectedInputError.
+    """
+    forms, began_at = forms_of(vault, number), utc_now()
+    digest = digest_of(forms)
+    trail.append(vault.catalog, "began to erase", who=who, subject=digest)
+    erased, kept = [], []
+    for message_id in messages_of(vault, number):
+        try:
+            disposition.delete(vault, message_id)
+            erased.append({"id": message_id, "at": _moment(utc_now())})
+            trail.append(vault.catalog, "deleted", who=who, subject=message_id, details="erased on request")
+        except RefusedError as error:
+            kept.append({"id": message_id, "reason": str(error)})
+        except NotFoundError:  # somebody else was quicker
+            continue
+    scrubbing.scrub(vault.catalog)
+    receipt = {
+        "schema": SCHEMA_VERSION,
+        "number_sha256": digest,
+        "who": who,
+        "began_at": _moment(began_at),
+        "ended_at": _moment(utc_now()),
+        "erased": erased,
+        "kept": kept,
+        "exports": [one.as_json() for one in holding(vault.bucket, [one["id"] for one in erased])],
+        "quarantine": list(in_quarantine(vault, forms)),
+    }
+    key = bucket.erasure_key(began_at, digest)
+    vault.bucket.put(key, pretty_json(receipt).encode(), content_type="application/json")
+    details = f"{len(erased):,} messages erased, {len(kept):,} kept; receipt {key}"
+    trail.append(vault.catalog, "erased", who=who, subject=digest, details=details)
+    return {**receipt, "key": key}
+
+
+def digest_of(forms: Sequence[str]) -> str:
+    """Return the SHA-256 of a number: of its digits with the country code, where it has one."""
+    return hashlib.sha256(max(forms, key=len).encode()).hexdigest()
+
+
+def in_quarantine(vault: Vault, forms: Sequence[str]) -> Iterator[str]:
+    """Give the folders of postbacks that were not understood and have the number somewhere in them."""
+    wanted = [form for form in forms if len(form) >= LEAST_LETTERS]
+    for found in vault.bucket.list(bucket.QUARANTINE):
+        if wanted and found.key.endswith(f"/{bucket.BODY_NAME}"):
+            text = fold(vault.bucket.read(found.key).decode("utf-8", "replace"))
+            bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", text)
+            if any(form in text or form in bare for form in wanted):
+                yield found.key.removesuffix(bucket.BODY_NAME)
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
