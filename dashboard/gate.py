@@ -21,7 +21,8 @@ from mmsvault.catalog.permissions import Action
 from mmsvault.clients import client_address
 from mmsvault.errors import RejectedInputError, UnavailableError
 
-OPEN = frozenset({"/login", "/_stcore/health", "/_stcore/script-health-check"})
+OIDC_LOGIN, OIDC_CALLBACK = "/oidc/login", "/oidc/callback"
+OPEN = frozenset({"/login", OIDC_LOGIN, OIDC_CALLBACK, "/_stcore/health", "/_stcore/script-health-check"})
 ACCOUNT = frozenset({"/account", "/password", "/logout"})
 """All that somebody with a one-time password can reach."""
 ACTIONS: Mapping[str, Action] = {

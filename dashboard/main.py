@@ -13,6 +13,7 @@ from dashboard.headers import SameOrigin, SecurityHeaders, content_security_poli
 from dashboard.links import Links
 from dashboard.login import login_routes
 from dashboard.media_route import media_route
+from dashboard.oidc import oidc_routes
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -67,7 +68,7 @@ def application(room: ReadingRoom) -> "streamlit.App":
     open_for_visitors(room)
     return streamlit.App(
         Path(__file__).with_name("script.py"),
-        routes=[*login_routes(room), media_route(room), exports_route(room)],
+        routes=[*login_routes(room), *oidc_routes(room), media_route(room), exports_route(room)],
         middleware=[
             Middleware(SecurityHeaders, policy=content_security_policy()),
             Middleware(SameOrigin),

@@ -4,6 +4,7 @@ A visitor is known by the session cookie, or, where the settings leave login to 
 that the proxy gives with its secret. Pages have no other way to the catalog than a visit's `view`.
 """
 
+import dataclasses
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,10 +67,21 @@ class Visit:
 
 
 def recognise(room: ReadingRoom, headers: Mapping[str, str]) -> Person | None:
-    """Return who sends these headers; None for nobody that is known here. Raises UnavailableError."""
+    """Return who sends these headers; None for nobody that is known here. Raises UnavailableError.
+
+    Whoever is named by a proxy or a provider needs no password of ours, and so none to replace.
+    """
+    if room.settings.proxy_login_header:
+        found = _named_by_proxy(room, headers)
+    else:
+        found = sessions.find(room.catalog, token_of(headers.get("cookie", "")), now=utc_now())
+    if found and not room.settings.has_passwords:
+        return dataclasses.replace(found, is_one_time=False)
+    return found
+
+
+def _named_by_proxy(room: ReadingRoom, headers: Mapping[str, str]) -> Person | None:
     proxy = room.settings.proxy_login_header.lower()
-    if not proxy:
-        return sessions.find(room.catalog, token_of(headers.get("cookie", "")), now=utc_now())
     told = headers.get(SECRET_HEADER, "").encode()
     if not hmac.compare_digest(told, room.settings.proxy_secret.encode()):
         return None

@@ -25,6 +25,7 @@ from mmsvault.errors import ConfigurationError
 PREFIX = "MMSVAULT_"
 TEST_PREFIX = "MMSVAULT_TEST_"
 SHORTEST_PROXY_SECRET = 16
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _split(value: object) -> object:
@@ -139,6 +140,15 @@ class Settings(BaseSettings):
     proxy_secret: str = Field(
         "", description="secret that this proxy sends as `X-MMSVault-Proxy-Secret` (16 characters or more)"
     )
+    oidc_issuer: str = Field(
+        "",
+        description="address of an OpenID Connect provider that logs people in; empty: they have passwords",
+    )
+    oidc_client_id: str = Field("", description="what this provider calls the dashboard")
+    oidc_client_secret: str = Field("", description="the secret that goes with it; empty: a public client")
+    oidc_claim: str = Field(
+        "email", min_length=1, description="what of its token is the name that `mmsvault user add` let in"
+    )
     postback_token: str = Field(
         "", description="the provider's secret: path, query or Basic password; empty: made at the first start"
     )
@@ -214,8 +224,24 @@ class Settings(BaseSettings):
             raise ConfigurationError(
                 PREFIX + "PROXY_SECRET", f"needs {SHORTEST_PROXY_SECRET} characters: it stands for everybody"
             )
+        if self.oidc_issuer:
+            self._check_oidc()
         if self.receiver_port == self.dashboard_port and self.receiver_host == self.dashboard_host:
             raise ConfigurationError(PREFIX + "DASHBOARD_PORT", "is the receiver's port as well")
+
+    def _check_oidc(self) -> None:
+        url = urlsplit(self.oidc_issuer)
+        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
+            raise ConfigurationError(PREFIX + "OIDC_ISSUER", "is an https:// address")
+        if not self.oidc_client_id:
+            raise ConfigurationError(PREFIX + "OIDC_CLIENT_ID", "is needed together with OIDC_ISSUER")
+        if self.proxy_login_header:
+            raise ConfigurationError(PREFIX + "OIDC_ISSUER", "and PROXY_LOGIN_HEADER: give one of the two")
+
+    @property
+    def has_passwords(self) -> bool:
+        """Whether people log in by passwords of the vault's own; else a proxy or a provider names them."""
+        return not (self.proxy_login_header or self.oidc_issuer)
 
     @property
     def generated_path(self) -> Path:

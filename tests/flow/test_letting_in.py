@@ -356,7 +356,10 @@ def test_a_proxy_lets_in_by_name_with_its_secret_only(tmp_path: Path) -> None:
     )
     with own.vault() as vault:
         migrate(vault.catalog)
-    session = own.visitor("anna", role=Role.VIEWER)
+    session = own.visitor("tests", role=Role.VIEWER)
+    assert own.call("user", "add", "anna").returncode == 0, (
+        "with a one-time password, which nobody needs here"
+    )
     program = [sys.executable, "-m", "dashboard"]
     with running(program, log=own.folder / "log", port=own.dashboard_port, env=own.env):
 

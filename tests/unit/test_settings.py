@@ -91,3 +91,24 @@ def test_the_bucket_server_is_a_url_or_a_host(
     monkeypatch.setenv("MMSVAULT_S3_ACCESS_KEY", "a")
     monkeypatch.setenv("MMSVAULT_S3_SECRET_KEY", "b")
     assert Settings.load().bucket_address == address
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"oidc_issuer": "http://login.example", "oidc_client_id": "x"}, "MMSVAULT_OIDC_ISSUER"),
+        ({"oidc_issuer": "https://login.example"}, "MMSVAULT_OIDC_CLIENT_ID"),
+        (
+            {
+                "oidc_issuer": "https://login.example",
+                "oidc_client_id": "x",
+                "proxy_login_header": "X-User",
+                "proxy_secret": "a secret of the proxy",
+            },
+            "MMSVAULT_OIDC_ISSUER",
+        ),
+    ],
+)
+def test_a_login_provider_that_cannot_be_safe_is_refused(given: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        Settings.load(**given)
