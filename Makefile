@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: help setup dev up demo test test-faults test-media soak
 .PHONY: bench bench-media bench-search bench-export kinds
-.PHONY: check format lock screenshots clean
+.PHONY: check format lock sbom audit screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,14 @@ bench-export: dev ## measure exports of 1, 2 and 4 GiB; writes the figures into 
 
 bench-search: dev ## measure searches among a million messages (half an hour; writes docs/search.md)
 	nice $(BIN)/python -m tests.benchmarks.search
+
+sbom: dev ## list every locked package as CycloneDX JSON in build/sbom.json
+	@mkdir -p build
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON -o build/sbom.json requirements.lock
+
+audit: dev ## ask a service of advisories about the locked packages; says so where none answers
+	$(BIN)/python -m tests.advisories
 
 screenshots: dev ## take the README's pictures from a running demo
 	$(BIN)/python docs/screenshots.py
