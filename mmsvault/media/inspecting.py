@@ -10,6 +10,8 @@ from mmsvault.media.facts import Facts, NotShownError
 MOST_TEXT = 20_000
 """Characters of text that go into the record; a slide of an MMS holds up to 5,000."""
 MOST_TEXT_BYTES = 2_000_000
+WEB_PAGE = "This is a web page. A provider may send one in place of a file that it does not have."
+"""What a person should know of a file that is kept, and may not be what was sent."""
 
 
 def inspect(path: str, declared_type: str, max_pixels: int) -> Facts:
@@ -53,7 +55,8 @@ def _facts(file: Path, content_type: str, declared_type: str, max_pixels: int) -
         return documents.describe(file, most_text=MOST_TEXT)
     if content_type.startswith("text/") or content_type == "application/smil":
         text = as_text(_beginning(file, MOST_TEXT_BYTES), declared_type) or ""
-        return Facts(content_type, text=_readable(content_type, text)[:MOST_TEXT])
+        reason = WEB_PAGE if content_type == "text/html" else ""
+        return Facts(content_type, text=_readable(content_type, text)[:MOST_TEXT], reason=reason)
     return Facts(content_type)
 
 

@@ -163,7 +163,7 @@ def test_a_hostile_file_costs_nothing_and_says_what_is_wrong_with_it(
         "3GP of 10^9 seconds": ("video/3gpp", ""),
         "PDF of pages within pages": ("application/pdf", ""),
         "nothing at all": ("application/octet-stream", ""),
-        "a web page in place of a picture": ("text/html", ""),
+        "a web page in place of a picture": ("text/html", "This is a web page."),
         "GIF and script in one": ("image/gif", ""),
         "JPEG and web page in one": ("image/jpeg", ""),
         "SVG with a script": ("image/svg+xml", ""),
