@@ -35,7 +35,7 @@ SHOWN_TYPES = frozenset(
     )
 )
 """Inert types: a browser that opens one of them runs nothing."""
-_ACTIVE_TYPES = re.compile(r"html|xml|svg|script", re.IGNORECASE)
+_ACTIVE_TYPES = re.compile(r"html|xml|svg|script|flash|java|wasm|css", re.IGNORECASE)
 _POLICY = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
