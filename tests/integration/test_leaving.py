@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -38,26 +38,6 @@ NUMBERS = count()
 SECRET = "kingfisher"
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SampleProvider]:
-    with SampleProvider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module", params=["embedded", "versioned"])
-def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, str]]:
-    """A bucket server, and the database that goes with it."""
-    folder = tmp_path_factory.mktemp("bucket")
-    with ExitStack() as stack:
-        if request.param == "embedded":
-            yield stack.enter_context(archives.embedded_bucket(folder))
-        else:
-            env = stack.enter_context(archives.minio_bucket(folder))
-            yield {**env, "MMSVAULT_DATABASE_URL": request.getfixturevalue("postgresql")}
-
-
 @contextmanager
 def opened(
     place: dict[str, str], provider: SampleProvider, tmp_path: Path, **settings: str
@@ -69,9 +49,7 @@ def opened(
         if "MMSVAULT_S3_ENDPOINT" in place:
             bucket = made.vault.bucket
             bucket._client.set_bucket_versioning(bucket._name, VersioningConfig(ENABLED))
-        with writing(made.vault.catalog) as connection:
-            for table in reversed(metadata.sorted_tables):
-                connection.execute(table.delete())
+        made.forget_catalog()
         yield made
 
 
