@@ -282,9 +282,13 @@ def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> 
 def settle(vault: Vault, message: Message, lease: Lease) -> None:
     """Write message.json as often as the message changes meanwhile, and let go of the message."""
     unwritten: Message | None = message
+    is_held = False
     while unwritten:
         lease.check()
         keep_record(vault, unwritten)
+        if unwritten.hold or is_held:  # what was stored just now is held, too
+            is_held = unwritten.hold
+            vault.bucket.hold(unwritten.prefix, held=is_held)
         lease.stop_renewing()  # or it might be taken again just after it was ended
         unwritten = writes.settle(vault.catalog, unwritten, token=lease.token)
     lease.is_over = True

@@ -14,15 +14,18 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import urllib3
 from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error
-from urllib3.exceptions import HTTPError
+from minio.error import S3Error
 
-from mmsvault.errors import NotFoundError, RefusedError, UnavailableError
+from mmsvault.errors import ConfigurationError, NotFoundError, RefusedError, UnavailableError
+from mmsvault.s3 import locking
+from mmsvault.s3.locking import Locks, Version
+from mmsvault.s3.talking import translated
 
 RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
@@ -101,6 +104,13 @@ def message_id_in(key: str) -> str:
     return found[1] if found else ""
 
 
+def is_evidence(key: str) -> bool:
+    """Return whether an object is an original or a raw postback: what never changes once it is written."""
+    name = key.rpartition("/")[2]
+    stands_in_folder = bool(message_id_in(key)) and key == folder_of(key) + name
+    return stands_in_folder and (is_postback_name(name) or re.fullmatch(r"\d+\.[a-z0-9]+", name) is not None)
+
+
 def folder_of(key: str) -> str:
     """Return the folder of the message that an object belongs to, as `message_id_in` knows it."""
     return "/".join(key.split("/")[:5]) + "/"
@@ -120,28 +130,6 @@ class Listed:
         return self.key.endswith("/")
 
 
-class _XmlErrorsPool(urllib3.PoolManager):
-    """Calls an S3 error XML by its proper name: rclone says text/xml, which the client rejects."""
-
-    def urlopen(self, *args: Any, **kwargs: Any) -> Any:
-        response = super().urlopen(*args, **kwargs)
-        if response.headers.get("content-type", "").startswith("text/xml"):
-            response.headers["content-type"] = "application/xml"
-        return response
-
-
-@contextmanager
-def _translated(key: str) -> Iterator[None]:
-    try:
-        yield
-    except S3Error as error:
-        if error.code in ("NoSuchKey", "NoSuchBucket", "NoSuchObject"):
-            raise NotFoundError(f"The bucket has no {key}.") from error
-        raise UnavailableError(f"The bucket refused {key}: {error.code} {error.message}") from error
-    except (HTTPError, InvalidResponseError, MinioException) as error:
-        raise UnavailableError(f"The bucket cannot be reached for {key}: {error}") from error
-
-
 class Bucket:
     """Objects by key. `local_dir` is where an embedded server keeps them as files, else None.
 
@@ -149,17 +137,93 @@ class Bucket:
     the object is not there.
     """
 
-    def __init__(self, client: Minio, name: str, *, region: str, local_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        client: Minio,
+        name: str,
+        *,
+        region: str,
+        locks: Locks | None = None,
+        local_dir: Path | None = None,
+    ) -> None:
         self._client = client
         self._name = name
         self._region = region
+        self._locks = locks or Locks()
         self._local_dir = local_dir
 
     def make(self) -> None:
-        """Make the bucket where there is none yet."""
-        with _translated(self._name):
+        """Make the bucket where there is none yet. Raises ConfigurationError where it cannot be as set."""
+        with translated(self._name):
             if not self._client.bucket_exists(self._name):
-                self._client.make_bucket(self._name, location=self._region)
+                try:
+                    self._client.make_bucket(self._name, self._region, object_lock=self._locks.is_asked)
+                except S3Error as error:  # another program was quicker
+                    if error.code != "BucketAlreadyOwnedByYou":
+                        raise
+        if self._locks.is_asked and not self.can_lock:
+            raise ConfigurationError(
+                "MMSVAULT_S3_OBJECT_LOCK",
+                f"the bucket {self._name} was made without Object Lock, or its server has none; "
+                "name another bucket in MMSVAULT_S3_BUCKET, and `mmsvault migrate` brings the archive there",
+            )
+        if self._locks.encrypts:
+            locking.encrypt(self._client, self._name, probe=PROBE_KEY)
+
+    @cached_property
+    def can_lock(self) -> bool:
+        """Whether objects can be held and kept unchanged here, found out by trying."""
+        return self._local_dir is None and locking.can_lock(self._client, self._name, probe=PROBE_KEY)
+
+    def hold(self, prefix: str, *, held: bool) -> None:
+        """Put a legal hold on everything under `prefix`, with all versions, or take it off.
+
+        Does nothing where the bucket has no Object Lock. Raises RefusedError where the server did not.
+        """
+        if self.can_lock:
+            for version in self._versions(prefix):
+                locking.hold(self._client, self._name, version, held=held)
+
+    def lock(self, prefix: str) -> str:
+        """Return in plain words what keeps something under `prefix` from being removed; mostly nothing."""
+        if self._local_dir is None:
+            now = datetime.now(UTC)
+            for version in self._versions(prefix):
+                if found := locking.lock_on(self._client, self._name, version, now=now):
+                    return found
+        return ""
+
+    def is_held(self, key: str) -> bool:
+        """Return whether an object, as it is now, is under a legal hold."""
+        with translated(key):
+            return self._client.is_object_legal_hold_enabled(self._name, key)
+
+    def bring_back(self, key: str, sha256: str) -> bool:
+        """Make an older version the newest again, if one has these bytes; return whether one had."""
+        if self._local_dir is not None:
+            return False
+        retention = self._locks.retention(datetime.now(UTC)) if is_evidence(key) else None
+        return locking.bring_back(self._client, self._name, key, sha256, retention=retention)
+
+    def deleted(self, prefix: str) -> Iterator[str]:
+        """Give the keys under `prefix` that are marked as deleted, and whose versions are there still."""
+        if self._local_dir is None:
+            with translated(prefix):
+                found = locking.versions(self._client, self._name, prefix)
+                marked = [version.key for version in found if version.is_mark and version.is_latest]
+            yield from (key for key in marked if any(one.key == key for one in self._versions(key)))
+
+    def undelete(self, key: str) -> None:
+        """Take marks of deletion off an object, so that its newest version is seen again."""
+        with translated(key):
+            for version in list(locking.versions(self._client, self._name, key)):
+                if version.key == key and version.is_mark:
+                    self._client.remove_object(self._name, key, version_id=version.id)
+
+    def _versions(self, prefix: str) -> list[Version]:
+        with translated(prefix):
+            found = locking.versions(self._client, self._name, prefix)
+            return [version for version in found if not version.is_mark]
 
     def put(
         self,
@@ -178,8 +242,11 @@ class Bucket:
         length = len(content) if isinstance(content, bytes) else size
         if length is None:
             raise TypeError("A stream needs its size.")
-        with _translated(key):
-            self._client.put_object(self._name, key, stream, length, content_type=content_type)
+        retention = self._locks.retention(datetime.now(UTC)) if is_evidence(key) else None
+        with translated(key):
+            self._client.put_object(
+                self._name, key, stream, length, content_type=content_type, retention=retention
+            )
         if forced:
             self.force([key])
 
@@ -189,7 +256,7 @@ class Bucket:
         An embedded server would gather it in memory: there it is written to the disk itself.
         """
         if self._local_dir is None:
-            with _translated(key):
+            with translated(key):
                 self._client.put_object(
                     self._name,
                     key,
@@ -222,7 +289,7 @@ class Bucket:
     @contextmanager
     def open(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
         """Give the response to read from; `length` 0 means to the end."""
-        with _translated(key):
+        with translated(key):
             response = self._client.get_object(self._name, key, offset=offset, length=length)
             try:
                 yield response
@@ -238,7 +305,7 @@ class Bucket:
 
     def describe(self, key: str) -> Mapping[str, Any]:
         """Return `size` in bytes, `content_type` and `etag` of an object."""
-        with _translated(key):
+        with translated(key):
             found = self._client.stat_object(self._name, key)
         return {"size": found.size, "content_type": found.content_type, "etag": found.etag}
 
@@ -251,7 +318,7 @@ class Bucket:
         if self._local_dir is not None:
             yield from _on_disk(self._local_dir, prefix, recursive=recursive)
             return
-        with _translated(prefix):
+        with translated(prefix):
             for found in self._client.list_objects(self._name, prefix=prefix, recursive=recursive):
                 at = found.last_modified or datetime.min.replace(tzinfo=UTC)
                 yield Listed(found.object_name or "", found.size or 0, at)
@@ -283,7 +350,7 @@ class Bucket:
 
     def remove(self, key: str) -> None:
         """Remove an object; one that is not there is removed already."""
-        with _translated(key):
+        with translated(key):
             self._client.remove_object(self._name, key)
         if self._local_dir is not None:  # a file that the embedded server never saw
             with suppress(FileNotFoundError):
@@ -299,7 +366,7 @@ class Bucket:
             for key in keys:
                 self.remove(key)
             return len(keys)
-        with _translated(prefix):
+        with translated(prefix):
             found = list(
                 self._client.list_objects(self._name, prefix=prefix, recursive=True, include_version=True)
             )
@@ -323,24 +390,11 @@ class Bucket:
             return f"the bucket does not let go of {key}: {error.message}"
         return ""
 
-    def lock(self, key: str) -> str:
-        """Return in plain words what keeps an object from being removed (Object Lock); mostly nothing."""
-        if self._local_dir is not None:
-            return ""
-        with _translated(key):
-            told = self._client.stat_object(self._name, key).metadata or {}
-        said = {name.lower(): str(value) for name, value in told.items()}
-        if said.get("x-amz-object-lock-legal-hold", "").upper() == "ON":
-            return "the bucket holds it (a legal hold of Object Lock)"
-        until = said.get("x-amz-object-lock-retain-until-date", "")
-        if until and datetime.fromisoformat(until) > datetime.now(UTC):
-            return f"the bucket keeps it until {until} (Object Lock)"
-        return ""
-
     def check(self, size: int) -> None:
         """Raise UnavailableError unless the bucket takes an object of `size` bytes now."""
-        self.put(PROBE_KEY, bytes(size), content_type="application/octet-stream")
-        self.remove(PROBE_KEY)
+        with translated(PROBE_KEY):
+            written = self._client.put_object(self._name, PROBE_KEY, io.BytesIO(bytes(size)), size)
+            self._client.remove_object(self._name, PROBE_KEY, version_id=written.version_id)
 
     def force(self, keys: Collection[str]) -> None:
         """Force objects to the disk: the embedded server renames them into place without fsync.
@@ -382,24 +436,3 @@ def _on_disk(folder: Path, prefix: str, *, recursive: bool) -> Iterator[Listed]:
             yield Listed(f"{prefix}{entry.name}/", 0, at)
         else:
             yield Listed(f"{prefix}{entry.name}", found.st_size, at)
-
-
-def open_bucket(
-    address: str,
-    *,
-    secure: bool,
-    keys: tuple[str, str],
-    name: str,
-    region: str,
-    local_dir: Path | None = None,
-) -> Bucket:
-    """Return the bucket `name` on the server at `address` (host:port); nothing is sent yet."""
-    pool = _XmlErrorsPool(
-        timeout=urllib3.Timeout(connect=3, read=60),
-        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
-        maxsize=16,
-    )
-    client = Minio(
-        address, access_key=keys[0], secret_key=keys[1], secure=secure, region=region, http_client=pool
-    )
-    return Bucket(client, name, region=region, local_dir=local_dir)

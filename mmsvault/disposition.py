@@ -34,10 +34,15 @@ def chosen(vault: Vault, text: str) -> Iterator[str]:
 
 
 def hold(vault: Vault, message_id: str, *, held: bool) -> bool:
-    """Hold the message or release it, in the catalog and in its record; return whether that is news."""
+    """Hold the message or release it, in the catalog and in its record; return whether that is news.
+
+    Where the bucket has Object Lock its objects are held there, too. Done again after it was cut off,
+    it does the rest.
+    """
     changed = upkeep.hold(vault.catalog, message_id, held=held, now=utc_now())
     if changed:
         refresh(vault, message_id)
+    vault.bucket.hold(queries.load(vault.catalog, message_id).prefix, held=held)
     return changed
 
 
@@ -54,9 +59,8 @@ def delete(vault: Vault, message_id: str) -> None:
         message = queries.load(vault.catalog, message_id)
         if message.hold:
             raise RefusedError("it is held")
-        for found in vault.bucket.list(message.prefix):
-            if lock := vault.bucket.lock(found.key):
-                raise RefusedError(lock)
+        if lock := vault.bucket.lock(message.prefix):
+            raise RefusedError(lock)
         now = utc_now()
         left = {"schema": 1, "id": message_id, "deleted_at": now.isoformat()}
         vault.bucket.put(

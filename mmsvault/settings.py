@@ -9,6 +9,7 @@ import difflib
 import os
 import secrets
 import socket
+from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
@@ -51,6 +52,29 @@ class Schedule(StrEnum):
     NEVER = "never"
     DAILY = "daily"
     MONTHLY = "monthly"
+
+
+class Style(StrEnum):
+    """Where a bucket's name stands in an address."""
+
+    AUTO = "auto"
+    PATH = "path"
+    HOST = "host"
+
+
+class LockMode(StrEnum):
+    """Who may take a lock away before its time: nobody, or an administrator with a right of its own."""
+
+    NONE = "none"
+    GOVERNANCE = "governance"
+    COMPLIANCE = "compliance"
+
+
+class Encryption(StrEnum):
+    """Whether the bucket's server encrypts what it keeps."""
+
+    NONE = "none"
+    SSE_S3 = "sse-s3"
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -122,6 +146,23 @@ class Settings(BaseSettings):
     )
     s3_region: str = Field("us-east-1", description="its region")
     s3_secure: bool = Field(True, description="use TLS where `S3_ENDPOINT` is no URL")
+    s3_style: Style = Field(
+        Style.AUTO, description="where the bucket's name stands: in the `path`, in the `host`, or `auto`"
+    )
+    s3_encryption: Encryption = Field(
+        Encryption.NONE, description="have the server encrypt what it keeps: `none` or `sse-s3`"
+    )
+    s3_object_lock: bool = Field(
+        False, description="make the bucket with Object Lock; one that is there without it is refused"
+    )
+    s3_lock_mode: LockMode = Field(
+        LockMode.NONE,
+        description="keep originals and raw postbacks unchanged: `none`, `governance` or `compliance`",
+    )
+    s3_lock_days: int | None = Field(
+        None, ge=1, le=36500, description="for so many days after they were written"
+    )
+    s3_lock_until: date | None = Field(None, description="or to the end of this day (UTC)")
     s3_public_endpoint: str = Field("", description="the address under which browsers reach the bucket")
     database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
     receiver_host: str = Field("127.0.0.1", description="address that the receiver listens on")
@@ -220,6 +261,7 @@ class Settings(BaseSettings):
             raise ConfigurationError(
                 PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
             )
+        self._check_locks()
         if self.proxy_login_header and len(self.proxy_secret) < SHORTEST_PROXY_SECRET:
             raise ConfigurationError(
                 PREFIX + "PROXY_SECRET", f"needs {SHORTEST_PROXY_SECRET} characters: it stands for everybody"
@@ -242,6 +284,23 @@ class Settings(BaseSettings):
     def has_passwords(self) -> bool:
         """Whether people log in by passwords of the vault's own; else a proxy or a provider names them."""
         return not (self.proxy_login_header or self.oidc_issuer)
+
+    def _check_locks(self) -> None:
+        asked = {
+            "S3_OBJECT_LOCK": self.s3_object_lock,
+            "S3_ENCRYPTION": self.s3_encryption is not Encryption.NONE,
+        }
+        for name, is_asked in asked.items():
+            if is_asked and self.embeds_bucket:
+                raise ConfigurationError(PREFIX + name, "the embedded server has none; set S3_ENDPOINT")
+        ends = (self.s3_lock_days is not None) + (self.s3_lock_until is not None)
+        if self.s3_lock_mode is LockMode.NONE:
+            if ends:
+                raise ConfigurationError(PREFIX + "S3_LOCK_MODE", "say `governance` or `compliance`")
+        elif not self.s3_object_lock:
+            raise ConfigurationError(PREFIX + "S3_OBJECT_LOCK", "is needed for S3_LOCK_MODE; set it to true")
+        elif ends != 1:
+            raise ConfigurationError(PREFIX + "S3_LOCK_DAYS", "give either S3_LOCK_DAYS or S3_LOCK_UNTIL")
 
     @property
     def generated_path(self) -> Path:

@@ -10,13 +10,15 @@ from redis import Redis
 from rq import Queue
 from sqlalchemy import Engine
 
-from mmsvault.bucket import Bucket, open_bucket
+from mmsvault.bucket import Bucket
 from mmsvault.catalog.connection import migrate, open_catalog
 from mmsvault.fetching import Fetcher
 from mmsvault.media.sandbox import Sandbox
 from mmsvault.queueing.connection import connect_to_work
 from mmsvault.queueing.jobs import open_queue
-from mmsvault.settings import Settings
+from mmsvault.s3.locking import Locks
+from mmsvault.s3.talking import open_client
+from mmsvault.settings import Encryption, Settings
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,27 @@ class Vault:
     @cached_property
     def bucket(self) -> Bucket:
         """The archive itself."""
-        address, secure = self.settings.bucket_address
-        return open_bucket(
+        settings = self.settings
+        address, secure = settings.bucket_address
+        client = open_client(
             address,
             secure=secure,
-            keys=self.settings.bucket_keys,
-            name=self.settings.s3_bucket,
-            region=self.settings.s3_region,
-            local_dir=self.settings.embedded_bucket_dir,
+            keys=settings.bucket_keys,
+            region=settings.s3_region,
+            style=settings.s3_style,
+        )
+        return Bucket(
+            client,
+            settings.s3_bucket,
+            region=settings.s3_region,
+            locks=Locks(
+                is_asked=settings.s3_object_lock,
+                mode=settings.s3_lock_mode,
+                days=settings.s3_lock_days,
+                until=settings.s3_lock_until,
+                encrypts=settings.s3_encryption is Encryption.SSE_S3,
+            ),
+            local_dir=settings.embedded_bucket_dir,
         )
 
     @cached_property

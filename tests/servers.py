@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
+import httpx
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
@@ -93,15 +94,19 @@ def redis_server(folder: Path, *options: str) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
 
 
-def prepare_minio(folder: Path, port: int) -> tuple[list[str], dict[str, str], dict[str, str]]:
+def prepare_minio(
+    folder: Path, port: int, *, drives: int = 1
+) -> tuple[list[str], dict[str, str], dict[str, str]]:
     """Return MinIO's command, its environment, and the settings of a bucket on it."""
     binary = shutil.which("minio") or shutil.which("minio", path=str(Path("~/go/bin").expanduser()))
     require("minio", found=binary)
     keys = {"MINIO_ROOT_USER": "tests-access", "MINIO_ROOT_PASSWORD": "tests-secret-key"}
     address = f"127.0.0.1:{port}"
+    places = [folder / "minio"] if drives == 1 else [folder / f"drive{n}" for n in range(1, drives + 1)]
     return (
-        [str(binary), "server", "--quiet", "--address", address, str(folder / "minio")],
-        {**keys, "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"},
+        [str(binary), "server", "--quiet", "--address", address, *map(str, places)],
+        # Several drives of a test are folders of one disk, which MinIO takes only under the last name.
+        {**keys, "MINIO_UPDATE": "off", "MINIO_BROWSER": "off", "MINIO_CI_CD": "on"},
         {
             "MMSVAULT_S3_ENDPOINT": f"http://{address}",
             "MMSVAULT_S3_ACCESS_KEY": keys["MINIO_ROOT_USER"],
@@ -111,12 +116,22 @@ def prepare_minio(folder: Path, port: int) -> tuple[list[str], dict[str, str], d
 
 
 @contextlib.contextmanager
-def minio_server(folder: Path) -> Iterator[dict[str, str]]:
+def minio_server(
+    folder: Path, *, drives: int = 1, env: Mapping[str, str] | None = None
+) -> Iterator[dict[str, str]]:
     """Run MinIO and give the settings of a bucket on it."""
     port = free_port()
-    command, env, bucket = prepare_minio(folder, port)
-    with running(command, log=folder / "minio.log", port=port, env=env):
+    command, own, bucket = prepare_minio(folder, port, drives=drives)
+    with running(command, log=folder / "minio.log", port=port, env={**own, **(env or {})}):
+        until(lambda: _is_live(port), what="MinIO being ready")
         yield bucket
+
+
+def _is_live(port: int) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        health = f"http://127.0.0.1:{port}/minio/health/cluster"
+        return httpx.get(health, timeout=2, trust_env=False).status_code == 200
+    return False
 
 
 def open_to_others(folder: Path) -> None:

@@ -5,7 +5,7 @@ Everything is one transaction a function and safe to run twice.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -215,6 +215,12 @@ def bury(engine: Engine, deleted_at: Mapping[str, datetime]) -> None:
         connection.execute(delete(messages).where(messages.c.id.in_(deleted_at), messages.c.hold.is_(False)))
         for message_id, at in deleted_at.items():
             writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": at})
+
+
+def buried(engine: Engine, ids: Collection[str]) -> set[str]:
+    """Return those of `ids` that were deleted for good."""
+    with reading(engine) as connection:
+        return set(connection.scalars(select(tombstones.c.id).where(tombstones.c.id.in_(ids))))
 
 
 def tally(engine: Engine, day: date) -> dict[Day, int]:

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     NO_ROW = "no row"
     DELETED = "deleted"
     COUNTS = "counts"
+    HOLD = "hold"
     UNKNOWN = "unknown"
 
 
@@ -78,6 +79,7 @@ def check(bucket: Bucket, standing: Standing, *, read: bool) -> Checked:
     if not standing.unfinished:
         if f"{message.prefix}{RECORD_NAME}" in there:
             problems += _wrong_record(bucket, message)
+        problems += _not_held(bucket, message, [one for one in wanted if one.key in there])
         problems += _unknown(message, {one.key for one in wanted}, there.values())
     return Checked(len(wanted), tuple(problems))
 
@@ -163,6 +165,18 @@ def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
     except RecordError as error:
         problem = str(error)
     return [Problem(key, problem, Kind.RECORD)]
+
+
+def _not_held(bucket: Bucket, message: Message, there: Iterable[Expected]) -> list[Problem]:
+    """Return the originals and postbacks of a held message that the bucket itself would let go of."""
+    if not message.hold or not bucket.can_lock:
+        return []
+    text = "the message is held, and in the bucket this object is not"
+    return [
+        Problem(one.key, text, Kind.HOLD)
+        for one in there
+        if one.kind in (Kind.ORIGINAL, Kind.POSTBACK) and not bucket.is_held(one.key)
+    ]
 
 
 def _told(message: Message) -> dict[str, Any]:

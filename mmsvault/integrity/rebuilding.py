@@ -46,6 +46,7 @@ class Account:
 def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
     """Enter everything that the bucket has. Raises UnavailableError."""
     bury(vault)
+    undelete(vault)
     auditing.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
@@ -81,6 +82,20 @@ def bury(vault: Vault) -> None:
         ids = [found.key.rpartition("/")[2].removesuffix(".json") for found in batch]
         deleted_at = {one: tombstone(vault, one) for one in ids}
         upkeep.bury(vault.catalog, {one: at for one, at in deleted_at.items() if at})
+
+
+def undelete(vault: Vault) -> None:
+    """Bring back objects of messages that somebody else than the vault deleted, where versions are kept.
+
+    The vault's own deletions leave a tombstone.
+    """
+    keys = list(vault.bucket.deleted(bucket.MESSAGES))
+    for batch in upkeep.batches(keys):
+        ids = {key: bucket.message_id_in(key) for key in batch}
+        buried = upkeep.buried(vault.catalog, set(ids.values()))
+        for key in batch:
+            if ids[key] and ids[key] not in buried:
+                vault.bucket.undelete(key)
 
 
 def _enter(vault: Vault, accounts: list[Account], rebuilt: Rebuilt) -> None:

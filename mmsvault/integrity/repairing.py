@@ -36,6 +36,7 @@ DONE = {
     Kind.ORIGINAL: "fetched again from the provider",
     Kind.VIEW: "made again from the original",
     Kind.RECORD: "written again from the catalog",
+    Kind.HOLD: "held again",
 }
 NOT_DONE = {
     Kind.POSTBACK: "the provider sends it no more; a copy of the bucket may have it",
@@ -116,9 +117,14 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
     done: list[tuple[str, str]] = []
     reasons: dict[str, str] = {}
     tried: list[Tried] = []
-    for problem in sorted(problems, key=lambda problem: list(Kind).index(problem.kind)):
+    brought_back = [problem for problem in problems if _brought_back(vault, message, problem)]
+    done += [(problem.key, "brought back from an older version in the bucket") for problem in brought_back]
+    left = [problem for problem in problems if problem not in brought_back]
+    for problem in sorted(left, key=lambda problem: list(Kind).index(problem.kind)):
         try:
             match problem.kind:
+                case Kind.HOLD:
+                    vault.bucket.hold(problem.key, held=True)
                 case Kind.ORIGINAL:
                     tried.append(_fetch_again(vault, message, _item(message, problem)))
                 case Kind.VIEW:
@@ -131,9 +137,17 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
                 reasons[problem.key] = NOT_DONE[problem.kind]
         except (FetchError, RefusedError) as error:
             reasons[problem.key] = str(error)
-    if tried or any(problem.kind is Kind.RECORD and problem.key not in reasons for problem in problems):
+    if tried or any(problem.kind is Kind.RECORD and problem.key not in reasons for problem in left):
         archiving.finish(vault, message, lease, tried)
     return done, reasons
+
+
+def _brought_back(vault: Vault, message: Message, problem: Problem) -> bool:
+    """Return whether the bucket had the right bytes in an older version, which is the newest again."""
+    sha256 = {item.key: item.sha256 for item in message.media if problem.kind is Kind.ORIGINAL}
+    if problem.kind is Kind.POSTBACK:
+        sha256 = {f"{message.prefix}{entry.name}": entry.sha256 for entry in message.postbacks}
+    return problem.key in sha256 and vault.bucket.bring_back(problem.key, sha256[problem.key])
 
 
 def _item(message: Message, problem: Problem) -> MediaItem:

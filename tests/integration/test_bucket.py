@@ -3,9 +3,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mmsvault.bucket import Bucket, open_bucket
+from mmsvault.bucket import Bucket
 from mmsvault.embedded.servers import bucket_part
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.s3.talking import open_client
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 from tests import servers
@@ -65,6 +66,7 @@ def test_what_is_not_there_is_not_found(bucket: Bucket) -> None:
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:
-    away = open_bucket("127.0.0.1:9", secure=False, keys=("a", "b"), name="tests", region="us-east-1")
+    client = open_client("127.0.0.1:9", secure=False, keys=("a", "b"), region="us-east-1")
+    away = Bucket(client, "tests", region="us-east-1")
     with pytest.raises(UnavailableError, match="cannot be reached"):
         away.get("x")

@@ -6,6 +6,8 @@ import pytest
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
 
+REAL = {"s3_endpoint": "http://127.0.0.1:9000", "s3_access_key": "a", "s3_secret_key": "b"}
+
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,5 +112,30 @@ def test_the_bucket_server_is_a_url_or_a_host(
     ],
 )
 def test_a_login_provider_that_cannot_be_safe_is_refused(given: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        Settings.load(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"s3_object_lock": True}, "S3_OBJECT_LOCK.*embedded"),
+        ({"s3_encryption": "sse-s3"}, "S3_ENCRYPTION.*embedded"),
+        ({**REAL, "s3_lock_days": 3}, "S3_LOCK_MODE"),
+        ({**REAL, "s3_lock_mode": "compliance", "s3_lock_days": 3}, "S3_OBJECT_LOCK.*is needed"),
+        ({**REAL, "s3_object_lock": True, "s3_lock_mode": "governance"}, "S3_LOCK_DAYS"),
+        (
+            {
+                **REAL,
+                "s3_object_lock": True,
+                "s3_lock_mode": "governance",
+                "s3_lock_days": 1,
+                "s3_lock_until": "2030-01-01",
+            },
+            "S3_LOCK_DAYS",
+        ),
+    ],
+)
+def test_a_lock_that_cannot_be_is_refused(given: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         Settings.load(**given)
