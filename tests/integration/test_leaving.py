@@ -308,7 +308,7 @@ def refuse_what_is_locked(archive: Archive, client: Minio) -> None:
     until = Retention(GOVERNANCE, utc_now() + timedelta(days=2))
     client.set_object_retention(name, locked.media[0].key, until)
     client.enable_object_legal_hold(name, f"{held.prefix}message.json")
-    for message, reason in ((locked, "keeps it until"), (held, "a legal hold")):
+    for message, reason in ((locked, "the bucket keeps"), (held, "a legal hold")):
         there = versions(archive, message.prefix)
         with pytest.raises(RefusedError, match=reason):
             disposition.delete(archive.vault, message.id)
