@@ -15,7 +15,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -138,6 +138,15 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="embedded servers' data, SQLite, temporary files")
     redis_url: str = Field("", description="queue; empty: an embedded valkey-server")
+    redis_ca: Path | None = Field(
+        None, description="file with the certificate authority of a `rediss://` server; empty: the system's"
+    )
+    redis_replicas: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="replicas that have a receipt before its 200; empty: 1 where Sentinel is used, else 0",
+    )
     s3_endpoint: str = Field("", description="bucket server as `host:port` or URL; empty: an embedded rclone")
     s3_access_key: str = Field("", description="its access key")
     s3_secret_key: str = Field("", description="its secret key")
@@ -261,6 +270,10 @@ class Settings(BaseSettings):
             raise ConfigurationError(
                 PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
             )
+        if self.redis_ca and not self.redis_ca.is_file():
+            raise ConfigurationError(PREFIX + "REDIS_CA", f"there is no file {self.redis_ca}")
+        if self.redis_ca and not self.redis_url.startswith("rediss"):
+            raise ConfigurationError(PREFIX + "REDIS_URL", "starts with rediss:// where REDIS_CA is set")
         self._check_locks()
         if self.proxy_login_header and len(self.proxy_secret) < SHORTEST_PROXY_SECRET:
             raise ConfigurationError(
@@ -324,9 +337,21 @@ class Settings(BaseSettings):
 
     @property
     def effective_redis_url(self) -> str:
-        """The queue's address, embedded or given."""
+        """The queue's address, embedded or given, with where its certificate comes from."""
         made = self.generated
-        return self.redis_url or f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
+        if not self.redis_url:
+            return f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
+        if self.redis_ca is None:
+            return self.redis_url
+        authority = urlencode({"ssl_ca_certs": self.redis_ca.absolute()})
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}{authority}"
+
+    @property
+    def effective_redis_replicas(self) -> int:
+        """How many replicas have a receipt before its 200."""
+        if self.redis_replicas is None:
+            return int("+sentinel://" in self.redis_url)
+        return self.redis_replicas
 
     @property
     def effective_database_url(self) -> str:

@@ -62,7 +62,7 @@ class Sweeper:
     def __init__(self, vault: Vault, queue: Queue) -> None:
         self._vault = vault
         self._queue = queue
-        self._durable = DurableQueue(queue)
+        self._durable = DurableQueue(queue, replicas=vault.settings.effective_redis_replicas)
         self._spool = Spool(vault.settings.spool_dir)
         self._leftovers = Leftovers(queue)
         self._stranded_looked_for = time.monotonic()

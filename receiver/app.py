@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises ConfigurationError where that Redis can never keep a receipt for good.
     """
     connection = connect_to_answer(settings.effective_redis_url)
-    queue = DurableQueue(open_queue(connection))
+    queue = DurableQueue(open_queue(connection), replicas=settings.effective_redis_replicas)
     intake = Intake(queue, Spool(settings.spool_dir))
     with suppress(UnavailableError):  # the spool keeps receipts until it is there
         queue.check()

@@ -99,7 +99,8 @@ def replay(
         raise RejectedInputError(f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
     skipped, sent = [], []
     with opened_vault() as vault:
-        queue = DurableQueue(open_queue(connect_to_answer(vault.settings.effective_redis_url)))
+        opened = open_queue(connect_to_answer(vault.settings.effective_redis_url))
+        queue = DurableQueue(opened, replicas=vault.settings.effective_redis_replicas)
         for receipt in replaying.receipts(vault, paths, provider=provider):
             if isinstance(receipt, Receipt):
                 replaying.replay(vault, queue, receipt)

@@ -1,31 +1,86 @@
 """The connection to Redis, and what that Redis can promise."""
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import BusyLoadingError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from mmsvault.errors import ConfigurationError
 
+SENTINEL = "+sentinel"
+"""How the scheme of a URL ends that names Sentinels, and not the Redis itself."""
 WAITAOF_SINCE = (7, 2)
 """The first Redis version with WAITAOF; Valkey answers with the Redis version it forked from."""
 
 
 def connect_to_answer(url: str) -> "Redis":
     """Return a client that fails within seconds and at once: a provider waits for the answer."""
-    return Redis.from_url(url, socket_timeout=3, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+    return _open(url, socket_timeout=3, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
 def connect_to_work(url: str) -> "Redis":
     """Return a client that rides out a Redis that is away for a minute or two."""
-    return Redis.from_url(
+    return _open(
         url,
         socket_connect_timeout=2,
         retry=Retry(ExponentialBackoff(cap=2, base=0.1), 60),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+
+
+def _open(url: str, **options: Any) -> "Redis":
+    """Return a client of one Redis, or of the master that the Sentinels of the URL name.
+
+    Raises ConfigurationError where the URL is none.
+    """
+    try:
+        if urlsplit(url).scheme.endswith(SENTINEL):
+            return _open_by_sentinels(url, options)
+        return Redis.from_url(url, **options)
+    except ValueError as error:
+        raise _unsafe(f"is no Redis URL: {error}") from error
+
+
+def _open_by_sentinels(url: str, options: Mapping[str, Any]) -> "Redis":
+    """Open `redis+sentinel://user:password@host:port,host:port/service/0?sentinel_password=...`."""
+    parts = urlsplit(url)
+    login, _, listed = parts.netloc.rpartition("@")
+    hosts = [host.rpartition(":") for host in listed.split(",")]
+    service, _, database = parts.path.strip("/").partition("/")
+    if not service or not all(host and port for host, _, port in hosts):
+        raise ValueError("write redis+sentinel://host:26379,host:26379/service")
+    user, _, password = (unquote(part) or None for part in login.partition(":"))
+    query = dict(parse_qsl(parts.query))
+    tls = (
+        {"ssl": True, "ssl_ca_certs": query.get("ssl_ca_certs")} if parts.scheme.startswith("rediss") else {}
+    )
+    sentinels = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it open
+        [(host.strip("[]"), int(port)) for host, _, port in hosts],
+        sentinel_kwargs={
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+            "username": query.get("sentinel_username"),
+            "password": query.get("sentinel_password"),
+            **tls,
+        },
+    )
+    master: Redis = sentinels.master_for(  # type: ignore[no-untyped-call]
+        service, username=user, password=password, db=int(database or 0), **tls, **options
+    )
+    return master
+
+
+def count_replicas(connection: "Redis") -> int:
+    """Return how many replicas take in what this Redis writes; a replica itself has none."""
+    replication = connection.info("replication")
+    return int(replication.get("connected_slaves", 0)) if replication.get("role") == "master" else 0
 
 
 def needs_waitaof(connection: "Redis") -> bool:
@@ -39,7 +94,7 @@ def needs_waitaof(connection: "Redis") -> bool:
         raise BusyLoadingError("it is loading what it kept")
     if not int(server["aof_enabled"]):
         raise _unsafe("this Redis forgets on a crash; set `appendonly yes` in its configuration")
-    if int(server.get("maxmemory", 0)) and str(server.get("maxmemory_policy")).startswith("allkeys"):
+    if int(server.get("maxmemory", 0)) and server.get("maxmemory_policy") != "noeviction":
         raise _unsafe("this Redis throws keys away when it is full; set `maxmemory-policy noeviction`")
     fsync = _fsync_policy(connection)
     if fsync == "always":
