@@ -174,6 +174,9 @@ class Settings(BaseSettings):
     s3_lock_until: date | None = Field(None, description="or to the end of this day (UTC)")
     s3_public_endpoint: str = Field("", description="the address under which browsers reach the bucket")
     database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
+    database_connections: int = Field(
+        10, ge=2, le=200, description="most connections that one program has to PostgreSQL"
+    )
     receiver_host: str = Field("127.0.0.1", description="address that the receiver listens on")
     receiver_port: Port = Field(8080, description="port that the receiver listens on")
     dashboard_host: str = Field("127.0.0.1", description="address that the dashboard listens on")

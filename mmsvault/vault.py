@@ -40,7 +40,9 @@ class Vault:
     @cached_property
     def catalog(self) -> Engine:
         """The index over the bucket."""
-        return open_catalog(self.settings.effective_database_url)
+        return open_catalog(
+            self.settings.effective_database_url, connections=self.settings.database_connections
+        )
 
     @cached_property
     def bucket(self) -> Bucket:

@@ -167,11 +167,11 @@ def postgresql_server(folder: Path) -> Iterator[str]:
     url, command, user = prepare_postgresql(folder)
     port = int(make_url(url).port or 0)
     with running(command, log=folder / "postgresql.log", port=port, user=user):
-        until(lambda: _takes_connections(url), what="PostgreSQL taking connections")
+        until(lambda: takes_connections(url), what="PostgreSQL taking connections")
         yield url
 
 
-def _takes_connections(url: str) -> bool:
+def takes_connections(url: str) -> bool:
     # It listens a moment before it is ready.
     with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
         return True

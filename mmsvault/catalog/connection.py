@@ -1,11 +1,14 @@
 """Opening the catalog: SQLite for one machine, PostgreSQL for several, both by one URL."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from random import uniform
+from time import sleep
+from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -15,8 +18,12 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
     OperationalError,
 )
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mmsvault.errors import ConfigurationError, UnavailableError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 WRITES = "mmsvault_writes"
 FORCED = "mmsvault_forced"
@@ -30,8 +37,24 @@ PATIENCE: Mapping[str, str] = {
 """How PostgreSQL is found to be away; the URL may say otherwise."""
 
 
-def open_catalog(url: str) -> Engine:
-    """Return an engine for `url`; nothing is connected yet.
+PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "25006")
+"""SQLSTATEs of a transaction that may go through when it is tried again: it met another one, or its
+server ended it, is just starting, or is a replica since a moment ago."""
+CUT_OFF = ("server closed the connection", "terminating connection", "the database system is")
+"""What is said while a connection is made to a server that ends, where there is no such state."""
+MOVED = "25006"
+PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Before a transaction is tried again; with what is left then, whoever asked waits or gives up."""
+SECONDS_FOR_A_CONNECTION = 10
+CONNECTION_KEPT_SECONDS = 1800
+
+
+class PassingError(UnavailableError):
+    """A transaction was broken off that may go through when it is tried again."""
+
+
+def open_catalog(url: str, *, connections: int = 10) -> Engine:
+    """Return an engine for `url` with at most so many connections; nothing is connected yet.
 
     Raises ConfigurationError where the URL is none that the catalog can use.
     """
@@ -46,7 +69,9 @@ def open_catalog(url: str) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(query={**PATIENCE, **parsed.query})
     try:
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        engine = create_engine(
+            parsed, **(_pool(connections) if parsed.get_backend_name() != "sqlite" else {})
+        )
     except (NoSuchModuleError, ImportError) as error:
         raise ConfigurationError("MMSVAULT_DATABASE_URL", f"its driver is missing: {error}") from error
     if parsed.get_backend_name() == "sqlite":
@@ -56,7 +81,19 @@ def open_catalog(url: str) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "handle_error", _let_go_of_moved)
     return engine
+
+
+def _pool(connections: int) -> dict[str, Any]:
+    kept = min(connections, 5)
+    return {
+        "pool_pre_ping": True,
+        "pool_size": kept,
+        "max_overflow": connections - kept,
+        "pool_timeout": SECONDS_FOR_A_CONNECTION,
+        "pool_recycle": CONNECTION_KEPT_SECONDS,
+    }
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -98,6 +135,12 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.commit()
 
 
+def _let_go_of_moved(context: ExceptionContext) -> None:
+    # A server that became a replica still answers; its connections are no good to anybody here.
+    if getattr(context.original_exception, "sqlstate", None) == MOVED:
+        context.is_disconnect = True
+
+
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that starts as a reader and then writes can meet "database is locked" at once,
     # without the busy timeout; one that says so first waits its turn.
@@ -130,11 +173,39 @@ def writing(engine: Engine, *, forced: bool = True) -> Iterator[Connection]:
         yield connection
 
 
+def retried(transaction: Callable[P, T]) -> Callable[P, T]:
+    """Return a function that tries its one transaction again where PostgreSQL says that it may go through.
+
+    Each such function is safe to run twice: an answer that was lost may have been a yes.
+    """
+
+    @wraps(transaction)
+    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        for pause in PAUSES_SECONDS:
+            try:
+                return transaction(*args, **kwargs)
+            except PassingError:
+                sleep(pause * uniform(0.5, 1.5))  # noqa: S311 - so that two do not meet again
+        return transaction(*args, **kwargs)
+
+    return again
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
+    except PoolTimeoutError as error:
+        raise UnavailableError("All connections to the catalog are in use.") from error
     except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == "42P01" or str(error.orig).startswith("no such table"):
+            raise UnavailableError(
+                "The catalog has no tables yet; a worker, the dashboard or `mmsvault rebuild` makes them."
+            ) from error
+        is_cut_off = any(words in str(error.orig) for words in CUT_OFF)
+        if state in PASSING or error.connection_invalidated or is_cut_off:
+            raise PassingError(f"The catalog broke off: {error.orig}") from error
         if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
             raise UnavailableError(f"The catalog cannot be used: {error.orig}") from error
         if getattr(error.orig, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):

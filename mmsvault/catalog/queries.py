@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, or_, select
 
 from mmsvault.catalog import filters
-from mmsvault.catalog.connection import reading
+from mmsvault.catalog.connection import reading, retried
 from mmsvault.catalog.language import EVERYTHING, Query, Term
 from mmsvault.catalog.tables import (
     COUNTED,
@@ -62,6 +62,7 @@ class Counts:
     bytes: int
 
 
+@retried
 def load(engine: Engine, message_id: str) -> Message:
     """Return the message whole. Raises NotFoundError."""
     with reading(engine) as connection:
@@ -76,6 +77,7 @@ def load_in(connection: Connection, message_id: str) -> Message:
     return found[0]
 
 
+@retried
 def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None = None) -> Page:
     """Return the newest `limit` messages that the query finds, or those after a page's `next`."""
     below = _read_cursor(after) if after else None
@@ -135,6 +137,7 @@ def _total(connection: Connection, query: Query) -> tuple[int, bool]:
     return min(counted, COUNTED_TO), counted <= COUNTED_TO
 
 
+@retried
 def due(engine: Engine, *, now: datetime, limit: int) -> list[tuple[str, datetime]]:
     """Return id and deadline of messages with work due that nobody has in hand, nearest deadline first."""
     query = (
@@ -156,6 +159,7 @@ def not_in_hand(now: datetime) -> ColumnElement[bool]:
     return or_(messages.c.lease_token.is_(None), until < now, until > now + LONGEST_LEASE)
 
 
+@retried
 def previews_due(engine: Engine, *, now: datetime, limit: int) -> list[str]:
     """Return ids of messages with a preview still to be made, the one that waits longest first."""
     query = (
@@ -169,6 +173,7 @@ def previews_due(engine: Engine, *, now: datetime, limit: int) -> list[str]:
         return list(connection.scalars(query))
 
 
+@retried
 def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
     """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
     pending = messages.c.state == MessageState.PENDING.value

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from mmsvault.catalog import documents, queries, writes
-from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import media, messages, receipts, serials, tombstones
 from mmsvault.errors import RefusedError
@@ -55,6 +55,7 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
+@retried
 def count(engine: Engine, *, since: datetime | None = None) -> int:
     """Return how many messages there are, received at `since` or later."""
     query = select(func.count()).select_from(messages)
@@ -62,6 +63,7 @@ def count(engine: Engine, *, since: datetime | None = None) -> int:
         return connection.scalar(query.where(messages.c.received_at >= since) if since else query) or 0
 
 
+@retried
 def stored_bytes(engine: Engine) -> int:
     """Return the size of all originals."""
     with reading(engine) as connection:
@@ -81,12 +83,14 @@ def pages(engine: Engine, *, since: datetime | None = None) -> Iterator[list[str
         last = ids[-1]
 
 
+@retried
 def standings(engine: Engine, ids: Sequence[str], *, now: datetime) -> dict[str, Standing]:
     """Return how those of `ids` stand that are there."""
     with reading(engine) as connection:
         return _standings(connection, ids, now=now)
 
 
+@retried
 def folders(engine: Engine, ids: Sequence[str]) -> dict[str, str]:
     """Return the folders of those of `ids` that are there."""
     with reading(engine) as connection:
@@ -94,6 +98,7 @@ def folders(engine: Engine, ids: Sequence[str]) -> dict[str, str]:
         return {row.id: row.prefix for row in found}
 
 
+@retried
 def enter(engine: Engine, records: Sequence[Message], *, now: datetime) -> dict[str, Entered]:
     """Enter messages as their records in the bucket say, and return what came of each.
 
@@ -132,6 +137,7 @@ def progress(message: Message) -> tuple[int, int, int]:
     return len(message.postbacks), len(message.attempts), done
 
 
+@retried
 def hold(engine: Engine, message_id: str, *, held: bool, now: datetime) -> bool:
     """Hold the message or release it; return whether that changed anything.
 
@@ -148,6 +154,7 @@ def hold(engine: Engine, message_id: str, *, held: bool, now: datetime) -> bool:
         return changed.rowcount == 1
 
 
+@retried
 def retry(engine: Engine, message_id: str, *, now: datetime) -> int:
     """Have every file that is not stored fetched again at once; return how many those are."""
     with writing(engine) as connection:
@@ -186,12 +193,14 @@ def retry_refused(engine: Engine, settings: str, *, now: datetime) -> int:
     return due
 
 
+@retried
 def make_due(engine: Engine, message_id: str, *, now: datetime) -> None:
     """Have the sweep look at the message at once, and so its record written."""
     with writing(engine) as connection:
         connection.execute(update(messages).where(messages.c.id == message_id).values(due_at=now))
 
 
+@retried
 def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> None:
     """Remove the message, which `token` holds, and leave its tombstone. Raises RefusedError."""
     with writing(engine) as connection:
@@ -209,6 +218,7 @@ def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> Non
         writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
 
 
+@retried
 def bury(engine: Engine, deleted_at: Mapping[str, datetime]) -> None:
     """Enter tombstones by message id, and remove the rows of those messages but for held ones."""
     with writing(engine) as connection:
@@ -217,12 +227,14 @@ def bury(engine: Engine, deleted_at: Mapping[str, datetime]) -> None:
             writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": at})
 
 
+@retried
 def buried(engine: Engine, ids: Collection[str]) -> set[str]:
     """Return those of `ids` that were deleted for good."""
     with reading(engine) as connection:
         return set(connection.scalars(select(tombstones.c.id).where(tombstones.c.id.in_(ids))))
 
 
+@retried
 def tally(engine: Engine, day: date) -> dict[Day, int]:
     """Return how many receipts of each outcome came in on that day."""
     begins = datetime.combine(day, time(), UTC)
@@ -235,6 +247,7 @@ def tally(engine: Engine, day: date) -> dict[Day, int]:
         return {(day, row.outcome, row.code): row.n for row in connection.execute(query)}
 
 
+@retried
 def fill_up(engine: Engine, key: Day, wanted: int, *, known: int) -> None:
     """Enter as many receipts without a name as are missing from the `known` ones to `wanted`."""
     day, outcome, code = key
@@ -260,6 +273,7 @@ def fill_up(engine: Engine, key: Day, wanted: int, *, known: int) -> None:
                 connection.execute(insert(receipts), new)
 
 
+@retried
 def outcomes(engine: Engine, receipt_ids: Sequence[str]) -> dict[str, str]:
     """Return what came of those receipts that were worked on."""
     with reading(engine) as connection:
@@ -269,6 +283,7 @@ def outcomes(engine: Engine, receipt_ids: Sequence[str]) -> dict[str, str]:
         return {row.id: row.outcome for row in found}
 
 
+@retried
 def forget_receipts(engine: Engine, receipt_ids: Sequence[str]) -> None:
     """Count these receipts no longer: they are about to come in once more."""
     with writing(engine) as connection:

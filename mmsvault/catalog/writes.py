@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mmsvault.bucket import postback_name
 from mmsvault.catalog import documents, queries
-from mmsvault.catalog.connection import writing
+from mmsvault.catalog.connection import retried, writing
 from mmsvault.catalog.places import possible_places
 from mmsvault.catalog.tables import (
     attempts,
@@ -51,6 +51,7 @@ class Recorded:
     is_new: bool
 
 
+@retried
 def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | None:
     """Enter the message that `receipt` announces, or add the receipt to the one that is there.
 
@@ -82,12 +83,14 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | Non
     return Recorded(message=known, postback=postback, is_new=is_new or not counted)
 
 
+@retried
 def count_receipt(engine: Engine, receipt: Receipt, outcome: str, *, code: str = "") -> None:
     """Count a receipt that is no message: `other` with its code, or `quarantined`."""
     with writing(engine) as connection:
         insert_new(connection, receipts, _receipt_row(receipt, outcome, code=code))
 
 
+@retried
 def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, span: timedelta) -> bool:
     """Return whether the work on this message is now `token`'s, for `span` or until renewed."""
     free = or_(messages.c.lease_token == token, queries.not_in_hand(now))
@@ -100,6 +103,7 @@ def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, sp
     return taken.rowcount == 1
 
 
+@retried
 def save_attempts(
     engine: Engine, message_id: str, *, items: Sequence[MediaItem], tried: Sequence[Attempt], token: str
 ) -> Message | None:
@@ -128,6 +132,7 @@ def save_attempts(
         return message
 
 
+@retried
 def settle(engine: Engine, written: Message, *, token: str) -> Message | None:
     """Write what the files add up to, and let others work on the message, if it is still `token`'s.
 
@@ -148,6 +153,7 @@ def settle(engine: Engine, written: Message, *, token: str) -> Message | None:
         return None
 
 
+@retried
 def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
     """Let others work on the message, as it is, if it is still `token`'s."""
     with writing(engine, forced=False) as connection:
@@ -158,6 +164,7 @@ def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
         )
 
 
+@retried
 def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime, fence: int) -> None:
     """Have the sweep look at these pending messages at `until` and not before.
 
@@ -174,12 +181,14 @@ def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime, fen
         )
 
 
+@retried
 def next_fence(engine: Engine) -> int:
     """Return the fencing token of a sweep that begins now; every earlier one's is void."""
     with writing(engine) as connection:
         return _count_on(connection, SWEEP)
 
 
+@retried
 def check(engine: Engine) -> None:
     """Raise UnavailableError unless the catalog takes something in now."""
     with writing(engine) as connection:
@@ -195,6 +204,7 @@ def _count_on(connection: Connection, name: str) -> int:
     return int(connection.scalar(following.returning(serials.c.value)) or 0)
 
 
+@retried
 def postpone_previews(engine: Engine, message_ids: Sequence[str], *, until: datetime) -> None:
     """Have the sweep look at the missing previews of these messages at `until` and not before."""
     with writing(engine) as connection:
@@ -205,6 +215,7 @@ def postpone_previews(engine: Engine, message_ids: Sequence[str], *, until: date
         )
 
 
+@retried
 def annotate(
     engine: Engine,
     message_id: str,
