@@ -27,6 +27,7 @@ ACCOUNT = frozenset({"/account", "/password", "/logout"})
 """All that somebody with a one-time password can reach."""
 ACTIONS: Mapping[str, Action] = {
     "/download/": Action.EXPORT,
+    "/lists/": Action.EXPORT,
     "/_stcore/metrics": Action.SEE_SERVER,
     "/_stcore/upload_file": Action.SEE_SERVER,
 }

@@ -11,10 +11,12 @@ from dashboard.exports_route import exports_route
 from dashboard.gate import Gate
 from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
 from dashboard.links import Links
+from dashboard.lists_route import lists_route
 from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.oidc import oidc_routes
 from dashboard.reading_room import ReadingRoom, open_for_visitors
+from dashboard.shell import shell_routes
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 
@@ -26,6 +28,7 @@ OPTIONS = {
     "runner.magicEnabled": False,
     "server.fileWatcherType": "none",
     "server.headless": True,
+    "theme.headingFontSizes": ["1.6rem", "1.2rem", "1.05rem", "1rem", "1rem", "1rem"],
     "theme.paddingTop": "0.75rem",
     "theme.paddingBottom": "2rem",
     "theme.light.primaryColor": "#1f6f5c",
@@ -68,7 +71,14 @@ def application(room: ReadingRoom) -> "streamlit.App":
     open_for_visitors(room)
     return streamlit.App(
         Path(__file__).with_name("script.py"),
-        routes=[*login_routes(room), *oidc_routes(room), media_route(room), exports_route(room)],
+        routes=[
+            *login_routes(room),
+            *oidc_routes(room),
+            media_route(room),
+            exports_route(room),
+            lists_route(room),
+            *shell_routes(),
+        ],
         middleware=[
             Middleware(SecurityHeaders, policy=content_security_policy()),
             Middleware(SameOrigin),

@@ -9,6 +9,7 @@ from dashboard.audit_page import audit_page
 from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
+from dashboard.tallies_page import keywords_page, senders_page
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 
@@ -32,8 +33,10 @@ def show() -> None:
             visibility="visible" if "id" in st.query_params else "hidden",
         ),
     ]
+    pages.insert(1, st.Page(senders_page, title="Senders", icon=":material/group:", url_path="senders"))
+    pages.insert(2, st.Page(keywords_page, title="Keywords", icon=":material/sell:", url_path="keywords"))
     if visitor.may(Action.EXPORT):
-        pages.insert(1, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
+        pages.insert(3, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
     if visitor.may(Action.READ_TRAIL):
         pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
     st.navigation(pages, position="top").run()

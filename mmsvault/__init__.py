@@ -21,6 +21,7 @@ Reading order, which is also the order of import (a module imports only what sta
     previewing  what a browser is given where it cannot show the original
     tallying    counts of receipts, kept in the bucket day by day
     annotating  tags and notes on a message
+    naming      names for senders
     auditing    who did what: the trail, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages

@@ -5,6 +5,7 @@ originals numbered by position, `thumbs/`, `previews/` and `message.json`. Nothi
 used in a key unchecked: ids are encoded and extensions come from what the bytes are.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -31,6 +32,7 @@ RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
+NAMES = "names/"
 CHUNK_BYTES = 1 << 18
 PROBE_KEY = "probe"
 """Written and removed again to find out whether the bucket takes anything in."""
@@ -96,6 +98,11 @@ def trail_key(day: date, first: int, last: int) -> str:
 def erasure_key(at: datetime, sha256: str) -> str:
     """Return the key of the receipt of an erasure, by the SHA-256 of the number."""
     return f"{ERASURES}{at:%Y/%m/%d}/{at:%H%M%S%f}-{sha256[:12]}.json"
+
+
+def name_key(number: str) -> str:
+    """Return the key of the name that people gave to a sender, whose number may be any text."""
+    return f"{NAMES}{hashlib.sha256(number.encode('utf-8', 'replace')).hexdigest()}.json"
 
 
 def message_id_in(key: str) -> str:

@@ -9,24 +9,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import phonenumbers
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
+    FromClause,
     Select,
     Table,
     TextClause,
+    and_,
     delete,
     func,
     insert,
     literal,
+    or_,
     select,
     text,
     tuple_,
 )
 
-from mmsvault.catalog import documents, queries
+from mmsvault.catalog import documents, names, queries
 from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.numbers import part
 from mmsvault.catalog.tables import COUNTED, counters, keywords, media, messages, receipts, senders
+from mmsvault.message import fold
 
 Order = Literal["key", "messages", "first_at", "last_at"]
 ORDERS: tuple[Order, ...] = ("last_at", "first_at", "messages", "key")
@@ -34,27 +41,93 @@ ORDERS: tuple[Order, ...] = ("last_at", "first_at", "messages", "key")
 
 @dataclass(frozen=True)
 class Tally:
-    """How many messages one sender or keyword has (`name` as last written), and when."""
+    """How many messages one sender or keyword has (`name` as last written), and when.
+
+    `known_as` is the name that people gave a sender.
+    """
 
     key: str
     name: str
     messages: int
     first_at: datetime
     last_at: datetime
+    known_as: str = ""
+
+
+@dataclass(frozen=True)
+class Tallied:
+    """What is counted by: the table of its kept counts, and its columns in `messages`."""
+
+    kept: Table
+    key: str
+    name: str
+
+
+SENDERS = Tallied(senders, "sender_number", "sender")
+KEYWORDS = Tallied(keywords, "keyword_folded", "keyword")
 
 
 def list_senders(
     engine: Engine, *, order: Order = "last_at", limit: int = 1000, after: Tally | None = None
 ) -> list[Tally]:
     """Return senders, the greatest in that order first (numbers upwards), or those after one of them."""
-    return _listed(engine, senders, order, limit, after)
+    with reading(engine) as connection:
+        return listed(connection, SENDERS, order=order, limit=limit, after=after)
 
 
 def list_keywords(
     engine: Engine, *, order: Order = "last_at", limit: int = 1000, after: Tally | None = None
 ) -> list[Tally]:
     """Return keywords likewise; the empty one is for none."""
-    return _listed(engine, keywords, order, limit, after)
+    with reading(engine) as connection:
+        return listed(connection, KEYWORDS, order=order, limit=limit, after=after)
+
+
+def listed(
+    connection: Connection,
+    tallied: Tallied,
+    *,
+    order: Order,
+    limit: int,
+    after: Tally | None = None,
+    kept: FromClause | None = None,
+    find: ColumnElement[bool] | None = None,
+) -> list[Tally]:
+    """Return tallies in that order, from the kept counts or from others in their form."""
+    counts: FromClause = tallied.kept if kept is None else kept
+    found = select(counts) if find is None else select(counts).where(find)
+    if order == "key":
+        found = found.order_by(counts.c.key)
+        found = found.where(counts.c.key > after.key) if after else found
+    else:
+        found = found.order_by(counts.c[order].desc(), counts.c.key.desc())
+        if after:
+            # Bound with the columns' types, as SQLite writes times in a form of its own.
+            place = (literal(getattr(after, order), tallied.kept.c[order].type), literal(after.key))
+            found = found.where(tuple_(counts.c[order], counts.c.key) < tuple_(*place))
+    rows = [dict(row) for row in connection.execute(found.limit(limit)).mappings()]
+    known = names.of_in(connection, [row["key"] for row in rows]) if tallied is SENDERS else {}
+    return [Tally(**row, known_as=known.get(row["key"], "")) for row in rows]
+
+
+def beginning(
+    connection: Connection, tallied: Tallied, key: ColumnElement[str], text: str, *, region: str
+) -> ColumnElement[bool]:
+    """Return the condition that a keyword begins so, or a sender's number, or that its name has the words."""
+    if tallied is KEYWORDS:
+        return _begins(connection, key, fold(text))
+    start = part(text.strip("*"))
+    starts = [start]
+    if start.isdigit():
+        starts.append(f"{phonenumbers.country_code_for_region(region)}{start}")
+    found = [_begins(connection, key, one) for one in starts]
+    return or_(*found, key.in_(names.find_in(connection, text)))
+
+
+def _begins(connection: Connection, key: ColumnElement[str], start: str) -> ColumnElement[bool]:
+    if connection.dialect.name == "sqlite" and start:  # so that its index is used
+        return and_(key >= start, key < start + "\U0010ffff")
+    return key.startswith(start, autoescape=True)
 
 
 def check(engine: Engine) -> list[str]:
@@ -78,44 +151,24 @@ def recount(engine: Engine) -> None:
 
 def recount_in(connection: Connection) -> None:
     """Count everything again in this transaction."""
-    for kept, key, name in _TALLIED:
-        connection.execute(delete(kept))
-        connection.execute(
-            insert(kept).from_select(["key", "name", "messages", "first_at", "last_at"], _tallied(key, name))
-        )
+    for tallied in (SENDERS, KEYWORDS):
+        connection.execute(delete(tallied.kept))
+        columns = ["key", "name", "messages", "first_at", "last_at"]
+        connection.execute(insert(tallied.kept).from_select(columns, counted(tallied)))
     connection.execute(delete(counters))
     connection.execute(insert(counters), {"slot": 0, **_counted(connection)})
 
 
-def _listed(engine: Engine, kept: Table, order: Order, limit: int, after: Tally | None) -> list[Tally]:
-    by = tuple_(kept.c[order], kept.c.key)
-    if order == "key":
-        found = select(kept).order_by(kept.c.key)
-        found = found.where(kept.c.key > after.key) if after else found
-    else:
-        found = select(kept).order_by(kept.c[order].desc(), kept.c.key.desc())
-        if after:
-            # Bound with the columns' types, as SQLite writes times in a form of its own.
-            place = (literal(getattr(after, order), kept.c[order].type), literal(after.key))
-            found = found.where(by < tuple_(*place))
-    with reading(engine) as connection:
-        return [Tally(**row) for row in connection.execute(found.limit(limit)).mappings()]
-
-
-def _tallied(key: str, name: str) -> Select[Any]:
+def counted(tallied: Tallied) -> Select[Any]:
+    """Return the statement that counts the messages themselves, in the form of the kept counts."""
+    key = messages.c[tallied.key]
     return select(
-        messages.c[key],
-        func.max(messages.c[name]),
-        func.count(),
-        func.min(messages.c.received_at),
-        func.max(messages.c.received_at),
-    ).group_by(messages.c[key])
-
-
-_TALLIED: tuple[tuple[Table, str, str], ...] = (
-    (senders, "sender_number", "sender"),
-    (keywords, "keyword_folded", "keyword"),
-)
+        key.label("key"),
+        func.max(messages.c[tallied.name]).label("name"),
+        func.count().label("messages"),
+        func.min(messages.c.received_at).label("first_at"),
+        func.max(messages.c.received_at).label("last_at"),
+    ).group_by(key)
 
 
 def _counted(connection: Connection) -> dict[str, int]:
@@ -130,10 +183,11 @@ def _counted(connection: Connection) -> dict[str, int]:
 
 
 def _problems(connection: Connection) -> Iterator[str]:
-    for kept, key, name in _TALLIED:
+    for tallied in (SENDERS, KEYWORDS):
+        kept = tallied.kept
         # The name is as last written, which is no count.
         columns = [kept.c.key, kept.c.messages, kept.c.first_at, kept.c.last_at]
-        true = _tallied(key, name).subquery()
+        true = counted(tallied).subquery()
         truth = select(*(column for index, column in enumerate(true.c) if index != 1))
         for both, wrong in (
             (select(*columns).except_(truth), "kept"),

@@ -29,7 +29,8 @@ _TERM = re.compile(r"""(?P<minus>-?)(?:(?P<field>[A-Za-z]+):)?(?:"(?P<phrase>[^"
 class Term:
     """One condition. `field` is empty for words, which `exact` takes whole and not as beginnings.
 
-    `moment` is set for `after` and `before`; `numbers` are the forms that a whole number may have.
+    `moment` is set for `after` and `before`; `numbers` are the forms that a whole number may have, which
+    is a number and not somebody's name where `exact` is set.
     """
 
     field: str

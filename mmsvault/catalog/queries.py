@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, or_, select
 
-from mmsvault.catalog import filters
+from mmsvault.catalog import filters, names
 from mmsvault.catalog.connection import reading, retried
-from mmsvault.catalog.language import EVERYTHING, Query, Term
+from mmsvault.catalog.language import EVERYTHING, NUMBER_FIELDS, Query, Term
 from mmsvault.catalog.tables import (
     COUNTED,
     attempts,
@@ -114,15 +114,26 @@ def ids(engine: Engine, query: Query) -> Iterator[str]:
 
 
 def _narrowed(connection: Connection, query: Query) -> Query:
-    """Leave of each sender's number, which may be written in several ways, the ways that there are."""
+    """Put numbers in the place of names, and leave of each sender's number the ways that there are."""
 
     def narrowed(term: Term) -> Term:
+        term = _with_named(connection, term)
         if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
             return term
         known = connection.scalars(select(senders.c.key).where(senders.c.key.in_(term.numbers)))
         return replace(term, numbers=tuple(known) or term.numbers[:1])
 
     return Query(tuple(tuple(narrowed(term) for term in group) for group in query.groups))
+
+
+def _with_named(connection: Connection, term: Term) -> Term:
+    """Add the numbers of the senders that have the name that a term says, if it may be one."""
+    if term.field not in NUMBER_FIELDS or term.exact or "*" in term.value:
+        return term
+    own = filters.numbers(term)
+    if own[0].isdigit():  # a name has a letter in it
+        return term
+    return replace(term, numbers=tuple(dict.fromkeys((*own, *names.find_in(connection, term.value)))))
 
 
 def _total(connection: Connection, query: Query) -> tuple[int, bool]:

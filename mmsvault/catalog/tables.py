@@ -236,6 +236,16 @@ def _tallies(name: str) -> Table:
 senders = _tallies("senders")
 keywords = _tallies("keywords")
 
+# Names that people gave to senders. `words` are those of the name, with a blank before and after each.
+sender_names = Table(
+    "sender_names",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("named_at", UtcDateTime, nullable=False),
+)
+
 COUNTED = (
     *(f"messages_{state}" for state in ("pending", "archived", "partial", "lost")),
     *(f"media_{state}" for state in ("pending", "stored", "lost")),
@@ -252,13 +262,27 @@ counters = Table(
     *(Column(name, BigInteger, nullable=False) for name in COUNTED),
 )
 
-# Queries that people come back to, by the name they gave them.
+# Queries that people come back to, by the name they gave them. `scope` is what whoever saved one sees.
 searches = Table(
     "searches",
     metadata,
     Column("name", Text, primary_key=True),
     Column("query", Text, nullable=False),
     Column("saved_at", UtcDateTime, nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+)
+
+# What the last `verify` of each extent found, for the pages and `status` to tell.
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("extent", String, primary_key=True),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("checked", BigInteger, nullable=False),
+    Column("problems", BigInteger, nullable=False),
+    Column("first", JSON, nullable=False),
 )
 
 # Who may look at the archive. `scope` is in the language of `search`, empty for everything.

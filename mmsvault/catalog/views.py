@@ -4,17 +4,19 @@ A scope is one group of terms (`keyword:`, `number:`, `from:`, `to:`) of which a
 one; it is added to whatever is asked, so totals, lists and counts know nothing of the rest.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, func, select
+from sqlalchemy import Connection, Engine, FromClause, Select, Table, func, select
 
-from mmsvault.catalog import counting, filters, queries
+from mmsvault.catalog import counting, filters, queries, rhythm
 from mmsvault.catalog.connection import reading
-from mmsvault.catalog.counting import Tally
+from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
 from mmsvault.catalog.language import EVERYTHING, Query, parse
 from mmsvault.catalog.queries import Counts, Page
+from mmsvault.catalog.rhythm import Picture
 from mmsvault.catalog.tables import media, messages, receipts
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState, Message, MessageState
@@ -25,12 +27,13 @@ SCOPE_FIELDS = ("keyword", "number", "from", "to")
 def scope_of(text: str, *, region: str) -> Query:
     """Return the query that a scope is. Raises SearchError, and RejectedInputError for other terms.
 
-    Of several terms, one must hold: a team has several keywords and numbers.
+    Of several terms, one must hold: a team has several keywords and numbers. Names that people give to
+    senders change nothing of it.
     """
     terms = [term for group in parse(text, region=region).groups for term in group]
     if any(term.field not in SCOPE_FIELDS or term.negated or "*" in term.value for term in terms):
         raise RejectedInputError("A scope is made of keyword:, number:, from: and to:, each with one value.")
-    return Query((tuple(terms),)) if terms else EVERYTHING
+    return Query((tuple(replace(term, exact=True) for term in terms),)) if terms else EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -67,15 +70,53 @@ class View:
 
     def senders(self, *, limit: int = 1000) -> list[Tally]:
         """Return who sent messages, the latest first."""
-        if self.scope == EVERYTHING:
-            return counting.list_senders(self.engine, limit=limit)
-        return self._tallies("sender_number", "sender", limit)
+        return self.tallies(SENDERS, limit=limit)
 
     def keywords(self, *, limit: int = 1000) -> list[Tally]:
         """Return the keywords that messages came with, the latest first."""
-        if self.scope == EVERYTHING:
-            return counting.list_keywords(self.engine, limit=limit)
-        return self._tallies("keyword_folded", "keyword", limit)
+        return self.tallies(KEYWORDS, limit=limit)
+
+    def tallies(
+        self,
+        tallied: Tallied,
+        *,
+        order: Order = "last_at",
+        limit: int = 1000,
+        after: Tally | None = None,
+        find: str = "",
+        region: str = "US",
+    ) -> list[Tally]:
+        """Return senders or keywords in an order, or those after one of them, that `find` is found by.
+
+        Without a scope the kept counts answer; within one its messages are counted.
+        """
+        with reading(self.engine) as connection:
+            kept: FromClause = tallied.kept
+            if self.scope != EVERYTHING:
+                inside = messages.c.place.in_(self._places(connection))
+                kept = counting.counted(tallied).where(inside).subquery()
+            found = None
+            if find.strip():
+                found = counting.beginning(connection, tallied, kept.c.key, find.strip(), region=region)
+            return counting.listed(
+                connection, tallied, order=order, limit=limit, after=after, kept=kept, find=found
+            )
+
+    def by_day(
+        self, tallied: Tallied, keys: Collection[str], *, days: int, today: date
+    ) -> dict[str, list[int]]:
+        """Return for each key how many messages came in on each of the last days, the oldest first."""
+        with reading(self.engine) as connection:
+            inside = self._within(connection)
+            return rhythm.by_day(connection, tallied, keys, days=days, today=today, inside=inside)
+
+    def latest_pictures(
+        self, tallied: Tallied, keys: Collection[str], *, each: int
+    ) -> dict[str, list[Picture]]:
+        """Return the latest pictures of each key, the newest first."""
+        with reading(self.engine) as connection:
+            inside = self._within(connection)
+            return rhythm.latest_pictures(connection, tallied, keys, each=each, inside=inside)
 
     def counts(self, *, at_risk_before: datetime) -> Counts:
         """Return the numbers of `queries.counts`; of postbacks, those of messages in the scope."""
@@ -87,23 +128,8 @@ class View:
     def _places(self, connection: Connection) -> Select[int]:
         return filters.places(self.scope, connection.dialect.name).order_by(None)
 
-    def _tallies(self, key: str, name: str, limit: int) -> list[Tally]:
-        last_at = func.max(messages.c.received_at)
-        with reading(self.engine) as connection:
-            found = (
-                select(
-                    messages.c[key].label("key"),
-                    func.max(messages.c[name]).label("name"),
-                    func.count().label("messages"),
-                    func.min(messages.c.received_at).label("first_at"),
-                    last_at.label("last_at"),
-                )
-                .where(messages.c.place.in_(self._places(connection)))
-                .group_by(messages.c[key])
-                .order_by(last_at.desc())
-                .limit(limit)
-            )
-            return [Tally(**row) for row in connection.execute(found).mappings()]
+    def _within(self, connection: Connection) -> Select[int] | None:
+        return None if self.scope == EVERYTHING else self._places(connection)
 
 
 def _counts(connection: Connection, places: Select[int], at_risk_before: datetime) -> Counts:

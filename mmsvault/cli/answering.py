@@ -150,10 +150,12 @@ def _show_tallies(name: str, tallies: list[counting.Tally], *, as_json: bool) ->
     if as_json:
         print_json({name: TypeAdapter(list[counting.Tally]).dump_python(tallies, mode="json")})
         return
-    table = Table(name, "as written", "messages", "first (UTC)", "last (UTC)")
+    told = ("name",) if name == "senders" else ()
+    table = Table(name, *told, "as written", "messages", "first (UTC)", "last (UTC)")
     for one in tallies:
         times = (f"{at:%Y-%m-%d %H:%M}" for at in (one.first_at, one.last_at))
-        table.add_row(Text(one.key or "none"), Text(one.name), f"{one.messages:,}", *times)
+        known = (Text(one.known_as),) if told else ()
+        table.add_row(Text(one.key or "none"), *known, Text(one.name), f"{one.messages:,}", *times)
     for_people().print(table if tallies else f"There are no {name} yet.")
 
 

@@ -1,4 +1,4 @@
-"""Commands by which people keep what they found: tags, notes and saved searches."""
+"""Commands by which people keep what they found: tags, notes, names of senders and saved searches."""
 
 from typing import Annotated
 
@@ -6,12 +6,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mmsvault import auditing
+from mmsvault import auditing, naming
 from mmsvault.annotating import annotate
-from mmsvault.catalog import queries
+from mmsvault.catalog import names, queries
 from mmsvault.catalog import searches as saved
 from mmsvault.cli.answering import AsJson, for_people, opened_vault, parsed, print_json
 from mmsvault.errors import RejectedInputError
+from mmsvault.message import normal_number
 
 Tags = Annotated[list[str] | None, typer.Option(help="A tag; give the option again for more.")]
 
@@ -23,7 +24,7 @@ searches = typer.Typer(no_args_is_help=True, help="Save queries under names, lis
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (tag, note):
+    for command in (tag, note, name):
         app.command()(command)
     app.add_typer(searches, name="searches")
 
@@ -71,6 +72,26 @@ def note(
         print_json({"id": message.id, "note": message.note})
     else:
         for_people().print(Text(message.note or "The message has no note."))
+
+
+def name(
+    number: Annotated[str, typer.Argument(help="Whose, as `senders` lists it: 14085550123")],
+    given: Annotated[str | None, typer.Argument(metavar="[NAME]", help='"" takes it away.')] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show the name of a sender, or give one, by which `from:"Anna"` finds them."""
+    sender = normal_number(number)
+    with opened_vault() as vault:
+        if given is None:
+            known = names.of(vault.catalog, [sender]).get(sender, "")
+        else:
+            known = naming.name(vault, sender, given)
+            auditing.by_command(vault, "named a sender", subject=sender, details=known)
+    if as_json:
+        print_json({"number": sender, "name": known})
+    else:
+        for_people().print(Text(known or "The sender has no name."))
 
 
 @searches.command("save")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from mmsvault import auditing, bucket
+from mmsvault import auditing, bucket, naming
 from mmsvault.bucket import Listed
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
@@ -48,6 +48,7 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
     bury(vault)
     undelete(vault)
     auditing.restore(vault)
+    naming.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
         for batch in upkeep.batches(walk(vault)):

@@ -30,7 +30,7 @@ SECOND_LOOK_AFTER_SECONDS = 0.2
 DELETION_TAKES = timedelta(minutes=5)
 _PARTS = (
     *(bucket.MESSAGES, bucket.QUARANTINE, bucket.EXPORTS, bucket.DELETED, bucket.ERASURES),
-    *(bucket.RECEIPTS, bucket.TRAIL),
+    *(bucket.RECEIPTS, bucket.TRAIL, bucket.NAMES),
 )
 _LEVELS = (r"\d{4}/", r"\d\d/", r"\d\d/", r"[^/]+/")
 """Year, month, day, message."""

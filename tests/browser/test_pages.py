@@ -1,0 +1,96 @@
+"""The pages beside the gallery in a real browser, on a whole vault that a sample provider has filled."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mmsvault.catalog import names, trail
+from mmsvault.sample import media
+from mmsvault.sample.provider import SampleProvider
+from tests.accessibility import serious_violations
+from tests.flow.test_archive import notice
+from tests.house import House
+
+PHONE = {"width": 390, "height": 844}
+ANNA = "14085550111"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = House(tmp_path_factory.mktemp("pages"))
+    with SampleProvider() as provider, made.up():
+        for number, sender in enumerate((ANNA, ANNA, "14085550122")):
+            url = provider.offer(media.drawing(number))
+            sent = notice(f"page-{number}", url, sender=sender, keyword="storm" if number else "pier")
+            assert provider.send(made.postbacks, sent) == 200
+        for number in range(3):
+            made.archived(f"sinch-page-{number}")
+        yield made
+
+
+@pytest.fixture
+def inside(house: House, page: Page) -> Iterator[Page]:
+    """A page of somebody who may everything; no error is said and nothing is asked elsewhere."""
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on(
+        "request",
+        lambda one: (
+            None if one.url.startswith((house.dashboard, "data:", "blob:")) else wrong.append(one.url)
+        ),
+    )
+    house.enter(page)
+    yield page
+    assert not wrong
+
+
+def fits(page: Page) -> bool:
+    """Return whether nothing of the page is wider than the window."""
+    return bool(page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_a_sender_is_named_found_and_opened(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/senders?order=Most+messages")
+    first = inside.get_by_role("list", name="Senders").get_by_role("listitem").first
+    expect(first).to_contain_text("+1 408-555-0111")
+    expect(first.get_by_role("img", name="2 messages in the last 30 days")).to_be_visible()
+    expect(first.locator("img")).to_have_count(2)
+    first.get_by_role("button", name="Name +1 408-555-0111").press("Enter")
+    inside.get_by_role("dialog").get_by_label("Name").fill("Anna <b>Lind</b>")
+    inside.get_by_role("button", name="Save").click()
+    expect(first.get_by_role("link", name="Anna <b>Lind</b>")).to_be_visible()
+    with house.vault() as vault:
+        assert names.of(vault.catalog, [ANNA]) == {ANNA: "Anna <b>Lind</b>"}
+        assert trail.latest(vault.catalog, action="named a sender")[0].subject == ANNA
+    inside.get_by_label("Find").fill("lind")
+    inside.get_by_label("Find").press("Enter")
+    expect(inside.get_by_role("listitem")).to_have_count(1)
+    first.get_by_role("link").press("Enter")
+    expect(inside.locator("a.tile")).to_have_count(2)
+    assert f"sender={ANNA}" in inside.url
+
+
+def test_the_lists_come_as_csv_for_exporters_only(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/keywords")
+    with inside.expect_download() as taken:
+        inside.get_by_role("link", name="Download as CSV").click()
+    said = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert [line.split(",")[:3] for line in said[1:]] == [
+        ['"storm"', '"storm"', '"2"'],
+        ['"pier"', '"pier"', '"1"'],
+    ]
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize("address", ["senders", "keywords"])
+def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
+    house: House, inside: Page, address: str, size: str
+) -> None:
+    if size == "phone":
+        inside.set_viewport_size(PHONE)
+    inside.goto(f"{house.dashboard}/{address}")
+    expect(inside.get_by_role("heading", level=1)).to_be_visible()
+    expect(inside.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    assert fits(inside)
+    assert serious_violations(inside) == []

@@ -1,0 +1,67 @@
+"""Pages of the dashboard run by Streamlit's AppTest, over a vault of the test's own."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dashboard import visiting
+from dashboard.links import Links
+from dashboard.reading_room import ReadingRoom, open_for_visitors
+from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.people import Person, Role
+from mmsvault.message import utc_now
+from mmsvault.settings import Settings
+from mmsvault.vault import Vault
+
+
+@contextmanager
+def reading_room(settings: Settings) -> Iterator[ReadingRoom]:
+    """Open the room that pages of this process work with."""
+    vault = Vault(settings)
+    migrate(vault.catalog)
+    room = ReadingRoom(
+        settings=settings, catalog=vault.catalog, bucket=vault.bucket, links=Links("secret"), vault=vault
+    )
+    open_for_visitors(room)
+    st.cache_data.clear()
+    try:
+        yield room
+    finally:
+        vault.close()
+
+
+def settings_in(folder: Path, **given: object) -> Settings:
+    return Settings.load(data_dir=folder, **given)
+
+
+def look_at(
+    page: str, monkeypatch: pytest.MonkeyPatch, *, role: Role = Role.ADMIN, scope: str = "", **query: str
+) -> AppTest:
+    """Run a page, `module.function` of the dashboard, as somebody with this role sees it."""
+    person = Person("tests", role, scope, is_one_time=False, made_at=utc_now())
+    monkeypatch.setattr(visiting, "recognise", lambda _room, _headers: person)
+    module, _, function = page.rpartition(".")
+    importlib.import_module(f"dashboard.{module}")
+    app = AppTest.from_function(_script, default_timeout=30, args=(f"dashboard.{module}", function))
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    """Return everything that the page says in words of its own elements."""
+    said = (app.text, app.caption, app.info, app.warning, app.error, app.markdown, app.code, app.title)
+    return "\n".join(str(one.value) for kind in said for one in kind)
+
+
+def _script(module: str, function: str) -> None:
+    import importlib  # noqa: PLC0415 - runs as a script of its own
+
+    getattr(importlib.import_module(module), function)()
