@@ -5,10 +5,12 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import notices
+from dashboard.alerts import show_alerts
 from dashboard.audit_page import audit_page
 from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
+from dashboard.operations_page import operations_page
 from dashboard.tallies_page import keywords_page, senders_page
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
@@ -37,9 +39,14 @@ def show() -> None:
     pages.insert(2, st.Page(keywords_page, title="Keywords", icon=":material/sell:", url_path="keywords"))
     if visitor.may(Action.EXPORT):
         pages.insert(3, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
+    if visitor.may(Action.REQUEUE):
+        icon = ":material/monitor_heart:"
+        pages.append(st.Page(operations_page, title="Operations", icon=icon, url_path="operations"))
     if visitor.may(Action.READ_TRAIL):
         pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
-    st.navigation(pages, position="top").run()
+    chosen = st.navigation(pages, position="top")
+    show_alerts()
+    chosen.run()
 
 
 def _visitor() -> Visit:

@@ -17,9 +17,10 @@ from dashboard.reading_room import ReadingRoom, reading_room
 from dashboard.tiles import THUMBNAIL_TYPE
 from dashboard.visiting import Visit, visit
 from mmsvault import naming
+from mmsvault.catalog import permissions
 from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
 from mmsvault.catalog.language import Query, Term
-from mmsvault.catalog.people import Role
+from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.rhythm import Picture
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import NotFoundError, RejectedInputError
@@ -65,7 +66,7 @@ def _page(visitor: Visit, tallied: Tallied) -> None:
             "Order", list(ORDERS), default="Latest", key="order", bind="query-params", required=True
         )
         order = ORDERS[chosen or "Latest"]
-        if visitor.person.role.includes(Role.EXPORTER):
+        if visitor.may(Action.EXPORT):
             address = lists_route.link(name, order=order, find=find)
             st.link_button("Download as CSV", address, icon=":material/download:")
     trail = _trail((name, order, find))
@@ -91,7 +92,7 @@ def _show(visitor: Visit, tallied: Tallied, found: Sequence[Tally], trail: list[
     keys = tuple(one.key for one in shown)
     days = _days(visitor.person.scope, tallied.kept.name, keys, utc_now().date())
     pictures = visitor.view.latest_pictures(tallied, keys, each=PICTURES)
-    may_name = tallied is SENDERS and visitor.person.role.includes(Role.MANAGER)
+    may_name = tallied is SENDERS and visitor.may(Action.NAME)
     listed = [
         row(
             one, tallied, days=days[one.key], pictures=pictures[one.key], room=visitor.room, may_name=may_name
@@ -184,7 +185,8 @@ def _trail(asked: tuple[str, str, str]) -> list[Tally]:
 @st.dialog("Name of a sender")
 def _name(number: str) -> None:
     with notices.spoken():
-        visitor = visit(Role.MANAGER)
+        visitor = visit()
+        permissions.require(visitor.person, Action.NAME)
         sent = visitor.view.search(Query(((Term("from", number, exact=True),),)), limit=1)
         if not sent.messages:
             raise NotFoundError(f"There is no sender {number}.")

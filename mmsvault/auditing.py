@@ -37,6 +37,8 @@ ACTIONS = (
     "began to erase",
     "erased",
     "fetched again",
+    "replayed",
+    "verified a sample",
     "added a person",
     "changed a person",
     "removed a person",

@@ -7,13 +7,20 @@ removed. It is written first, so that a deletion that was cut off is finished by
 
 from collections.abc import Iterator
 
+import structlog
+from redis.exceptions import RedisError
+
 from mmsvault import leases
 from mmsvault.archiving import refresh
 from mmsvault.bucket import tombstone_key
 from mmsvault.catalog import language, queries, upkeep
 from mmsvault.errors import RefusedError
 from mmsvault.message import pretty_json, utc_now
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue, open_queue
 from mmsvault.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 
 def chosen(vault: Vault, text: str) -> Iterator[str]:
@@ -49,6 +56,17 @@ def hold(vault: Vault, message_id: str, *, held: bool) -> bool:
 def retry(vault: Vault, message_id: str) -> int:
     """Have the files that are not here fetched again, at the next sweep; return how many."""
     return upkeep.retry(vault.catalog, message_id, now=utc_now())
+
+
+def retry_now(vault: Vault, message_id: str) -> int:
+    """Have them fetched before all others; while the queue is away, by the next sweep."""
+    files = retry(vault, message_id)
+    try:
+        with connect_to_answer(vault.settings.effective_redis_url) as connection:
+            enqueue(open_queue(connection), ARCHIVE_MESSAGE, message_id, at_front=True)
+    except RedisError as error:
+        log.warning("left to the sweep", message=message_id, reason=str(error))
+    return files
 
 
 def delete(vault: Vault, message_id: str) -> None:

@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from mmsvault import bucket
@@ -27,6 +29,31 @@ class Skipped:
 
     path: str
     problem: str
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A postback in quarantine: its folder, why it is there, when and from where it came.
+
+    `understood_as` is the code of one that was understood since, as another notice.
+    """
+
+    folder: str
+    reason: str
+    received_at: datetime | None
+    source: str
+    understood_as: str
+
+
+def quarantined(vault: Vault, *, limit: int) -> list[Quarantined]:
+    """Return what is in quarantine, the newest days first. Raises UnavailableError."""
+    return list(islice(_folders(vault, bucket.QUARANTINE, depth=4), limit))
+
+
+def body(vault: Vault, folder: str, *, most_bytes: int) -> bytes:
+    """Return the beginning of a body in quarantine. Raises NotFoundError."""
+    with vault.bucket.open(f"{folder}{bucket.BODY_NAME}") as response:
+        return response.read(most_bytes)
 
 
 def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[Receipt | Skipped]:
@@ -61,6 +88,28 @@ def outcomes(vault: Vault, ids: Sequence[str], *, wait_seconds: float) -> Counte
             counted["waiting"] = len(waiting)
             return counted
         time.sleep(LOOKED_AT_EVERY_SECONDS)
+
+
+def _folders(vault: Vault, prefix: str, *, depth: int) -> Iterator[Quarantined]:
+    """Give what lies so many folders deep, the last names first: years, months, days, then bodies."""
+    if depth == 0:
+        yield _told(vault, prefix)
+        return
+    inside = [found.key for found in vault.bucket.list(prefix, recursive=False) if found.is_folder]
+    for folder in sorted(inside, reverse=True):
+        if depth > 1 or any(True for _ in vault.bucket.list(folder)):  # else it has left quarantine
+            yield from _folders(vault, folder, depth=depth - 1)
+
+
+def _told(vault: Vault, folder: str) -> Quarantined:
+    try:
+        about = json.loads(vault.bucket.read(f"{folder}{bucket.REASON_NAME}"))
+        at = datetime.fromisoformat(about["received_at"])
+        told = (str(about.get(name) or "") for name in ("reason", "source", "understood_as"))
+        reason, source, code = told
+    except (NotFoundError, ValueError, LookupError, TypeError, AttributeError):
+        return Quarantined(folder, "Its reason.json cannot be read.", None, "", "")
+    return Quarantined(folder, reason, at, source, code)
 
 
 def _from_files(path: Path, provider: str, *, max_bytes: int) -> Iterator[Receipt | Skipped]:

@@ -33,6 +33,9 @@ MOST_AT_ONCE = 1000
 REQUEUED_AFTER = timedelta(minutes=5)
 """A message whose job got lost on the way is looked at again after this."""
 URGENT = timedelta(days=1)
+"""A file whose deadline is nearer than this is fetched before all others, and at risk."""
+SWEPT = "mmsvault:swept"
+"""Where in Redis stands when the last sweep ended."""
 STRANDED_EVERY_SECONDS = 300
 TEMPORARY_FILES_KEPT = timedelta(hours=2)
 BUCKET_DRAFTS_KEPT = timedelta(hours=6)

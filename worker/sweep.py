@@ -13,9 +13,10 @@ from redis.exceptions import LockError, RedisError
 
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
+from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
-from mmsvault.sweeping import Sweeper
+from mmsvault.sweeping import SWEPT, Sweeper
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -53,6 +54,7 @@ def sweep_alone(sweeper: Sweeper, connection: "Redis") -> None:
         return
     try:
         sweeper.sweep()
+        connection.set(SWEPT, utc_now().isoformat())
     finally:
         try:
             lock.release()

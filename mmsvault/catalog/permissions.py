@@ -36,6 +36,8 @@ class Action(StrEnum):
     HOLD = "hold messages and release them"
     DELETE = "delete messages"
     REQUEUE = "have files fetched again"
+    NAME = "give senders names"
+    OPERATE = "see how the vault runs"
     REPLAY = "replay postbacks"
     ERASE = "erase a number"
     READ_TRAIL = "read the trail"
@@ -60,6 +62,8 @@ RULES: Mapping[Action, Rule] = {
     Action.HOLD: Rule(Role.MANAGER),
     Action.DELETE: Rule(Role.MANAGER),
     Action.REQUEUE: Rule(Role.MANAGER),
+    Action.NAME: Rule(Role.MANAGER),
+    Action.OPERATE: Rule(Role.MANAGER, whole=True),
     Action.REPLAY: Rule(Role.MANAGER, whole=True),  # nobody knows yet what a quarantined postback is about
     Action.ERASE: Rule(Role.ADMIN, whole=True),
     Action.READ_TRAIL: Rule(Role.ADMIN, whole=True),

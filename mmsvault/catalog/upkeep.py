@@ -5,6 +5,7 @@ Everything is one transaction a function and safe to run twice.
 """
 
 import hashlib
+import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -81,6 +82,18 @@ def pages(engine: Engine, *, since: datetime | None = None) -> Iterator[list[str
             return
         yield ids
         last = ids[-1]
+
+
+def some(engine: Engine, limit: int) -> list[str]:
+    """Return the ids of a few messages here and there in time, whatever their number."""
+    place = messages.c.place
+    with reading(engine) as connection:
+        ends = connection.execute(select(func.min(place), func.max(place))).one()
+        if ends[0] is None:
+            return []
+        drawn = (random.randint(*ends) for _ in range(limit))  # noqa: S311 - no secret
+        next_to = (select(messages.c.id).where(place >= one).order_by(place).limit(1) for one in drawn)
+        return sorted({str(connection.scalar(one)) for one in next_to})
 
 
 @retried

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, Select, Table, func, select
 
-from mmsvault.catalog import counting, filters, queries, rhythm
+from mmsvault.catalog import counting, filters, flow, queries, rhythm
 from mmsvault.catalog.connection import reading
 from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
+from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.language import EVERYTHING, Query, parse
 from mmsvault.catalog.queries import Counts, Page
 from mmsvault.catalog.rhythm import Picture
@@ -117,6 +118,21 @@ class View:
         with reading(self.engine) as connection:
             inside = self._within(connection)
             return rhythm.latest_pictures(connection, tallied, keys, each=each, inside=inside)
+
+    def by_hour(self, *, hours: int, now: datetime) -> list[Hour]:
+        """Return what came in during the last hours and what became of it, the oldest first."""
+        with reading(self.engine) as connection:
+            return flow.by_hour(connection, hours=hours, now=now, inside=self._within(connection))
+
+    def waiting(self, *, limit: int) -> list[Message]:
+        """Return the messages with files still to come, the nearest deadline first."""
+        with reading(self.engine) as connection:
+            return flow.waiting(connection, limit=limit, inside=self._within(connection))
+
+    def at_risk(self, *, before: datetime) -> int:
+        """Return how many files are still to come whose deadline is before that."""
+        with reading(self.engine) as connection:
+            return flow.at_risk(connection, before=before, inside=self._within(connection))
 
     def counts(self, *, at_risk_before: datetime) -> Counts:
         """Return the numbers of `queries.counts`; of postbacks, those of messages in the scope."""

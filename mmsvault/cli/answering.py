@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmsvault.catalog import counting, language, queries, searches
+from mmsvault.catalog import counting, language, queries, searches, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
@@ -100,6 +100,7 @@ def status(*, as_json: AsJson = False) -> None:
         counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
         queued = _queued(vault)
         spooled = len(Spool(vault.settings.spool_dir))
+        verified = verdicts.latest(vault.catalog)
     oldest = counts.oldest_pending_at
     answer = {
         "messages": counts.messages,
@@ -110,6 +111,7 @@ def status(*, as_json: AsJson = False) -> None:
         "at_risk": counts.at_risk,
         "oldest_pending_at": oldest.isoformat().replace("+00:00", "Z") if oldest else None,
         "bytes": counts.bytes,
+        "verified": {one.extent.value: _verdict(one) for one in verified},
     }
     if as_json:
         print_json(answer)
@@ -117,12 +119,23 @@ def status(*, as_json: AsJson = False) -> None:
     table = Table(show_header=False, box=None)
     for name, value in answer.items():
         text = (
-            ", ".join(f"{key} {number:,}" for key, number in value.items())
+            ", ".join(f"{key} {_said(number)}" for key, number in value.items())
             if isinstance(value, dict)
             else value
         )
         table.add_row(name, str(text if text is not None else "-"))
     for_people().print(table)
+
+
+def _verdict(one: verdicts.Verdict) -> dict[str, Any]:
+    at = one.ended_at.isoformat().replace("+00:00", "Z")
+    return {"at": at, "checked": one.checked, "problems": one.problems}
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"on {value['at'][:10]} ({value['checked']:,} objects, {value['problems']:,} problems)"
+    return f"{value:,}"
 
 
 def senders(*, order: Orders = "last_at", limit: Most = 50, as_json: AsJson = False) -> None:

@@ -14,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
+from mmsvault.catalog.verdicts import Extent
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
 from mmsvault.embedded import supervisor
 from mmsvault.errors import RejectedInputError, VaultError
-from mmsvault.integrity import rebuilding, repairing, sampling
+from mmsvault.integrity import rebuilding, remembering, repairing, sampling
 from mmsvault.integrity.checking import Problem
 from mmsvault.message import Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS
@@ -52,6 +53,7 @@ def verify(
 
     Exit code 1 when something is wrong, or still is after --repair.
     """
+    began_at, extent = utc_now(), Extent.PART if sample or since else Extent.EVERYTHING
     with opened_vault() as vault:
         chosen = sampling.parse(sample, stored_bytes=lambda: upkeep.stored_bytes(vault.catalog))
         begins = since.replace(tzinfo=UTC) if since else None
@@ -59,6 +61,7 @@ def verify(
             report = repairing.verify_and_repair(
                 vault, sample=chosen, since=begins.date() if begins else None, repair=repair, progress=done
             )
+        remembering.remember(vault, report, extent=extent, began_at=began_at)
     if as_json:
         answer = {"checked": report.checked, "ok": not report.problems, "problems": _as_json(report.problems)}
         repaired = [{"key": key, "repair": what} for key, what in report.repaired]

@@ -1,19 +1,24 @@
 """The pages beside the gallery in a real browser, on a whole vault that a sample provider has filled."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from mmsvault.catalog import names, trail
+from mmsvault.message import utc_now
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
 from tests.accessibility import serious_violations
 from tests.flow.test_archive import notice
 from tests.house import House
+from tests.servers import until
 
 PHONE = {"width": 390, "height": 844}
 ANNA = "14085550111"
+NOT_UNDERSTOOD = b"<html><b>bold</b><script>alert(1)</script></html>"
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +29,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             url = provider.offer(media.drawing(number))
             sent = notice(f"page-{number}", url, sender=sender, keyword="storm" if number else "pier")
             assert provider.send(made.postbacks, sent) == 200
+        nowhere = notice("late", "http://127.0.0.1:9/late.jpg", timestamp=utc_now() - timedelta(days=29.5))
+        assert provider.send(made.postbacks, nowhere) == 200
+        assert httpx.post(made.postbacks, content=NOT_UNDERSTOOD, trust_env=False).status_code == 200
         for number in range(3):
             made.archived(f"sinch-page-{number}")
+        until(lambda: made.receipts()["quarantined"], what="the postback being in quarantine")
         yield made
 
 
@@ -82,8 +91,31 @@ def test_the_lists_come_as_csv_for_exporters_only(house: House, inside: Page) ->
     ]
 
 
+def test_files_at_risk_are_said_on_every_page_and_lead_to_operations(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/senders")
+    alert = inside.get_by_role("alert").filter(has_text="1 file is still missing")
+    expect(alert).to_be_visible()
+    alert.get_by_role("link").click()
+    row = inside.locator(".st-key-waiting-sinch-late")
+    expect(row).to_contain_text("deadline in 11 hours")
+    expect(row).to_contain_text("could not be reached")
+    row.get_by_role("button", name="Try now").click()
+    expect(inside.get_by_text("1 file fetched again")).to_be_visible()
+    expect(inside.get_by_text("Queue archive").locator("..")).to_contain_text("2 workers")
+    expect(inside.get_by_text("keeps postbacks in the queue")).to_be_visible()
+
+
+def test_a_postback_in_quarantine_is_text_and_is_tried_again(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/operations")
+    expect(inside.get_by_text("The XML's root is <html>, not <postback>.")).to_be_visible()
+    inside.get_by_text("Raw body").click()
+    expect(inside.get_by_text(NOT_UNDERSTOOD.decode())).to_be_visible()
+    inside.get_by_role("button", name="Replay").click()
+    expect(inside.get_by_text("Still not understood.")).to_be_visible()
+
+
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-@pytest.mark.parametrize("address", ["senders", "keywords"])
+@pytest.mark.parametrize("address", ["senders", "keywords", "operations"])
 def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
     house: House, inside: Page, address: str, size: str
 ) -> None:

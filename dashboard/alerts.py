@@ -1,0 +1,115 @@
+"""What is wrong with the archive, on top of every page: files at risk, no workers, a verify that failed.
+
+Files at risk are said to whoever may see them; the rest to those who can do something about it.
+"""
+
+import html
+from dataclasses import dataclass
+from datetime import datetime
+
+import streamlit as st
+
+from dashboard.reading_room import reading_room
+from dashboard.visiting import Visit, visit
+from mmsvault import health
+from mmsvault.catalog import verdicts
+from mmsvault.catalog.permissions import Action
+from mmsvault.catalog.verdicts import Verdict
+from mmsvault.catalog.views import View, scope_of
+from mmsvault.errors import VaultError
+from mmsvault.health import Health
+from mmsvault.message import utc_now
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE
+from mmsvault.sweeping import URGENT
+
+LOOKED_EVERY_SECONDS = 15
+KEPT_SECONDS = 10
+WAITING = "./?q=state%3Apending"
+OPERATIONS = "operations"
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What is wrong, in our own words, and the page that says more."""
+
+    said: str
+    address: str
+    link: str
+
+
+def show_alerts() -> None:
+    """Show what is wrong now, and go on looking."""
+    st.fragment(_show, run_every=LOOKED_EVERY_SECONDS)()
+
+
+def _show() -> None:
+    try:
+        found = alerts(visit())
+    except VaultError:  # the page itself says so
+        return
+    if found:
+        lines = "".join(
+            f"<p>{html.escape(one.said)} <a href='{one.address}' target='_self'>{one.link}</a></p>"
+            for one in found
+        )
+        st.html(f"<style>{_STYLE}</style><div class='mms-alerts' role='alert'>{lines}</div>")
+
+
+def alerts(visitor: Visit) -> list[Alert]:
+    """Return what this visitor is to know. Raises UnavailableError."""
+    found = []
+    if at_risk := _at_risk(visitor.person.scope):
+        files = "1 file is" if at_risk == 1 else f"{at_risk:,} files are"
+        said = f"{files} still missing with less than a day until the provider deletes it."
+        said = said if at_risk == 1 else said.replace("deletes it", "deletes them")
+        manages = visitor.may(Action.REQUEUE)
+        found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
+    if visitor.may(Action.OPERATE):
+        found += of_programs(how_it_is(), now=utc_now())
+        failing = verdicts.failing(verdicts.latest(visitor.room.catalog))
+        found += [of_verdict(failing)] if failing else []
+    return found
+
+
+def of_programs(found: Health, *, now: datetime) -> list[Alert]:
+    """Return what is wrong with workers and the sweep; while the queue is away nobody can tell."""
+    if not found.queues:
+        return [Alert("The queue does not answer; postbacks are kept in the spool.", OPERATIONS, "Look")]
+    told = []
+    if not found.queues[ARCHIVE_QUEUE].workers:
+        said = "No worker is running: what comes in is kept, and nothing is fetched."
+        told.append(Alert(said, OPERATIONS, "Look"))
+    if not found.sweeps:
+        since = f" since {found.swept_at:%H:%M} UTC" if found.swept_at and found.swept_at < now else ""
+        said = f"No sweep has run{since}: what is due a second time is not fetched."
+        told.append(Alert(said, OPERATIONS, "Look"))
+    return told
+
+
+def of_verdict(failing: Verdict) -> Alert:
+    """Return what the last verify found wrong."""
+    count = "1 problem" if failing.problems == 1 else f"{failing.problems:,} problems"
+    said = f"The last check of the archive, on {failing.ended_at:%Y-%m-%d}, found {count}."
+    return Alert(said, OPERATIONS, "See which")
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def _at_risk(scope: str) -> int:
+    room = reading_room()
+    view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
+    return view.at_risk(before=utc_now() + URGENT)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def how_it_is() -> Health:
+    """Return how servers and programs are, asked once for everybody who looks."""
+    return health.look(reading_room().vault)
+
+
+_STYLE = """
+.mms-alerts { display: grid; gap: 6px; }
+.mms-alerts p { margin: 0; padding: .55rem .8rem; border-radius: 8px; font-size: .9rem; line-height: 1.4;
+  border-left: 4px solid light-dark(#b3261e, #ff8a80);
+  background: color-mix(in srgb, light-dark(#b3261e, #ff8a80) 12%, transparent); }
+.mms-alerts a { color: inherit; font-weight: 600; text-decoration: underline; }
+"""

@@ -1,0 +1,253 @@
+"""Operations, for managers: what comes in and becomes of it, what waits, and how everything is.
+
+Who sees a part of the archive sees the flow and the waiting files of that part; the whole is for
+those who see everything.
+"""
+
+import html
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import notices, wording
+from dashboard.alerts import how_it_is
+from dashboard.drawn import hours
+from dashboard.quarantine import show_quarantine
+from dashboard.reading_room import reading_room
+from dashboard.visiting import Visit, visit
+from mmsvault import disposition
+from mmsvault.catalog import permissions, verdicts
+from mmsvault.catalog.flow import Hour
+from mmsvault.catalog.permissions import Action
+from mmsvault.catalog.queries import Counts
+from mmsvault.catalog.verdicts import Extent, Verdict
+from mmsvault.catalog.views import View, scope_of
+from mmsvault.health import Answer, Health
+from mmsvault.integrity import remembering
+from mmsvault.message import MediaState, Message, MessageState, utc_now
+from mmsvault.sweeping import URGENT
+
+HOURS = 24
+FRESH_EVERY_SECONDS = 10
+FLOW_KEPT_SECONDS = 8
+WAITING_SHOWN = 20
+SERIES = (("archived", "done"), ("waiting", "busy"), ("lost", "bad"))
+
+
+def operations_page() -> None:
+    """Show the page."""
+    with notices.spoken():
+        visitor = _allowed(Action.REQUEUE)
+        st.title("Operations")
+        st.fragment(_flow, run_every=FRESH_EVERY_SECONDS)()
+        st.fragment(_waiting, run_every=FRESH_EVERY_SECONDS)()
+        if visitor.may(Action.OPERATE):
+            st.fragment(_health, run_every=FRESH_EVERY_SECONDS)()
+            st.fragment(_verified)()
+            show_quarantine()
+
+
+def _allowed(action: Action) -> Visit:
+    visitor = visit()
+    permissions.require(visitor.person, action)
+    return visitor
+
+
+def _flow() -> None:
+    with notices.spoken():
+        visitor = _allowed(Action.REQUEUE)
+        found, counts = _come_in(visitor.person.scope)
+        # Only numbers and our own words go into this markup.
+        cards = "".join(
+            f"<div><span>{label}</span><b>{value}</b><small>{told}</small></div>"
+            for label, value, told in figures(found, counts)
+        )
+        st.html(f"<style>{_STYLE}</style><div class='mms-figures'>{cards}</div>")
+        st.header(f"The last {HOURS} hours")
+        bars = [_bar(hour) for hour in found]
+        hours(
+            bars,
+            series=SERIES,
+            label=f"Messages by the hour they came in, the last {HOURS} hours",
+            key="flow",
+        )
+        if others := in_words(found):
+            st.caption(others)
+
+
+@st.cache_data(ttl=FLOW_KEPT_SECONDS, show_spinner=False)
+def _come_in(scope: str) -> tuple[list[Hour], Counts]:
+    room, now = reading_room(), utc_now()
+    view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
+    return view.by_hour(hours=HOURS, now=now), view.counts(at_risk_before=now + URGENT)
+
+
+def figures(found: Sequence[Hour], counts: Counts) -> list[tuple[str, str, str]]:
+    """Return label, number and meaning of what is counted."""
+    received = sum(sum(hour.messages.values()) for hour in found)
+    return [
+        ("Received", f"{received:,}", f"messages in {HOURS} hours"),
+        ("Waiting", f"{counts.media['pending']:,}", "files still to come"),
+        ("At risk", f"{counts.at_risk:,}", "of them gone in a day"),
+        ("Lost", f"{counts.media['lost']:,}", "files that never came"),
+        ("Archived", f"{counts.media['stored']:,}", "files in the bucket"),
+        ("Stored", wording.size(counts.bytes), "of originals"),
+    ]
+
+
+def _bar(hour: Hour) -> dict[str, str | int]:
+    return {
+        "at": hour.at.isoformat(),
+        "archived": hour.messages[MessageState.ARCHIVED],
+        "waiting": hour.messages[MessageState.PENDING],
+        "lost": hour.messages[MessageState.LOST] + hour.messages[MessageState.PARTIAL],
+    }
+
+
+def in_words(found: Sequence[Hour]) -> str:
+    """Return what else came in."""
+    names = {
+        "duplicate": ("repeat", "repeats"),
+        "other": ("other notice", "other notices"),
+        "quarantined": ("postback not understood", "postbacks not understood"),
+        "deleted": ("message deleted since", "messages deleted since"),
+    }
+    counted = {name: sum(hour.others[name] for hour in found) for name in names}
+    said = [f"{count:,} {names[name][count != 1]}" for name, count in counted.items() if count]
+    return f"Also {', '.join(said)}." if said else ""
+
+
+def _waiting() -> None:
+    with notices.spoken():
+        visitor = _allowed(Action.REQUEUE)
+        st.header("Nearest deadlines")
+        found = visitor.view.waiting(limit=WAITING_SHOWN)
+        if not found:
+            st.info("Nothing waits: every file that was announced is here, or was given up with its reason.")
+        for message in found:
+            with st.container(border=True, key=f"waiting-{message.id}"):
+                _show_waiting(message)
+        if len(found) == WAITING_SHOWN:
+            st.caption(f"The {WAITING_SHOWN} nearest are shown; `state:pending` in the gallery finds all.")
+
+
+def _show_waiting(message: Message) -> None:
+    now = utc_now()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        sender, keyword = wording.number(message.sender), f", {message.keyword}" if message.keyword else ""
+        st.text(f"{sender}{keyword}: deadline {wording.until(message.deadline_at, now)}")
+        st.space("stretch")
+        st.link_button("Open", f"message?id={message.id}", icon=":material/mms:")
+        st.button(
+            "Try now",
+            key=f"try {message.id}",
+            icon=":material/refresh:",
+            on_click=_try,
+            args=(message.id,),
+            help="Fetches what is missing before all else.",
+        )
+    for item in message.media:
+        if item.state is not MediaState.PENDING:
+            continue
+        tried = wording.plural(item.attempts, "attempt") if item.attempts else "not tried yet"
+        after = wording.until(item.next_attempt_at, now) if item.next_attempt_at else "now"
+        after = "any moment" if after == "now" or after.endswith("ago") else after
+        reason = f": {item.reason}" if item.reason else ""
+        st.text(f"File {item.position + 1}, {tried}, the next {after}{reason}")
+
+
+def _try(message_id: str) -> None:
+    with notices.spoken():
+        visitor = visit()
+        visitor.message(Action.REQUEUE, message_id)
+        files = disposition.retry_now(visitor.room.vault, message_id)
+        visitor.note("fetched again", subject=message_id, details=wording.plural(files, "file"))
+        st.toast(f"{wording.plural(files, 'file')} fetched again", icon=":material/refresh:")
+
+
+def _health() -> None:
+    with notices.spoken():
+        _allowed(Action.OPERATE)
+        st.header("Servers and programs")
+        found = how_it_is()
+        lines = "".join(
+            f"<div role='listitem' class='{'good' if one.ok else 'wrong'}'><b>{html.escape(one.name)}</b>"
+            f"<span>{'' if one.ok else 'Wrong: '}{html.escape(one.said)}</span></div>"
+            for one in (*found.servers, *programs(found))
+        )
+        st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health'>{lines}</div>")
+
+
+def programs(found: Health) -> list[Answer]:
+    """Return how workers, sweep, spool and disk are, in words."""
+    told = []
+    for name, line in found.queues.items():
+        workers = wording.plural(line.workers, "worker") if line.workers else "no worker"
+        jobs = f"{line.waiting:,} waiting, {line.in_hand:,} in hand"
+        failed = f", {line.failed:,} failed and coming again" if line.failed else ""
+        told.append(Answer(f"Queue {name}", line.workers > 0, f"{workers}; {jobs}{failed}"))
+    ago = wording.until(found.swept_at, utc_now()).replace("now", "just now") if found.swept_at else ""
+    swept = f"ran {ago}" if ago else "has not run"
+    told.append(Answer("Sweep", found.sweeps, swept))
+    spooled = f"{wording.plural(found.spooled, 'receipt')} on this host"
+    told.append(Answer("Spool", not found.spooled, spooled if found.spooled else "empty"))
+    free = f"{wording.size(found.free_bytes)} free of {wording.size(found.disk_bytes)}"
+    told.append(Answer("Disk of the data directory", found.free_bytes > found.disk_bytes // 20, free))
+    return told
+
+
+def _verified() -> None:
+    with notices.spoken():
+        visitor = _allowed(Action.OPERATE)
+        st.header("Last verify")
+        pressed = st.button(
+            "Verify a sample now",
+            key="verify",
+            icon=":material/fact_check:",
+            help=f"Reads every byte of {remembering.SAMPLE_MESSAGES} messages here and there.",
+        )
+        if pressed:
+            with st.spinner("Looking at some messages, every byte of them"):
+                verdict = remembering.verify_a_sample(visitor.room.vault)
+            visitor.note("verified a sample", details=f"{verdict.problems:,} problems")
+        _show_verdicts(visitor)
+
+
+def _show_verdicts(visitor: Visit) -> None:
+    found = verdicts.latest(visitor.room.catalog)
+    if not any(one.extent is Extent.EVERYTHING for one in found):
+        st.info("The whole archive was not verified yet. Run this by night, or as often as you like:")
+        st.code("mmsvault verify", language=None)
+    for one in found:
+        st.text(said(one))
+        if one.problems:
+            st.code("\n".join(f"{key}: {problem}" for key, problem in one.first), language=None)
+            st.caption("`mmsvault verify --repair` mends what can be mended.")
+
+
+def said(one: Verdict) -> str:
+    """Return a verdict in words."""
+    extent = "Everything" if one.extent is Extent.EVERYTHING else "A part"
+    came = f"{one.problems:,} problems" if one.problems != 1 else "1 problem"
+    found = came if one.problems else "all as it was archived"
+    objects = wording.plural(one.checked, "object")
+    return f"{extent}, {wording.moment(one.ended_at)}: {objects} looked at, {found}."
+
+
+_STYLE = """
+.mms-figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; }
+.mms-figures div { padding: .7rem .9rem; border-radius: 8px; line-height: 1.35;
+  background: color-mix(in srgb, currentColor 5%, transparent); }
+.mms-figures span, .mms-figures b, .mms-figures small { display: block; font-size: .85rem; }
+.mms-figures b { font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.mms-health div { display: grid; grid-template-columns: 1rem minmax(7rem, 15rem) 1fr; gap: 0 .75rem;
+  align-items: baseline; margin: 0; padding: .45rem 0; font-size: .9rem; }
+.mms-health div::before { content: ""; width: .65rem; height: .65rem; border-radius: 50%;
+  background: light-dark(#1f7a3d, #6fd08c); align-self: center; }
+.mms-health .wrong::before { background: light-dark(#b3261e, #ff8a80); border-radius: 0; }
+.mms-health .wrong span { font-weight: 600; }
+@media (max-width: 640px) {
+  .mms-health div { grid-template-columns: 1rem 1fr; }
+  .mms-health span { grid-column: 2; }
+}
+"""

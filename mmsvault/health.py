@@ -1,0 +1,165 @@
+"""How the vault's servers and programs are, as far as one host can tell: for the dashboard and people.
+
+Nothing here waits for long: what does not answer within seconds is away.
+"""
+
+import http.client
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import select
+
+from mmsvault.bucket import PROBE_KEY
+from mmsvault.catalog.connection import reading
+from mmsvault.errors import ConfigurationError, NotFoundError, UnavailableError
+from mmsvault.message import utc_now
+from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
+from mmsvault.queueing.jobs import QUEUES, open_queue
+from mmsvault.queueing.spool import Spool
+from mmsvault.settings import Settings
+from mmsvault.sweeping import SWEPT
+from mmsvault.vault import Vault
+
+ALIVE_WITHIN = timedelta(seconds=45)
+"""A worker that is not busy says that it is alive every 5 seconds, and a busy one every 4."""
+SWEPT_WITHIN = timedelta(minutes=3)
+SECONDS_FOR_AN_ANSWER = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether a server answers as it must, and in words what it said."""
+
+    name: str
+    ok: bool
+    said: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A queue: jobs that wait, that workers have in hand, that failed and come again; and its workers."""
+
+    waiting: int
+    in_hand: int
+    failed: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """How everything is. `queues` is empty while Redis is away; sizes in bytes."""
+
+    servers: tuple[Answer, ...]
+    queues: dict[str, Line]
+    swept_at: datetime | None
+    spooled: int
+    disk_bytes: int
+    free_bytes: int
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether a sweep has been at it lately."""
+        return self.swept_at is not None and utc_now() - self.swept_at < SWEPT_WITHIN
+
+
+def look(vault: Vault) -> Health:
+    """Ask everything at the same time."""
+    asked: tuple[Callable[[Vault], Answer], ...] = (_receiver, _queue, _bucket, _catalog)
+    with ThreadPoolExecutor(len(asked)) as side_by_side:
+        servers = tuple(side_by_side.map(lambda ask: ask(vault), asked))
+    disk = shutil.disk_usage(vault.settings.data_dir)
+    queues, swept_at = _programs(vault)
+    return Health(
+        servers=servers,
+        queues=queues,
+        swept_at=swept_at,
+        spooled=len(Spool(vault.settings.spool_dir)),
+        disk_bytes=disk.total,
+        free_bytes=disk.free,
+    )
+
+
+def receiver_at(settings: Settings) -> tuple[str, int]:
+    """Return host and port under which this machine reaches the receiver of these settings."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.receiver_host, settings.receiver_host)  # noqa: S104 - any address means this one, too
+    return host, settings.receiver_port
+
+
+def _programs(vault: Vault) -> tuple[dict[str, Line], datetime | None]:
+    try:
+        with connect_to_answer(vault.settings.effective_redis_url) as connection:
+            queues = {name: _line(connection, name) for name in QUEUES}
+            return queues, _moment(connection.get(SWEPT))
+    except RedisError:
+        return {}, None
+
+
+def _line(connection: "Redis", name: str) -> Line:
+    queue = open_queue(connection, name)
+    beats = (
+        _moment(connection.hget(key, "last_heartbeat")) for key in connection.smembers(f"rq:workers:{name}")
+    )
+    return Line(
+        waiting=queue.count,
+        in_hand=queue.started_job_registry.get_job_count(cleanup=False),
+        failed=queue.failed_job_registry.get_job_count(cleanup=False),
+        workers=sum(beat is not None and utc_now() - beat < ALIVE_WITHIN for beat in beats),
+    )
+
+
+def _moment(told: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(told.decode()) if isinstance(told, bytes) else None
+    except ValueError:
+        return None
+
+
+def _receiver(vault: Vault) -> Answer:
+    host, port = receiver_at(vault.settings)
+    connection = http.client.HTTPConnection(host, port, timeout=SECONDS_FOR_AN_ANSWER)
+    try:
+        connection.request("GET", "/readyz")
+        told = json.loads(connection.getresponse().read())
+        keeps = told.get("keeps", "")
+        said = {"queue": "keeps postbacks in the queue", "spool": "keeps postbacks in its spool folder"}
+        return Answer("Receiver", keeps == "queue", said.get(keeps) or str(told.get("reason", "")))
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        return Answer("Receiver", ok=False, said=f"does not answer at {host}:{port}")
+    finally:
+        connection.close()
+
+
+def _queue(vault: Vault) -> Answer:
+    try:
+        with connect_to_answer(vault.settings.effective_redis_url) as connection:
+            needs_waitaof(connection)
+    except RedisError:
+        return Answer("Queue", ok=False, said="Redis does not answer; postbacks go to the spool")
+    except ConfigurationError as error:
+        return Answer("Queue", ok=False, said=error.problem)
+    return Answer("Queue", ok=True, said="Redis answers, and writes before it does")
+
+
+def _bucket(vault: Vault) -> Answer:
+    try:
+        vault.bucket.describe(PROBE_KEY)
+    except NotFoundError:
+        pass
+    except UnavailableError:
+        return Answer("Bucket", ok=False, said="does not answer; files wait, and so do pictures here")
+    return Answer("Bucket", ok=True, said="answers")
+
+
+def _catalog(vault: Vault) -> Answer:
+    try:
+        with reading(vault.catalog) as connection:
+            connection.scalar(select(1))
+    except UnavailableError:
+        return Answer("Catalog", ok=False, said="does not answer")
+    return Answer("Catalog", ok=True, said=f"answers ({vault.catalog.dialect.name})")

@@ -1,0 +1,168 @@
+"""The operations page and the alerts, run by Streamlit's AppTest on real servers."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dashboard import alerts, operations_page
+from dashboard.reading_room import ReadingRoom
+from mmsvault import auditing, replaying
+from mmsvault.archiving import quarantine
+from mmsvault.catalog import queries, trail, verdicts, writes
+from mmsvault.catalog.connection import writing
+from mmsvault.catalog.people import Role
+from mmsvault.catalog.verdicts import Extent, Verdict
+from mmsvault.health import Answer, Health, Line
+from mmsvault.message import Receipt, utc_now
+from mmsvault.sample.notices import Notice, lower_case_xml
+from tests.integration.archive import embedded_bucket
+from tests.integration.searchable import message
+from tests.looking import look_at, reading_room, settings_in, texts
+from tests.servers import redis_server
+
+Patch = pytest.MonkeyPatch
+PAGE = "operations_page.operations_page"
+BODY = b"<html>=cmd() **bold** <script>alert(1)</script></html>"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+    folder = tmp_path_factory.mktemp("operations")
+    with redis_server(folder) as url, embedded_bucket(folder):
+        yield {"redis_url": url, "folder": folder / "vault"}
+
+
+@pytest.fixture
+def room(servers: dict[str, object], request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
+    folder = Path(str(servers["folder"]))
+    own = f"sqlite:///{folder / request.node.name[:40]}.sqlite"
+    bucket = f"b{abs(hash(request.node.name))}"
+    given = settings_in(folder, redis_url=servers["redis_url"], database_url=own, s3_bucket=bucket)
+    with reading_room(given) as opened:
+        opened.bucket.make()
+        yield opened
+
+
+def waits(room: ReadingRoom, *, days: float, keyword: str = "") -> None:
+    one = message("waits", "pending", deadline_at=utc_now() + timedelta(days=days), keyword=keyword)
+    item = one.media[0].model_copy(update={"reason": "The *provider* said 503.", "attempts": 2})
+    with writing(room.catalog) as connection:
+        writes.insert_whole(connection, one.model_copy(update={"media": (item,)}))
+
+
+def health(*, workers: int = 2, swept: bool = True) -> Health:
+    line = Line(waiting=3, in_hand=1, failed=0, workers=workers)
+    swept_at = utc_now() if swept else None
+    return Health((Answer("Queue", ok=True, said="answers"),), {"archive": line}, swept_at, 0, 100, 50)
+
+
+def test_an_empty_vault_says_that_all_is_well_and_what_to_run(room: ReadingRoom, monkeypatch: Patch) -> None:
+    said = texts(look_at(PAGE, monkeypatch))
+    assert "Nothing waits" in said
+    assert "mmsvault verify" in said
+    assert "Nothing is in quarantine" in said
+    assert room
+
+
+def test_what_waits_is_tried_now_and_the_trail_says_so(room: ReadingRoom, monkeypatch: Patch) -> None:
+    waits(room, days=0.5)
+    app = look_at(PAGE, monkeypatch, role=Role.MANAGER)
+    assert "deadline in 11 hours" in texts(app)
+    assert "File 1, 2 attempts, the next any moment: The *provider* said 503." in texts(app)
+    before = room.vault.queue.count
+    app.button(key="try sinch-waits").click().run()
+    assert room.vault.queue.count == before + 1
+    assert queries.due(room.catalog, now=utc_now(), limit=5)
+    assert trail.latest(room.catalog)[0].action == "fetched again"
+
+
+def test_a_part_of_the_archive_shows_its_own_and_nothing_of_the_whole(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    waits(room, days=0.5)
+    app = look_at(PAGE, monkeypatch, role=Role.MANAGER, scope="keyword:storm")
+    assert "Nothing waits" in texts(app)
+    assert [one.value for one in app.header] == ["The last 24 hours", "Nearest deadlines"]
+    assert "needs the role manager" in texts(look_at(PAGE, monkeypatch, role=Role.EXPORTER))
+
+
+def test_quarantine_shows_bodies_as_text_and_replays_them(room: ReadingRoom, monkeypatch: Patch) -> None:
+    quarantine(room.vault, Receipt.of(BODY, provider="sinch", source="203.0.113.7"), "No <postback>.")
+    folder = replaying.quarantined(room.vault, limit=5)[0].folder
+    app = look_at(PAGE, monkeypatch)
+    assert "No <postback>." in texts(app)
+    assert BODY.decode() not in texts(app)
+    monkeypatch.setattr("dashboard.quarantine.PATIENCE_SECONDS", 0)
+    before = room.vault.queue.count
+    app.button(key=f"replay {folder}").click().run()
+    assert not app.exception
+    assert room.vault.queue.count == before + 1
+    assert app.toast[0].value == "It waits for a worker."
+    assert trail.latest(room.catalog)[0].action == "replayed"
+    assert replaying.body(room.vault, folder, most_bytes=10) == BODY[:10]
+
+
+def test_a_sample_is_verified_and_remembered(room: ReadingRoom, monkeypatch: Patch) -> None:
+    one = message("kept", "image/jpeg")
+    kept = one.media[0].model_copy(update={"key": f"{one.prefix}00.jpg", "size": 3, "sha256": "0" * 64})
+    with writing(room.catalog) as connection:
+        writes.insert_whole(connection, one.model_copy(update={"media": (kept,)}))
+    app = look_at(PAGE, monkeypatch)
+    app.button(key="verify").click().run()
+    said = texts(app)
+    assert "A part, " in said
+    assert "the catalog has this message, and the bucket has nothing of it" in said
+    (verdict,) = verdicts.latest(room.catalog)
+    assert verdict.problems == 1
+    monkeypatch.setattr(alerts, "how_it_is", health)
+    assert "found 1 problem." in " ".join(
+        one.proto.body for one in look_at("alerts.show_alerts", monkeypatch).get("html")
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "sees"),
+    [
+        (Role.VIEWER, "", ("1 file is still missing",)),
+        (Role.VIEWER, "keyword:storm", ()),
+        (
+            Role.MANAGER,
+            "",
+            ("1 file is still missing", "No worker is running", "No sweep has run", "2 problems"),
+        ),
+        (Role.ADMIN, "keyword:storm", ()),
+    ],
+)
+def test_alerts_are_for_those_whom_they_concern(
+    room: ReadingRoom, monkeypatch: Patch, *, role: Role, scope: str, sees: tuple[str, ...]
+) -> None:
+    waits(room, days=0.5)
+    now = utc_now()
+    verdicts.keep(room.catalog, Verdict(Extent.EVERYTHING, now, now, 9, 2, ()))
+    monkeypatch.setattr(alerts, "how_it_is", lambda: health(workers=0, swept=False))
+    app = look_at("alerts.show_alerts", monkeypatch, role=role, scope=scope)
+    said = " ".join(one.proto.body for one in app.get("html"))
+    assert said.count("<p>") == len(sees)
+    for words in sees:
+        assert words in said
+
+
+def test_nothing_is_said_while_all_is_well(room: ReadingRoom, monkeypatch: Patch) -> None:
+    waits(room, days=5)
+    monkeypatch.setattr(alerts, "how_it_is", health)
+    assert not look_at("alerts.show_alerts", monkeypatch).get("html")
+
+
+def test_every_deed_of_the_pages_can_be_filtered_in_the_trail() -> None:
+    for deed in ("fetched again", "replayed", "verified a sample", "named a sender", "exported a list"):
+        assert deed in auditing.ACTIONS
+
+
+def test_what_else_came_in_is_said_in_words(room: ReadingRoom) -> None:
+    body = lower_case_xml(Notice("n", "1", "2", utc_now(), code="N101"))
+    for outcome in ("other", "quarantined", "quarantined"):
+        writes.count_receipt(room.catalog, Receipt.of(body, provider="sinch"), outcome)
+    found, _ = operations_page._come_in("")
+    assert operations_page.in_words(found) == "Also 1 other notice, 2 postbacks not understood."
