@@ -63,6 +63,7 @@ def _visitor() -> Visit:
 
 
 _STYLE = """
+[data-testid="stCaptionContainer"] { color: light-dark(#5c5b59, #b8b7b4); }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
 .mms-account { font-size: .85rem; color: inherit; }
 """

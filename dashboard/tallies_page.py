@@ -199,9 +199,9 @@ def _name(number: str) -> None:
         if not (saved or taken_away):
             return
         try:
-            kept = naming.name(visitor.room.vault, number, given if saved else "")
+            naming.name(visitor.room.vault, number, given if saved else "")
         except RejectedInputError as error:
             st.text(str(error))
             return
-        visitor.note("named a sender", subject=number, details=kept)
+        visitor.note("named a sender", subject=number)
         st.rerun()

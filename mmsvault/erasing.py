@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from mmsvault import bucket, disposition
+from mmsvault import bucket, disposition, naming
 from mmsvault.catalog import leaving, scrubbing, trail
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
@@ -54,6 +54,8 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
             kept.append({"id": message_id, "reason": str(error)})
         except NotFoundError:  # somebody else was quicker
             continue
+    for form in forms:  # its name, if people gave it one
+        naming.name(vault, form, "")
     scrubbing.scrub(vault.catalog)
     receipt = {
         "schema": SCHEMA_VERSION,

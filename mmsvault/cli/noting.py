@@ -87,7 +87,7 @@ def name(
             known = names.of(vault.catalog, [sender]).get(sender, "")
         else:
             known = naming.name(vault, sender, given)
-            auditing.by_command(vault, "named a sender", subject=sender, details=known)
+            auditing.by_command(vault, "named a sender", subject=sender)
     if as_json:
         print_json({"number": sender, "name": known})
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from mmsvault import naming
+from mmsvault import erasing, naming
 from mmsvault.catalog import counting, language, names, queries
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.views import View, scope_of
@@ -110,3 +110,10 @@ def test_names_outlive_the_catalog(archive: Archive) -> None:
 def test_what_is_no_name_is_refused(archive: Archive, given: str) -> None:
     with pytest.raises(RejectedInputError):
         naming.name(archive.vault, FAMILY[0], given)
+
+
+def test_who_is_erased_has_no_name_left(archive: Archive) -> None:
+    naming.name(archive.vault, FAMILY[0], "Anna Lind")
+    erasing.erase(archive.vault, FAMILY[0], who="tests")
+    assert names.of(archive.vault.catalog, FAMILY) == {}
+    assert archive.keys("names/") == set()
