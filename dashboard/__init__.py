@@ -6,6 +6,7 @@ and `media_route` bring files to the browser; `headers` guards every answer; `sc
 Streamlit runs, with the pages `gallery` and `message_page`; `tiles`, `record` and `wording` turn
 messages into what `components` draw. `tallies_page` lists senders and keywords, which `drawn` draws
 and `lists_route` hands out as CSV; `operations_page`, with `quarantine`, is for who keeps the vault
-running, and `alerts` says on every page what is wrong; `shell` is Streamlit's page under our
+running, `settings_page`, with `people_section`, for admins, and `alerts` says on every page what is
+wrong; `shell` is Streamlit's page under our
 addresses. What people do is done by the vault's own functions, and noted in the trail.
 """

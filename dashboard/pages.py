@@ -11,6 +11,7 @@ from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
 from dashboard.operations_page import operations_page
+from dashboard.settings_page import settings_page
 from dashboard.tallies_page import keywords_page, senders_page
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
@@ -44,6 +45,9 @@ def show() -> None:
         pages.append(st.Page(operations_page, title="Operations", icon=icon, url_path="operations"))
     if visitor.may(Action.READ_TRAIL):
         pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
+    if visitor.may(Action.SEE_SETTINGS):
+        icon = ":material/settings:"
+        pages.append(st.Page(settings_page, title="Settings", icon=icon, url_path="settings"))
     chosen = st.navigation(pages, position="top")
     show_alerts()
     chosen.run()
@@ -63,7 +67,8 @@ def _visitor() -> Visit:
 
 
 _STYLE = """
-[data-testid="stCaptionContainer"] { color: light-dark(#5c5b59, #b8b7b4); }
+[data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5c5b59, #b8b7b4); }
+[data-testid="stCaptionContainer"] :is(p, li) { color: inherit !important; opacity: 1; }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
 .mms-account { font-size: .85rem; color: inherit; }
 """

@@ -26,6 +26,7 @@ Reading order, which is also the order of import (a module imports only what sta
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages
     sweeping    what was left undone is taken up again
+    rehearsal   a test postback, followed until it is archived
     health      how servers, workers and the sweep are
     integrity   verify, repair, rebuild
     replaying   postbacks from files or quarantine, once more

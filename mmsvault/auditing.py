@@ -44,6 +44,8 @@ ACTIONS = (
     "removed a person",
     "set a password",
     "reset a password",
+    "logged out a person",
+    "sent a test",
     "changed settings",
 )
 _SECRET = ("key", "token", "secret", "password", "url")

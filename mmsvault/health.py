@@ -22,7 +22,6 @@ from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
 from mmsvault.queueing.jobs import QUEUES, open_queue
 from mmsvault.queueing.spool import Spool
-from mmsvault.settings import Settings
 from mmsvault.sweeping import SWEPT
 from mmsvault.vault import Vault
 
@@ -85,12 +84,6 @@ def look(vault: Vault) -> Health:
     )
 
 
-def receiver_at(settings: Settings) -> tuple[str, int]:
-    """Return host and port under which this machine reaches the receiver of these settings."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.receiver_host, settings.receiver_host)  # noqa: S104 - any address means this one, too
-    return host, settings.receiver_port
-
-
 def _programs(vault: Vault) -> tuple[dict[str, Line], datetime | None]:
     try:
         with connect_to_answer(vault.settings.effective_redis_url) as connection:
@@ -121,8 +114,9 @@ def _moment(told: object) -> datetime | None:
 
 
 def _receiver(vault: Vault) -> Answer:
-    host, port = receiver_at(vault.settings)
-    connection = http.client.HTTPConnection(host, port, timeout=SECONDS_FOR_AN_ANSWER)
+    settings = vault.settings
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.receiver_host, settings.receiver_host)  # noqa: S104 - any address means this one, too
+    connection = http.client.HTTPConnection(host, settings.receiver_port, timeout=SECONDS_FOR_AN_ANSWER)
     try:
         connection.request("GET", "/readyz")
         told = json.loads(connection.getresponse().read())
@@ -130,7 +124,7 @@ def _receiver(vault: Vault) -> Answer:
         said = {"queue": "keeps postbacks in the queue", "spool": "keeps postbacks in its spool folder"}
         return Answer("Receiver", keeps == "queue", said.get(keeps) or str(told.get("reason", "")))
     except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return Answer("Receiver", ok=False, said=f"does not answer at {host}:{port}")
+        return Answer("Receiver", ok=False, said=f"does not answer at {host}:{settings.receiver_port}")
     finally:
         connection.close()
 

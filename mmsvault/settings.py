@@ -179,6 +179,12 @@ class Settings(BaseSettings):
     )
     receiver_host: str = Field("127.0.0.1", description="address that the receiver listens on")
     receiver_port: Port = Field(8080, description="port that the receiver listens on")
+    receiver_public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
+        description="address under which the provider reaches the receiver, like `https://mms.example.org`;"
+        " empty: its host and port",
+    )
     dashboard_host: str = Field("127.0.0.1", description="address that the dashboard listens on")
     dashboard_port: Port = Field(8501, description="port that the dashboard listens on")
     dashboard_tls: bool = Field(
@@ -319,6 +325,14 @@ class Settings(BaseSettings):
             raise ConfigurationError(PREFIX + "S3_LOCK_DAYS", "give either S3_LOCK_DAYS or S3_LOCK_UNTIL")
 
     @property
+    def receiver_address(self) -> str:
+        """Where the provider reaches the receiver; without a public address, where this machine does."""
+        if self.receiver_public_url:
+            return self.receiver_public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.receiver_host, self.receiver_host)  # noqa: S104 - any address means this one, too
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.receiver_port}"
+
+    @property
     def generated_path(self) -> Path:
         """Where the values of the first start are kept."""
         return self.data_dir / "generated.json"
@@ -397,6 +411,28 @@ class Settings(BaseSettings):
     def spool_dir(self) -> Path:
         """Where receipts stand while the queue is away."""
         return self.data_dir / "spool"
+
+
+class Origin(StrEnum):
+    """Where the value of a setting comes from."""
+
+    ENVIRONMENT = "environment"
+    FILE = "file .env"
+    GIVEN = "the program's start"
+    MADE = "made at the first start"
+    DEFAULT = "default"
+
+
+def origin(settings: Settings, name: str) -> Origin:
+    """Return where a setting comes from, as this process finds it."""
+    variable = PREFIX + name.upper()
+    if os.environ.get(variable):
+        return Origin.ENVIRONMENT
+    if dotenv_values(".env").get(variable):
+        return Origin.FILE
+    if name in settings.model_fields_set:
+        return Origin.GIVEN
+    return Origin.MADE if name == "postback_token" else Origin.DEFAULT
 
 
 def _refuse_unknown() -> None:

@@ -59,5 +59,10 @@ def hours(
     _component("hours")(key=key, data={"bars": bars, "series": series, "label": label})
 
 
+def address(whole: str, *, hidden: str, label: str) -> None:
+    """Draw an address with a secret in it, `hidden` until it is asked for, and a button that copies it."""
+    _component("address")(key="address", data={"whole": whole, "hidden": hidden, "label": label})
+
+
 def _nothing() -> None:
     """Stand for the callback that makes Streamlit hand a component's value to the script."""

@@ -42,6 +42,7 @@ class Action(StrEnum):
     ERASE = "erase a number"
     READ_TRAIL = "read the trail"
     MANAGE_PEOPLE = "let people in and out"
+    SEE_SETTINGS = "see the settings"
     SEE_SERVER = "see the server's own numbers"
 
 
@@ -68,6 +69,7 @@ RULES: Mapping[Action, Rule] = {
     Action.ERASE: Rule(Role.ADMIN, whole=True),
     Action.READ_TRAIL: Rule(Role.ADMIN, whole=True),
     Action.MANAGE_PEOPLE: Rule(Role.ADMIN, whole=True),
+    Action.SEE_SETTINGS: Rule(Role.ADMIN, whole=True),
     Action.SEE_SERVER: Rule(Role.ADMIN),
 }
 

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.people import Person, person
@@ -48,6 +48,19 @@ def end(engine: Engine, token: str) -> None:
     """Log out: the token is worth nothing from now on."""
     with writing(engine) as connection:
         connection.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
+
+
+def end_all(engine: Engine, name: str) -> int:
+    """Log a person out wherever they are; return how many sessions that were."""
+    with writing(engine) as connection:
+        return connection.execute(delete(sessions).where(sessions.c.name == name)).rowcount
+
+
+def counted(engine: Engine, *, now: datetime) -> dict[str, int]:
+    """Return by name how many sessions people have now."""
+    found = select(sessions.c.name, func.count().label("n")).where(sessions.c.ends_at > now)
+    with reading(engine) as connection:
+        return {row.name: row.n for row in connection.execute(found.group_by(sessions.c.name))}
 
 
 def wait(engine: Engine, free: Mapping[str, int], *, now: datetime) -> timedelta:

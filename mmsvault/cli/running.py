@@ -138,7 +138,7 @@ def welcome(settings: Settings, *, is_demo: bool = False) -> None:
         "\nMMS Vault is ready.\n"
         f"  dashboard     {_dashboard(settings)}\n"
         + (f"  log in        {login}\n" if login else "")
-        + f"  postback URL  {_receiver(settings)}/postbacks/sinch/{settings.effective_token}\n"
+        + f"  postback URL  {settings.receiver_address}/postbacks/sinch/{settings.effective_token}\n"
         f"  data          {settings.data_dir.absolute()}\n"
         "Ctrl-C ends it; the data stays.\n\n"
     )

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from mmsvault import rehearsal
 from mmsvault.catalog import names, trail
 from mmsvault.message import utc_now
 from mmsvault.sample import media
@@ -112,8 +113,32 @@ def test_a_postback_in_quarantine_is_text_and_is_tried_again(house: House, insid
     expect(inside.get_by_text("Still not understood.")).to_be_visible()
 
 
+def test_a_test_postback_goes_the_whole_way_and_is_removed(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/settings")
+    inside.get_by_role("button", name="Send a test postback").click()
+    expect(inside.get_by_text("Everything works, from the receiver to the archive")).to_be_visible()
+    for step in ("Receiver: answered 200", "Worker: took it", "Archive: the raw postback, byte for byte"):
+        expect(inside.get_by_text(f"✓ {step}")).to_be_visible()
+    inside.get_by_role("button", name="Remove 1 test message").click()
+    expect(inside.get_by_role("button", name="Remove 1 test message")).to_have_count(0)
+    with house.vault() as vault:
+        assert rehearsal.tests(vault) == 0
+
+
+def test_the_address_for_postbacks_is_hidden_shown_and_copied(house: House, inside: Page) -> None:
+    inside.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    inside.goto(f"{house.dashboard}/settings")
+    field = inside.get_by_role("textbox", name="Address for postbacks")
+    expect(field).to_have_text(f"{house.receiver}/postbacks/sinch/••••••••")
+    inside.get_by_role("button", name="Copy", exact=True).press("Enter")
+    expect(inside.get_by_text("Copied")).to_be_visible()
+    assert inside.evaluate("() => navigator.clipboard.readText()") == house.postbacks
+    inside.get_by_role("button", name="Show", exact=True).click()
+    expect(field).to_have_text(house.postbacks)
+
+
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-@pytest.mark.parametrize("address", ["senders", "keywords", "operations"])
+@pytest.mark.parametrize("address", ["senders", "keywords", "operations", "settings"])
 def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
     house: House, inside: Page, address: str, size: str
 ) -> None:
