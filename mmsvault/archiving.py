@@ -6,6 +6,7 @@ holder alone may write what came of an attempt.
 """
 
 import contextlib
+import contextvars
 import hashlib
 import json
 import tempfile
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,15 @@ import structlog
 from mmsvault import bucket, leases
 from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
-from mmsvault.errors import FetchError, NotUnderstoodError, OvertakenError, RefusedError, UnavailableError
+from mmsvault.errors import (
+    FetchError,
+    NotUnderstoodError,
+    OvertakenError,
+    PermanentFetchError,
+    RefusedError,
+    RefusedFetchError,
+    UnavailableError,
+)
 from mmsvault.fetching import Fetched
 from mmsvault.leases import Lease
 from mmsvault.media import sniffing
@@ -41,6 +51,7 @@ from mmsvault.message import (
 from mmsvault.outages import patient
 from mmsvault.postbacks import OtherNotice, understand
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, MAKE_PREVIEWS, Tasks, enqueue
+from mmsvault.steps import ATTEMPT, BYTES, COUNTED, about, step
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -62,24 +73,26 @@ def tasks(vault: Vault) -> Tasks:
     }
 
 
+@step("receipt")
 def archive_receipt(vault: Vault, kept: Mapping[str, Any]) -> None:
     """Take a receipt from the queue as far as it goes: a message, something counted, or quarantine."""
     receipt = Receipt.model_validate(kept)
-    with structlog.contextvars.bound_contextvars(receipt=receipt.id):
-        try:
-            announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
-        except NotUnderstoodError as error:
-            quarantine(vault, receipt, str(error))
-            return
-        message = None
-        if isinstance(announced, OtherNotice):
-            writes.count_receipt(vault.catalog, receipt, "other", code=announced.code)
-        else:
-            message = record(vault, announced, receipt)
-        if receipt.quarantined_as:
-            leave_quarantine(vault, receipt, announced)
-        if message and message.state is MessageState.PENDING:
-            archive_message(vault, message.id)
+    about(receipt=receipt.id)
+    try:
+        announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
+    except NotUnderstoodError as error:
+        quarantine(vault, receipt, str(error))
+        return
+    message = None
+    if isinstance(announced, OtherNotice):
+        writes.count_receipt(vault.catalog, receipt, "other", code=announced.code)
+    else:
+        about(message=announced.id)
+        message = record(vault, announced, receipt)
+    if receipt.quarantined_as:
+        leave_quarantine(vault, receipt, announced)
+    if message and message.state is MessageState.PENDING:
+        archive_message(vault, message.id)
 
 
 def quarantine(vault: Vault, receipt: Receipt, reason: str) -> None:
@@ -116,6 +129,7 @@ def keep_reason(vault: Vault, folder: str, about: Mapping[str, Any]) -> None:
     )
 
 
+@step("record")
 def record(vault: Vault, announced: Message, receipt: Receipt) -> Message | None:
     """Enter the message and its raw postback before anything is fetched; return it as it stands.
 
@@ -123,7 +137,7 @@ def record(vault: Vault, announced: Message, receipt: Receipt) -> Message | None
     """
     recorded = writes.record(vault.catalog, announced, receipt)
     if recorded is None:
-        log.info("a repeat of a deleted message", message=announced.id)
+        log.info("a repeat of a deleted message")
         return None
     message = recorded.message
     if recorded.is_new:
@@ -141,12 +155,11 @@ def refresh(vault: Vault, message_id: str) -> None:
             finish(vault, queries.load(vault.catalog, message_id), lease, [])
 
 
+@step("message")
 def archive_message(vault: Vault, message_id: str) -> None:
     """Fetch what is due of the message's files; do nothing where another worker is at it."""
-    with (
-        leases.hold(vault.catalog, message_id) as lease,
-        structlog.contextvars.bound_contextvars(message=message_id),
-    ):
+    about(message=message_id)
+    with leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
             return
         message = queries.load(vault.catalog, message_id)
@@ -174,7 +187,9 @@ def archive_files(vault: Vault, message: Message, lease: Lease, due: Sequence[Me
         tried = [one(due[0])]
     else:
         with ThreadPoolExecutor(DOWNLOADS_AT_ONCE, thread_name_prefix="download") as side_by_side:
-            tried = list(side_by_side.map(one, due))
+            # Each thread goes on in this one's context: its log and its trace are of the same message.
+            contexts = [contextvars.copy_context() for _ in due]
+            tried = list(side_by_side.map(lambda context, item: context.run(one, item), contexts, due))
     stored = [each.item for each in tried if each.item.state is MediaState.STORED]
     vault.bucket.force([key for item in stored for key in (item.key, item.thumbnail_key) if key])
     return tried
@@ -199,11 +214,13 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     failure: FetchError | None = None
     with temporary_file(vault) as file:
         try:
-            fetched = vault.fetcher.fetch(item.url, file)
+            with step("download"):
+                fetched = vault.fetcher.fetch(item.url, file)
             lease.check()
             stored = store(vault, message, item, fetched, Path(file.name), forced=False)
         except FetchError as error:
             failure, stored = error, missed(message, item, error, now=utc_now())
+    count(stored, failure)
     return Tried(
         item=stored,
         attempt=Attempt(
@@ -218,13 +235,27 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     )
 
 
+def count(item: MediaItem, failure: FetchError | None) -> None:
+    """Count an attempt, by its outcome and why it failed."""
+    reason = ""
+    if isinstance(failure, RefusedFetchError | PermanentFetchError):
+        reason = "refused" if isinstance(failure, RefusedFetchError) else "impossible"
+    elif failure:
+        broken = failure.status is not None and failure.status < HTTPStatus.BAD_REQUEST
+        reason = "broken off" if broken else str(failure.status or "no answer")
+    COUNTED.add(ATTEMPT, item.state.value, reason)
+    if item.size is not None and not failure:
+        COUNTED.add(BYTES, by=item.size)
+
+
 def store(
     vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path, *, forced: bool = True
 ) -> MediaItem:
     """Look into the downloaded file and keep it, untouched, with what is shown of it."""
-    facts = vault.sandbox.inspect(path, fetched.declared_type)
+    with step("inspect"):
+        facts = vault.sandbox.inspect(path, fetched.declared_type)
     key = bucket.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
-    with path.open("rb") as original:
+    with step("store"), path.open("rb") as original:
         vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type, forced=forced)
     return item.model_copy(
         update={
@@ -254,6 +285,7 @@ def keep_views(
     return {"thumbnail_key": thumbnail_key}
 
 
+@step("finish")
 def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> Message:
     """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
 

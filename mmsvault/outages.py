@@ -5,6 +5,7 @@ the one job that met it, says so, and goes on when everything answers again. A j
 failing although everything answers is let go, to be taken up again by the sweep.
 """
 
+import contextvars
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ ROOM_BYTES = 1 << 20
 
 def patient(vault: Vault, task: Callable[..., None]) -> Callable[..., None]:
     """Return the task as one that waits while a server is away, and then runs again."""
-    return partial(_run, vault, task)
+    return partial(_run_by_itself, vault, task)
 
 
 def check(vault: Vault) -> None:
@@ -41,6 +42,11 @@ def check(vault: Vault) -> None:
             file.flush()
     except OSError as error:
         raise UnavailableError(f"The disk takes no download: {error}.") from error
+
+
+def _run_by_itself(vault: Vault, task: Callable[..., None], *arguments: object) -> None:
+    """Run a job in a context of its own, in which even waiting is about its message."""
+    contextvars.copy_context().run(_run, vault, task, *arguments)
 
 
 def _run(vault: Vault, task: Callable[..., None], *arguments: object) -> None:

@@ -24,6 +24,7 @@ from mmsvault.media.facts import NotShownError
 from mmsvault.message import MediaItem, Message, utc_now
 from mmsvault.outages import patient
 from mmsvault.queueing.jobs import MAKE_PREVIEWS, Tasks, enqueue
+from mmsvault.steps import about, step
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -40,11 +41,8 @@ def tasks(vault: Vault) -> Tasks:
 
 def make_previews(vault: Vault, message_id: str) -> None:
     """Make what is due of the message's previews; do nothing where another worker is at it."""
-    with (
-        suppress(OvertakenError),
-        leases.hold(vault.catalog, message_id) as lease,
-        structlog.contextvars.bound_contextvars(message=message_id),
-    ):
+    about(message=message_id)
+    with suppress(OvertakenError), leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
             return
         message = queries.load(vault.catalog, message_id)
@@ -56,6 +54,7 @@ def make_previews(vault: Vault, message_id: str) -> None:
             keep(vault, message, lease, made)
 
 
+@step("preview")
 def make_preview(vault: Vault, message: Message, item: MediaItem) -> MediaItem:
     """Return the file with its preview in the bucket, or with the reason why there is none.
 

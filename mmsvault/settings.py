@@ -15,7 +15,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
@@ -137,7 +137,11 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path("var"), description="embedded servers' data, SQLite, temporary files")
+    secrets_dir: Path | None = Field(
+        None, description="folder of files that each hold one setting, named like it in lower case"
+    )
     redis_url: str = Field("", description="queue; empty: an embedded valkey-server")
+    redis_password: str = Field("", description="its password, where the URL has none")
     redis_ca: Path | None = Field(
         None, description="file with the certificate authority of a `rediss://` server; empty: the system's"
     )
@@ -174,6 +178,7 @@ class Settings(BaseSettings):
     s3_lock_until: date | None = Field(None, description="or to the end of this day (UTC)")
     s3_public_endpoint: str = Field("", description="the address under which browsers reach the bucket")
     database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
+    database_password: str = Field("", description="its password, where the URL has none")
     database_connections: int = Field(
         10, ge=2, le=200, description="most connections that one program has to PostgreSQL"
     )
@@ -252,15 +257,40 @@ class Settings(BaseSettings):
     )
     export_query: str = Field("", description="which messages scheduled exports hold; empty: all")
 
+    metrics_host: str = Field("127.0.0.1", description="address that the sweep tells its metrics on")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="port that the sweep tells its metrics on; 0: nowhere"
+    )
+    tracing_url: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="OTLP receiver (HTTP) that workers send traces to; empty: none",
+    )
+
+    alert_webhook: str = Field(
+        "",
+        pattern=r"^(https?://.+)?$",
+        description="address that alerts are posted to as JSON; empty: none",
+    )
+    alert_email: Names = Field((), description="addresses that alerts are mailed to; empty: none")
+    alert_sender: str = Field("mms-vault@localhost", description="address that such mail comes from")
+    alert_reminder_hours: float = Field(24, gt=0, description="hours until an alert that lasts is sent again")
+    smtp_url: str = Field(
+        "",
+        pattern=r"^(smtps?://.+)?$",
+        description="mail server for alerts: `smtp://host:25` or `smtps://user:password@host:465`",
+    )
+
     @classmethod
     def load(cls, **given: object) -> Self:
         """Read the environment, check it, make what the first start makes.
 
         Raises ConfigurationError that names the setting.
         """
-        _refuse_unknown()
+        folder = _secrets_folder(given.get("secrets_dir"))
+        _refuse_unknown(folder)
         try:
-            settings = cls(**given)  # type: ignore[arg-type]  # checked by pydantic, not by mypy
+            settings = cls(_secrets_dir=folder, **given)  # type: ignore[arg-type, call-arg]  # checked by pydantic, not by mypy
         except ValidationError as error:
             first = error.errors()[0]
             name = PREFIX + str(first["loc"][0]).upper()
@@ -284,6 +314,8 @@ class Settings(BaseSettings):
         if self.redis_ca and not self.redis_url.startswith("rediss"):
             raise ConfigurationError(PREFIX + "REDIS_URL", "starts with rediss:// where REDIS_CA is set")
         self._check_locks()
+        if self.alert_email and not self.smtp_url:
+            raise ConfigurationError(PREFIX + "SMTP_URL", "name a mail server together with ALERT_EMAIL")
         if self.proxy_login_header and len(self.proxy_secret) < SHORTEST_PROXY_SECRET:
             raise ConfigurationError(
                 PREFIX + "PROXY_SECRET", f"needs {SHORTEST_PROXY_SECRET} characters: it stands for everybody"
@@ -356,12 +388,13 @@ class Settings(BaseSettings):
     def effective_redis_url(self) -> str:
         """The queue's address, embedded or given, with where its certificate comes from."""
         made = self.generated
-        if not self.redis_url:
+        if self.embeds_redis:
             return f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
+        url = _with_password(self.redis_url, self.redis_password)
         if self.redis_ca is None:
-            return self.redis_url
+            return url
         authority = urlencode({"ssl_ca_certs": self.redis_ca.absolute()})
-        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}{authority}"
+        return f"{url}{'&' if '?' in url else '?'}{authority}"
 
     @property
     def effective_redis_replicas(self) -> int:
@@ -373,7 +406,9 @@ class Settings(BaseSettings):
     @property
     def effective_database_url(self) -> str:
         """The catalog's address, embedded or given."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'catalog.sqlite').absolute()}"
+        if not self.database_url:
+            return f"sqlite:///{(self.data_dir / 'catalog.sqlite').absolute()}"
+        return _with_password(self.database_url, self.database_password)
 
     @property
     def effective_token(self) -> str:
@@ -435,9 +470,31 @@ def origin(settings: Settings, name: str) -> Origin:
     return Origin.MADE if name == "postback_token" else Origin.DEFAULT
 
 
-def _refuse_unknown() -> None:
+def _secrets_folder(given: object) -> Path | None:
+    """Return the folder of secrets. Raises ConfigurationError where it is none."""
+    name = PREFIX + "SECRETS_DIR"
+    told = given or os.environ.get(name) or dotenv_values(".env").get(name)
+    if not told:
+        return None
+    folder = Path(str(told))
+    if not folder.is_dir():
+        raise ConfigurationError(name, f"there is no folder {folder}")
+    return folder
+
+
+def _with_password(url: str, password: str) -> str:
+    """Return a server's URL with the password, unless it has one already."""
+    parts = urlsplit(url)
+    if not password or parts.password or not parts.netloc:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}"))
+
+
+def _refuse_unknown(secrets_folder: Path | None) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in (*os.environ, *dotenv_values(".env")):
+    files = [path.name.upper() for path in secrets_folder.iterdir()] if secrets_folder else []
+    for name in (*os.environ, *dotenv_values(".env"), *files):
         if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             raise ConfigurationError(

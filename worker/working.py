@@ -11,8 +11,10 @@ from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
 from mmsvault.queueing.workers import QueueWorker
 from mmsvault.settings import Settings
+from mmsvault.steps import traced
 from mmsvault.vault import Vault
 from worker.sweep import keep_sweeping
+from worker.telling import telling
 
 log = structlog.get_logger(__name__)
 
@@ -22,12 +24,15 @@ PAUSE_SECONDS = 2
 def run(settings: Settings, *, job: str) -> None:
     """Open the vault and work until SIGTERM."""
     vault = Vault(settings)
-    prepare(vault)
     try:
-        if job == "sweep":
-            keep_sweeping(vault)
-        else:
-            keep_working(vault, job)
+        with traced(settings.tracing_url, program=job):
+            if job == "sweep":
+                prepare(vault)
+                keep_sweeping(vault)
+            else:
+                with telling(settings, job):
+                    prepare(vault)
+                    keep_working(vault, job)
     finally:
         vault.close()
 

@@ -212,6 +212,14 @@ def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
     )
 
 
+def nearest_deadline_at(engine: Engine) -> datetime | None:
+    """Return the nearest deadline of a message that waits; None where none does."""
+    pending = messages.c.state == MessageState.PENDING.value
+    with reading(engine) as connection:
+        nearest: datetime | None = connection.scalar(select(func.min(messages.c.deadline_at)).where(pending))
+        return nearest
+
+
 def _counters(connection: Connection) -> dict[str, int]:
     sums = (func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED)
     return {name: int(value) for name, value in connection.execute(select(*sums)).mappings().one().items()}

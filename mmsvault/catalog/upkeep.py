@@ -84,6 +84,7 @@ def pages(engine: Engine, *, since: datetime | None = None) -> Iterator[list[str
         last = ids[-1]
 
 
+@retried
 def some(engine: Engine, limit: int) -> list[str]:
     """Return the ids of a few messages here and there in time, whatever their number."""
     place = messages.c.place
@@ -204,6 +205,23 @@ def retry_refused(engine: Engine, settings: str, *, now: datetime) -> int:
         connection.execute(delete(serials).where(serials.c.name == FETCH_SETTINGS))
         connection.execute(insert(serials), {"name": FETCH_SETTINGS, "value": number})
     return due
+
+
+@retried
+def note(engine: Engine, numbers: Mapping[str, int]) -> None:
+    """Keep numbers under names, in place of those that were there."""
+    with writing(engine) as connection:
+        connection.execute(delete(serials).where(serials.c.name.in_(numbers)))
+        connection.execute(
+            insert(serials), [{"name": name, "value": number} for name, number in numbers.items()]
+        )
+
+
+@retried
+def noted(engine: Engine) -> dict[str, int]:
+    """Return all numbers that are kept under names."""
+    with reading(engine) as connection:
+        return {row.name: row.value for row in connection.execute(select(serials))}
 
 
 @retried

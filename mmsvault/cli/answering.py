@@ -4,7 +4,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -19,16 +18,16 @@ from mmsvault.catalog import counting, language, queries, searches, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
-from mmsvault.queueing.jobs import QUEUES, open_queue
+from mmsvault.queueing import figures
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.vault import Vault
+from mmsvault.watching import AT_RISK
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
 Orders = Annotated[str, typer.Option(help=f"Which first: {', '.join(counting.ORDERS)}.")]
 Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="How many at the most.")]
-AT_RISK = timedelta(days=1)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -190,12 +189,8 @@ def opened_vault() -> Iterator[Vault]:
 
 
 def _queued(vault: Vault) -> dict[str, int]:
-    """Return the jobs of each queue: waiting, in hand, or failed and to be queued again."""
     try:
-        return {
-            name: queue.count + queue.started_job_registry.count + queue.failed_job_registry.count
-            for name, queue in ((name, open_queue(vault.redis, name)) for name in QUEUES)
-        }
+        return figures.lengths(vault.redis)
     except RedisError as error:
         hint = " Is `mmsvault up` running?" if vault.settings.embeds_redis else ""
         raise UnavailableError(f"The queue cannot be reached: {error}.{hint}") from error

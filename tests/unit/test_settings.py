@@ -139,3 +139,44 @@ def test_a_login_provider_that_cannot_be_safe_is_refused(given: dict[str, str], 
 def test_a_lock_that_cannot_be_is_refused(given: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         Settings.load(**given)
+
+
+def test_a_secret_may_be_a_file_and_the_environment_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "mmsvault_postback_token").write_text("of-the-file\n")
+    (secrets / "mmsvault_redis_password").write_text("p@ss/word")
+    monkeypatch.setenv("MMSVAULT_SECRETS_DIR", str(secrets))
+    monkeypatch.setenv("MMSVAULT_REDIS_URL", "redis://queue:6379/0")
+    assert Settings.load().effective_token == "of-the-file"
+    assert Settings.load().effective_redis_url == "redis://:p%40ss%2Fword@queue:6379/0"
+    monkeypatch.setenv("MMSVAULT_POSTBACK_TOKEN", "of-the-environment")
+    assert Settings.load().effective_token == "of-the-environment"
+
+
+def test_a_secret_that_is_no_setting_and_a_folder_that_is_not_there_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMSVAULT_SECRETS_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigurationError, match="MMSVAULT_SECRETS_DIR: there is no folder"):
+        Settings.load()
+    monkeypatch.setenv("MMSVAULT_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "mmsvault_postback_tokn").write_text("x")
+    with pytest.raises(ConfigurationError, match="did you mean MMSVAULT_POSTBACK_TOKEN"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "whole"),
+    [
+        ("postgresql://mms@db:5432/mms", "secret", "postgresql://mms:secret@db:5432/mms"),
+        ("postgresql://mms:own@db/mms", "secret", "postgresql://mms:own@db/mms"),
+        ("postgresql://mms@db/mms", "", "postgresql://mms@db/mms"),
+        ("sqlite:////tmp/x", "secret", "sqlite:////tmp/x"),
+    ],
+)
+def test_a_servers_password_may_stand_apart_from_its_url(url: str, password: str, whole: str) -> None:
+    settings = Settings.load(database_url=url, database_password=password)
+    assert settings.effective_database_url == whole

@@ -1,0 +1,333 @@
+"""compose.yaml as it stands: each service's own command and environment, on servers of this machine.
+
+There is no container engine here. What is put in its place is said in `Stack`: addresses, folders,
+and names of programs; everything else is taken from the file.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.sync_api import Browser, expect
+
+from dashboard.visiting import COOKIE
+from mmsvault.sample import media
+from mmsvault.sample.notices import lower_case_xml
+from mmsvault.sample.provider import SampleProvider
+from mmsvault.settings import Settings, free_port
+from tests.flow.site import Site
+from tests.flow.test_archive import notice
+from tests.servers import listens, open_to_others, require, until
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ("receiver", "worker", "exports", "sweep", "dashboard")
+ANYWHERE = "0.0.0.0"
+
+
+@pytest.fixture(scope="module")
+def model() -> dict[str, Any]:
+    """What the compose specification's own reader makes of the file; it refuses what is no compose file."""
+    reader = shutil.which("compose-spec")
+    require("compose", found=reader)
+    example = dict(
+        line.split("=", 1) for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line[:20]
+    )
+    done = subprocess.run(
+        [str(reader), "-format", "json", "compose.yaml"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **example},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "level=warning" not in done.stderr
+    read: dict[str, Any] = json.loads(done.stdout)
+    return read
+
+
+def test_no_service_is_root_or_writes_to_its_image_and_each_has_its_limits(model: dict[str, Any]) -> None:
+    for name, service in model["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory", "pids"}, name
+        assert re.fullmatch(r"[a-z/-]+:.*\d.*", service["image"]), f"{name}'s image is not pinned"
+        if name != "owners":  # which gives new volumes to those who use them, and ends
+            assert service["user"] not in ("", "root", "0"), name
+            assert service["healthcheck"]["test"], name
+            assert service["restart"] == "unless-stopped", name
+
+
+def test_secrets_are_files_and_each_is_made(model: dict[str, Any], tmp_path: Path) -> None:
+    made = make_secrets(tmp_path)
+    assert {path.name for path in made.iterdir()} == model["secrets"].keys()
+    first = {path.name: path.read_bytes() for path in made.iterdir()}
+    assert len(set(first.values())) == len(first)
+    make_secrets(tmp_path)
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == first
+    told = json.dumps([service.get("environment") for service in model["services"].values()])
+    assert not re.search(r"(PASSWORD|KEY|TOKEN)\"", told)
+
+
+def test_the_image_is_made_of_files_that_are_there_with_all_that_setup_installs() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = set()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.MULTILINE):
+        *sources, _ = line.split()
+        for source in sources:
+            assert (ROOT / source).exists(), source
+            copied.add(source)
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert {name.rstrip("*") for name in packages["find"]["include"]} <= copied
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert not copied & set(ignored)
+
+
+def make_secrets(folder: Path) -> Path:
+    script = folder / "deploy" / "make-secrets"
+    script.parent.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "deploy/make-secrets", script)
+    subprocess.run([str(script)], check=True, capture_output=True)
+    return script.parent / "secrets"
+
+
+class Stack(Site):
+    """The services of compose.yaml as processes. Each has a folder in place of its volumes and its /tmp."""
+
+    def __init__(self, folder: Path, model: Mapping[str, Any]) -> None:
+        self.services: Mapping[str, Any] = model["services"]
+        self.secrets = make_secrets(folder)
+        names = ("queue:6379", "bucket:9000", "catalog:5432", "receiver:8080", "dashboard:8501")
+        self.places = {name: f"127.0.0.1:{free_port()}" for name in names}
+        self.metrics_port, self.https_port = free_port(), free_port()
+        self.loopback: dict[str, str] = {}
+        super().__init__(folder)
+        # What the test itself reads is what the dashboard reads.
+        self.env = {**os.environ, **self.environment("dashboard")}
+
+    def port(self, name: str) -> int:
+        return int(next(place for key, place in self.places.items() if key.startswith(name)).split(":")[1])
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the service's environment, with addresses and folders of this machine."""
+        given = {
+            key: self.here(name, value) for key, value in self.services[name].get("environment", {}).items()
+        }
+        return {
+            key: "127.0.0.1" if value == ANYWHERE else value for key, value in given.items()
+        } | self.image_environment(name)
+
+    def image_environment(self, name: str) -> dict[str, str]:
+        """Return what the image says, and the ports that are only ours."""
+        if name not in PROGRAMS:
+            return {}
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        data = re.search(r"MMSVAULT_DATA_DIR=(\S+)", dockerfile)
+        assert data
+        ours = {
+            "MMSVAULT_DATA_DIR": self.here(name, data[1]),
+            "MMSVAULT_RECEIVER_PORT": str(self.port("receiver")),
+            "MMSVAULT_DASHBOARD_PORT": str(self.port("dashboard")),
+            "MMSVAULT_FETCH_PRIVATE_NETWORKS": "127.0.0.1/32",  # where the sample provider is
+        }
+        return ours | ({"MMSVAULT_METRICS_PORT": str(self.metrics_port)} if name == "sweep" else {})
+
+    def here(self, name: str, text: str) -> str:
+        """Put this machine's addresses and folders in a text of compose.yaml."""
+        places = {**self.places, "/run/secrets": str(self.secrets)}
+        places["/tmp"] = str(self.volume(name, "tmp"))  # noqa: S108 - the container's
+        for volume in self.services[name].get("volumes", ()):
+            if volume["type"] == "volume":
+                places[volume["target"]] = str(self.volume(name, volume["target"]))
+        there = "|".join(re.escape(place) for place in places)
+        return re.sub(rf"(?<!\w)(?<!\w/)({there})(?!\w)", lambda found: places[found[1]], text)
+
+    def volume(self, name: str, target: str) -> Path:
+        folder = self.folder / name / target.strip("/").replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def command(self, name: str) -> list[str]:
+        return [self.here(name, word) for word in self.services[name]["command"]]
+
+    def run(self, name: str, command: list[str], *, user: str | None = None) -> None:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("MMSVAULT_")}
+        self.env, kept = clean, self.env
+        self._start(name, command, env=self.environment(name), user=user)
+        self.env = kept
+
+    def program(self, name: str) -> None:
+        """Start one of the vault's own services: the image's entry point is `mmsvault`."""
+        assert 'ENTRYPOINT ["mmsvault"]' in (ROOT / "Dockerfile").read_text()
+        self.run(name, [sys.executable, "-m", "mmsvault.cli", *self.command(name)])
+
+    def is_healthy(self, name: str) -> bool:
+        """Run the service's own health check."""
+        kind, *words = self.services[name]["healthcheck"]["test"]
+        own = {"receiver": ("8080", "receiver"), "dashboard": ("8501", "dashboard")}
+        text = [self.here(name, word) for word in words]
+        if name in own:
+            port, key = own[name]
+            text = [word.replace(f"127.0.0.1:{port}", f"127.0.0.1:{self.port(key)}") for word in text]
+        text = [word.replace("127.0.0.1:9108", f"127.0.0.1:{self.metrics_port}") for word in text]
+        command = ["sh", "-c", *text] if kind == "CMD-SHELL" else [sys.executable, *text[1:]]
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def stack(model: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    for name, program in (("redis", "redis-server"), ("minio", "minio"), ("caddy", "caddy")):
+        require(name, found=shutil.which(program))
+    with Stack(tmp_path_factory.mktemp("compose"), model) as made:
+        start_queue(made)
+        start_bucket(made)
+        start_catalog(made)
+        for name in PROGRAMS:
+            made.program(name)
+        for name in PROGRAMS:
+            until(lambda name=name: made.is_healthy(name), seconds=90, what=f"{name} being healthy")
+        start_proxy(made)
+        yield made
+
+
+def start_queue(stack: Stack) -> None:
+    (script,) = stack.command("queue")
+    port = stack.port("queue")
+    ours = script.replace("valkey-server", f"redis-server --port {port} --bind 127.0.0.1", 1)
+    # Debian's redis-server wants its file first.
+    ours = re.sub(r"redis-server (--port \S+ --bind \S+) (\S+)", r"redis-server \2 \1", ours)
+    stack.run("queue", [*stack.services["queue"]["entrypoint"], ours])
+    until(lambda: listens(port), what="the queue listening")
+
+
+def start_bucket(stack: Stack) -> None:
+    port, words = stack.port("bucket"), stack.command("bucket")
+    ours = [word.replace(":9001", f"127.0.0.1:{free_port()}") for word in words]
+    stack.run("bucket", ["minio", *ours, "--address", f"127.0.0.1:{port}"])
+    until(lambda: listens(port), what="the bucket listening")
+
+
+def start_catalog(stack: Stack) -> None:
+    """Do as the image's entry point does with this environment: a person with a password, and a database."""
+    told = stack.environment("catalog")
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    require("postgresql", found=binaries)
+    user = "postgres" if os.geteuid() == 0 else None
+    data = stack.volume("catalog", "/var/lib/postgresql/data")
+    password = shutil.copy(told["POSTGRES_PASSWORD_FILE"], stack.folder / "password")
+    if user:
+        shutil.chown(data, user)
+        shutil.chown(password, user)
+        open_to_others(stack.folder)
+        data.parent.chmod(0o755)
+    making = [str(binaries[-1] / "initdb"), "-D", str(data), "-U", told["POSTGRES_USER"], "--no-sync"]
+    made = ["-A", "scram-sha-256", "--pwfile", str(password)]
+    subprocess.run([*making, *made], user=user, check=True, capture_output=True, cwd="/")
+    port = stack.port("catalog")
+    local = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+    server = [str(binaries[-1] / "postgres"), "-D", str(data), "-p", str(port), *local]
+    stack._start("catalog", server, user=user)
+    address = {"host": "127.0.0.1", "port": port, "user": told["POSTGRES_USER"]}
+
+    def connected() -> bool:
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            psycopg.connect(
+                **address, password=Path(password).read_text(), dbname="postgres", autocommit=True
+            ) as connection,
+        ):
+            connection.execute(f"CREATE DATABASE {told['POSTGRES_DB']}")  # type: ignore[arg-type]
+            return True
+        return False
+
+    until(connected, what="the catalog taking connections")
+
+
+def start_proxy(stack: Stack) -> None:
+    told = stack.environment("proxy")
+    caddyfile = stack.folder / "Caddyfile"
+    caddyfile.write_text(
+        stack.here("proxy", (ROOT / "deploy/Caddyfile").read_text()).replace("2020", str(free_port()))
+    )
+    command = [word.replace("/etc/caddy/Caddyfile", str(caddyfile)) for word in stack.command("proxy")]
+    ports = {"HTTPS_PORT": str(stack.https_port), "HTTP_PORT": str(free_port())}
+    home = {"XDG_DATA_HOME": str(stack.volume("proxy", "/data")), "HOME": str(stack.folder)}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MMSVAULT_")}
+    stack._start("proxy", command, env={**clean, **told, **ports, **home})
+    until(lambda: listens(stack.https_port), what="the proxy listening")
+
+
+def trusted(stack: Stack) -> ssl.SSLContext:
+    """Return what trusts the proxy's own authority, which has made its certificate."""
+    root = stack.volume("proxy", "/data") / "caddy/pki/authorities/local/root.crt"
+    until(root.exists, what="the proxy having a certificate")
+    return ssl.create_default_context(cafile=root)
+
+
+def test_a_postback_through_the_proxy_is_archived_and_shown(stack: Stack, browser: Browser) -> None:
+    site = f"https://localhost:{stack.https_port}"
+    token = (stack.secrets / "mmsvault_postback_token").read_text()
+    with SampleProvider() as provider, httpx.Client(verify=trusted(stack), trust_env=False) as client:
+        sent = notice("composed", provider.offer(media.photograph(5)), subject="By the book")
+        body = lower_case_xml(sent)
+
+        def answered() -> int:
+            with contextlib.suppress(httpx.TransportError):  # until its certificate is made
+                return client.post(f"{site}/postbacks/sinch/{token}", content=body).status_code
+            return 0
+
+        assert until(answered) == 200
+        assert client.post(f"{site}/postbacks/sinch/wrong", content=body).status_code == 401
+        assert client.get(f"{site}/metrics").status_code != 200
+        stack.archived("sinch-composed")
+    with stack.vault() as vault:
+        assert vault.catalog.dialect.name == "postgresql"
+    cookies = stack.visitor()
+    context = browser.new_context(ignore_https_errors=True)
+    context.add_cookies([{"name": COOKIE, "value": cookies[COOKIE], "url": site, "secure": True}])
+    page = context.new_page()
+    page.goto(f"{site}/?sender=14085550123")
+    tile = page.locator("a.tile[data-message='sinch-composed'] img")
+    expect(tile).to_have_count(1)
+    until(lambda: tile.evaluate("one => one.naturalWidth > 0"), what="the thumbnail being loaded")
+    context.close()
+
+
+def test_every_program_reads_its_environment_and_its_secrets_and_says_that_it_is_well(stack: Stack) -> None:
+    for name in PROGRAMS:
+        assert stack.is_healthy(name), name
+    settings = Settings.load(**stack.given)
+    assert settings.effective_token == (stack.secrets / "mmsvault_postback_token").read_text()
+    told = httpx.get(f"http://127.0.0.1:{stack.metrics_port}/metrics", trust_env=False).text
+    assert 'mmsvault_server_up{server="catalog"} 1.0' in told
+    assert 'mmsvault_workers{queue="archive"} 1.0' in told
+
+
+def test_a_worker_that_hangs_is_not_well(stack: Stack) -> None:
+    alive = stack.volume("worker", "/var/lib/mmsvault") / "alive"
+    assert stack.is_healthy("worker")
+    with stack.frozen("worker"):
+        os.utime(alive, (0, 0))
+        assert not stack.is_healthy("worker")
+    until(lambda: stack.is_healthy("worker"), what="the worker being well again")
+
+
+def test_programs_end_when_they_are_told_to(stack: Stack) -> None:
+    for name in PROGRAMS:
+        os.kill(stack.running[name].pid, signal.SIGTERM)
+    for name in PROGRAMS:
+        assert stack.running[name].wait(30) in (0, -signal.SIGTERM), name
