@@ -1,0 +1,196 @@
+"""Who is told what, and how often: a real catalog, a real web server and a real mail server."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage, Message
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as MessageHandler
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from mmsvault import alerting
+from mmsvault.alerting import Alerter, NotToldError, Told, mail
+from mmsvault.catalog import upkeep, writes
+from mmsvault.catalog.connection import migrate
+from mmsvault.message import MediaItem, MediaState, Receipt, utc_now
+from mmsvault.message import Message as VaultMessage
+from mmsvault.settings import Settings, free_port
+from mmsvault.vault import Vault
+from mmsvault.watching import note_verify
+
+
+class Hook(BaseHTTPRequestHandler):
+    """A chat service: keeps what is posted, or answers as it is told to."""
+
+    posted: ClassVar[list[dict[str, Any]]] = []
+    status: ClassVar[int] = 200
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(Hook.status)
+        self.end_headers()
+        if Hook.status == 200:
+            Hook.posted.append(json.loads(body))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class Letters(MessageHandler):
+    def __init__(self) -> None:
+        super().__init__(EmailMessage)
+        self.received: list[Message] = []
+
+    def handle_message(self, message: Message) -> None:
+        self.received.append(message)
+
+
+@pytest.fixture
+def hook() -> Iterator[str]:
+    Hook.posted.clear()
+    Hook.status = 200
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def mail_server(**options: Any) -> Iterator[tuple[Letters, int]]:
+    letters = Letters()
+    controller = Controller(letters, hostname="127.0.0.1", port=free_port(), **options)
+    controller.start()
+    try:
+        yield letters, controller.port
+    finally:
+        controller.stop()
+
+
+@contextmanager
+def opened(folder: Path, **settings: Any) -> Iterator[Vault]:
+    vault = Vault(Settings.load(data_dir=folder / "vault", **settings))
+    migrate(vault.catalog)
+    try:
+        yield vault
+    finally:
+        vault.close()
+
+
+def record(vault: Vault, name: str, *, hours_left: float, state: MediaState = MediaState.PENDING) -> None:
+    now = utc_now()
+    item = MediaItem(position=0, url="http://m.example/a", state=state, next_attempt_at=now)
+    message = VaultMessage(
+        id=name, provider="sinch", tracking_id=name, sender="1", to=("2",), received_at=now, recorded_at=now,
+        deadline_at=now + timedelta(hours=hours_left), prefix=f"messages/{name}/", media=(item,),
+    )  # fmt: skip
+    writes.record(vault.catalog, message, Receipt.of(name.encode(), provider="sinch"))
+
+
+def said() -> list[tuple[str, str, int]]:
+    return [(one["alert"], one["state"], one["level"]) for one in Hook.posted]
+
+
+def test_files_at_risk_are_told_once_and_again_when_they_are_safe(tmp_path: Path, hook: str) -> None:
+    with opened(tmp_path, alert_webhook=hook) as vault:
+        alerter = Alerter(vault)
+        record(vault, "in-time", hours_left=700)
+        alerter.look()
+        assert said() == []
+        record(vault, "urgent", hours_left=3)
+        alerter.look()
+        alerter.look()
+        Alerter(vault).look()  # another sweep, after a restart
+        assert said() == [("at_risk", "begun", 1)]
+        assert "1 files have under a day" in Hook.posted[0]["text"]
+        upkeep.bury(vault.catalog, {"urgent": utc_now()})
+        alerter.look()
+        assert said()[1:] == [("at_risk", "over", 0)]
+
+
+def test_an_alert_that_lasts_is_said_again_after_a_while(
+    tmp_path: Path, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, alert_webhook=hook, alert_reminder_hours=6) as vault:
+        alerter = Alerter(vault)
+        record(vault, "urgent", hours_left=20)
+        alerter.look()
+        for hours, states in ((5, ["begun"]), (7, ["begun", "reminder"]), (8, ["begun", "reminder"])):
+            at = datetime.now(UTC) + timedelta(hours=hours)
+            monkeypatch.setattr(alerting, "utc_now", lambda at=at: at)
+            alerter.look()
+            assert [state for _, state, _ in said()] == states, hours
+
+
+def test_every_loss_and_a_verify_that_fails_are_told(tmp_path: Path, hook: str) -> None:
+    with opened(tmp_path, alert_webhook=hook) as vault:
+        alerter = Alerter(vault)
+        for name in ("first", "second"):
+            record(vault, name, hours_left=700, state=MediaState.LOST)
+            alerter.look()
+            alerter.look()
+        assert said() == [("lost", "more", 1), ("lost", "more", 2)]
+        note_verify(vault, problems=3)
+        alerter.look()
+        note_verify(vault, problems=0)
+        alerter.look()
+        assert said()[2:] == [("verify", "begun", 3), ("verify", "over", 0)]
+
+
+def test_a_way_that_is_away_is_told_later_and_the_other_at_once(
+    tmp_path: Path, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        mail_server() as (letters, port),
+        opened(
+            tmp_path,
+            alert_webhook=hook,
+            alert_email="ops@example.org, night@example.org",
+            smtp_url=f"smtp://127.0.0.1:{port}",
+        ) as vault,
+    ):
+        Hook.status = 503
+        record(vault, "urgent", hours_left=3)
+        alerter = Alerter(vault)
+        alerter.look()
+        assert said() == []
+        (letter,) = letters.received
+        assert letter["To"] == "ops@example.org, night@example.org"
+        assert letter["Subject"] == "MMS Vault: 1 files have under a day until the provider deletes them."
+        assert "mmsvault search state:pending" in str(letter.get_payload())
+        Hook.status = 200
+        alerter.look()
+        assert said() == [], "not at every sweep"
+        later = datetime.now(UTC) + timedelta(minutes=2)
+        monkeypatch.setattr(alerting, "utc_now", lambda: later)
+        alerter.look()
+        assert said() == [("at_risk", "begun", 1)]
+        assert len(letters.received) == 1
+
+
+TOLD = Told("verify", "begun", 1, "verify found 1 problem.", "Look.", "2026-11-24T12:00:00+00:00", "host")
+
+
+def test_a_password_is_not_sent_in_the_open_and_a_server_that_is_away_is_said(tmp_path: Path) -> None:
+    def accept(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        return AuthResult(success=True)
+
+    with mail_server(authenticator=accept, auth_require_tls=False) as (letters, port):
+        settings = Settings.load(
+            data_dir=tmp_path, alert_email="ops@example.org", smtp_url=f"smtp://me:secret@127.0.0.1:{port}"
+        )
+        with pytest.raises(NotToldError, match="a password is not sent without"):
+            mail(settings, TOLD)
+        assert letters.received == []
+    with pytest.raises(NotToldError, match="The mail server did not take it"):
+        mail(settings, TOLD)
