@@ -9,6 +9,7 @@ from rq.exceptions import StopRequested
 from mmsvault import archiving, previewing
 from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
+from mmsvault.queueing.figures import SWEEP
 from mmsvault.queueing.workers import QueueWorker
 from mmsvault.settings import Settings
 from mmsvault.steps import traced
@@ -25,14 +26,12 @@ def run(settings: Settings, *, job: str) -> None:
     """Open the vault and work until SIGTERM."""
     vault = Vault(settings)
     try:
-        with traced(settings.tracing_url, program=job):
-            if job == "sweep":
-                prepare(vault)
+        with traced(settings.tracing_url, program=job), telling(settings, job):
+            prepare(vault)
+            if job == SWEEP:
                 keep_sweeping(vault)
             else:
-                with telling(settings, job):
-                    prepare(vault)
-                    keep_working(vault, job)
+                keep_working(vault, job)
     finally:
         vault.close()
 

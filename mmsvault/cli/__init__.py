@@ -1,8 +1,8 @@
 """The commands.
 
 `running` starts programs, `answering` asks the archive, `keeping` looks after it, `weeding` takes out
-what must go, `noting` keeps what people found, `exporting` makes archives that leave the house,
-`admitting` says who may look.
+what must go, `examining` looks at everything that it needs, `noting` keeps what people found, `exporting`
+makes archives that leave the house, `admitting` says who may look.
 
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
@@ -29,11 +29,21 @@ def commands(*, asked: str = "") -> typer.Typer:
     )
     running.add_to(app)
     if asked not in running.NAMES:
-        from mmsvault.cli import admitting, answering, exporting, keeping, noting, weeding  # noqa: PLC0415 - see above
+        # See above.
+        from mmsvault.cli import (  # noqa: PLC0415
+            admitting,
+            answering,
+            examining,
+            exporting,
+            keeping,
+            noting,
+            weeding,
+        )
 
         answering.add_to(app)
         keeping.add_to(app)
         weeding.add_to(app)
+        examining.add_to(app)
         exporting.add_to(app)
         noting.add_to(app)
         admitting.add_to(app)

@@ -17,6 +17,8 @@ from mmsvault.steps import Counts
 
 COUNTS = "mmsvault:counts"
 WORKERS = "mmsvault:workers:"
+SWEEP = "sweep"
+"""What the sweep is called among the workers."""
 ALIVE_WITHIN = timedelta(seconds=30)
 LOOKED_AT = 20
 """Urgent jobs are put at the front; so many are looked at for the oldest."""
@@ -52,9 +54,9 @@ def told(connection: "Redis") -> Mapping[str, float]:
 
 
 def workers_alive(connection: "Redis", *, now: datetime) -> dict[str, int]:
-    """Return how many workers each queue has."""
+    """Return how many workers each queue has, and how many sweeps there are."""
     since = (now - ALIVE_WITHIN).timestamp()
-    return {name: int(connection.zcount(f"{WORKERS}{name}", since, "+inf")) for name in QUEUES}
+    return {name: int(connection.zcount(f"{WORKERS}{name}", since, "+inf")) for name in (*QUEUES, SWEEP)}
 
 
 def lengths(connection: "Redis") -> dict[str, int]:

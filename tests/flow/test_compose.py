@@ -317,6 +317,22 @@ def test_every_program_reads_its_environment_and_its_secrets_and_says_that_it_is
     assert 'mmsvault_workers{queue="archive"} 1.0' in told
 
 
+def test_doctor_finds_nothing_wrong(stack: Stack) -> None:
+    answer = stack.json("doctor")
+    assert answer["ok"]
+    states = {finding["check"]: finding["state"] for finding in answer["findings"]}
+    for check in (
+        "retention",
+        "queue",
+        "bucket",
+        "catalog",
+        "receiver",
+        "workers: archive",
+        "workers: sweep",
+    ):
+        assert states[check] == "ok", answer
+
+
 def test_a_worker_that_hangs_is_not_well(stack: Stack) -> None:
     alive = stack.volume("worker", "/var/lib/mmsvault") / "alive"
     assert stack.is_healthy("worker")

@@ -1,0 +1,62 @@
+"""The command that looks at everything and says what to do."""
+
+import logging
+from dataclasses import asdict
+
+import typer
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from mmsvault.cli.answering import AsJson, for_people, print_json
+from mmsvault.diagnosis import Finding, State, examine
+from mmsvault.errors import ConfigurationError
+from mmsvault.settings import Settings
+from mmsvault.starting import EXIT_WRONG, write_log
+from mmsvault.vault import Vault
+
+COLOURS = {State.OK: "green", State.ADVICE: "yellow", State.WRONG: "bold red"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Look at every setting and server, and say what to do. Exit code 1 when something is wrong."""
+    write_log()
+    logging.disable(logging.ERROR)  # what goes wrong is what is answered
+    findings = _findings()
+    is_ok = all(finding.state is not State.WRONG for finding in findings)
+    if as_json:
+        print_json({"ok": is_ok, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _show(findings)
+    if not is_ok:
+        raise typer.Exit(EXIT_WRONG)
+
+
+def _findings() -> list[Finding]:
+    try:
+        vault = Vault(Settings.load())
+    except ConfigurationError as error:
+        return [
+            Finding(
+                error.setting, State.WRONG, error.problem, "Set it right; docs/settings.md lists them all."
+            )
+        ]
+    try:
+        return list(examine(vault))
+    finally:
+        vault.close()
+
+
+def _show(findings: list[Finding]) -> None:
+    table = Table("", "", "", box=SIMPLE, show_header=False)
+    for one in findings:
+        said = f"{one.said}\n{one.advice}" if one.advice else one.said
+        table.add_row(Text(one.state.value, style=COLOURS[one.state]), Text(one.check), Text(said))
+    for_people().print(table)
+    wrong = sum(one.state is State.WRONG for one in findings)
+    for_people().print("Nothing is wrong." if not wrong else f"{wrong:,} of it is wrong.")

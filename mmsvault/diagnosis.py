@@ -1,0 +1,335 @@
+"""What `mmsvault doctor` looks at: every setting that matters and every server, and what to do about it.
+
+Nothing here changes the archive: what is written to find out whether it can be is removed again.
+"""
+
+import http.client
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from mmsvault.alerting import NotToldError, mail_server
+from mmsvault.catalog import queries, upkeep, writes
+from mmsvault.catalog.connection import migrate
+from mmsvault.errors import ConfigurationError, NotFoundError, VaultError
+from mmsvault.message import utc_now
+from mmsvault.queueing import figures
+from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
+from mmsvault.queueing.spool import Spool
+from mmsvault.settings import PREFIX, Settings
+from mmsvault.vault import Vault
+from mmsvault.watching import AT_RISK, VERIFIED_AT, VERIFY_PROBLEMS
+
+LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 1 << 30, 5 << 30
+SHORT_TOKEN = 16
+SECONDS_TO_ANSWER = 3
+CLOCKS_APART = timedelta(seconds=5)
+VERIFIED_WITHIN = timedelta(days=8)
+PROBE_BYTES = 1 << 10
+
+
+class State(StrEnum):
+    """How a finding stands. Only `wrong` is a reason to act at once."""
+
+    OK = "ok"
+    ADVICE = "advice"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, how it stands, and what to do."""
+
+    check: str
+    state: State
+    said: str
+    advice: str = ""
+
+
+Findings = Iterator[Finding]
+
+
+def examine(vault: Vault) -> Findings:
+    """Give what is found, from the settings to the archive. An embedded vault should be running."""
+    settings = vault.settings
+    checks: tuple[tuple[str, Callable[[], Findings]], ...] = (
+        ("settings", lambda: settings_that_matter(settings)),
+        ("folder", lambda: folder(settings)),
+        ("queue", lambda: queue(settings)),
+        ("bucket", lambda: bucket(vault)),
+        ("catalog", lambda: catalog(vault)),
+        ("programs", lambda: programs(settings)),
+        ("alerts", lambda: alerts(settings)),
+        ("archive", lambda: archive(vault)),
+    )
+    for name, check in checks:
+        try:
+            yield from check()
+        except ConfigurationError as error:
+            yield Finding(error.setting, State.WRONG, error.problem, "Change the setting, or the server.")
+        except (VaultError, RedisError, OSError) as error:
+            yield Finding(name, State.WRONG, str(error), _hint(settings, name))
+
+
+def settings_that_matter(settings: Settings) -> Findings:
+    """Look at settings that work and yet may not be meant."""
+    if "retention_days" in settings.model_fields_set:
+        yield Finding("retention", State.OK, f"The provider keeps files for {settings.retention_days} days.")
+    else:
+        yield Finding(
+            "retention",
+            State.ADVICE,
+            f"It is assumed that the provider keeps files for {settings.retention_days} days.",
+            f"Set {PREFIX}RETENTION_DAYS to what your contract says: it is the deadline of every file.",
+        )
+    if len(settings.effective_token) < SHORT_TOKEN:
+        yield Finding(
+            "token",
+            State.WRONG,
+            "The postback token can be guessed.",
+            f"Set {PREFIX}POSTBACK_TOKEN to {SHORT_TOKEN} random characters or more.",
+        )
+    if settings.fetch_private_networks:
+        yield Finding(
+            "fetching",
+            State.ADVICE,
+            "Files may be fetched from private networks.",
+            f"Empty {PREFIX}FETCH_PRIVATE_NETWORKS unless the provider is in there.",
+        )
+    for host in settings.fetch_hosts:
+        if not host.startswith(".") and not _resolves(host):
+            yield Finding(
+                "fetching",
+                State.WRONG,
+                f"There is no host {host}.",
+                f"Look at {PREFIX}FETCH_HOSTS, or at DNS.",
+            )
+    if not settings.dashboard_tls and settings.dashboard_host not in ("127.0.0.1", "::1", "localhost"):
+        yield Finding(
+            "dashboard",
+            State.ADVICE,
+            "Others can reach the dashboard, and its cookie is sent without TLS.",
+            f"Put a proxy with TLS in front and set {PREFIX}DASHBOARD_TLS=true.",
+        )
+
+
+def folder(settings: Settings) -> Findings:
+    """Look whether DATA_DIR takes files, and has room for them."""
+    with tempfile.TemporaryFile(dir=settings.data_dir) as file:
+        file.write(bytes(PROBE_BYTES))
+        file.flush()
+    free = shutil.disk_usage(settings.data_dir).free
+    said = f"{settings.data_dir.absolute()} has {free / (1 << 30):,.1f} GiB free."
+    if free < LITTLE_FREE_BYTES:
+        state = State.WRONG if free < LEAST_FREE_BYTES else State.ADVICE
+        yield Finding("folder", state, said, "Make room: downloads and the spool stand here for a moment.")
+    else:
+        yield Finding("folder", State.OK, said)
+
+
+def queue(settings: Settings) -> Findings:
+    """Look whether Redis answers, keeps what it is given, and goes by the same clock."""
+    with connect_to_answer(settings.effective_redis_url) as connection:
+        needs_waitaof(connection)
+        about = connection.info()
+        room = int(about.get("maxmemory", 0))
+        yield Finding(
+            "queue",
+            State.OK,
+            f"Redis {about['redis_version']} keeps every write before it answers; it holds "
+            f"{int(about['used_memory']) / (1 << 20):,.0f} MiB"
+            + (f" of {room / (1 << 20):,.0f}." if room else "."),
+        )
+        seconds, microseconds = connection.time()
+        apart = abs(utc_now() - datetime.fromtimestamp(seconds + microseconds / 1e6, UTC))
+        if apart > CLOCKS_APART:
+            yield Finding(
+                "clock",
+                State.WRONG,
+                f"This machine's clock and that of Redis are {apart.total_seconds():.0f} s apart.",
+                "Run NTP on both: leases and deadlines go by the clock.",
+            )
+        yield from _workers(connection)
+
+
+def _workers(connection: "Redis") -> Findings:
+    alive = figures.workers_alive(connection, now=utc_now())
+    for name, without in (
+        ("archive", "nothing is fetched"),
+        ("exports", "no export is made"),
+        (figures.SWEEP, "no attempt that failed is made again"),
+    ):
+        command = "mmsvault sweep" if name == figures.SWEEP else f"mmsvault worker --queue {name}"
+        if alive[name]:
+            yield Finding(f"workers: {name}", State.OK, f"{alive[name]:,} alive.")
+        else:
+            yield Finding(
+                f"workers: {name}", State.WRONG, f"None is alive: {without}.", f"Start `{command}`."
+            )
+
+
+def bucket(vault: Vault) -> Findings:
+    """Look whether the bucket takes something in and gives it back."""
+    address, secure = vault.settings.bucket_address
+    try:
+        vault.bucket.check(PROBE_BYTES)
+    except NotFoundError:
+        yield Finding(
+            "bucket",
+            State.WRONG,
+            f"There is no bucket {vault.settings.s3_bucket} at {address}.",
+            "The first worker makes it; make it yourself where these keys may not.",
+        )
+        return
+    way = " with TLS" if secure else ""
+    yield Finding("bucket", State.OK, f"{vault.settings.s3_bucket} at {address}{way} takes objects.")
+
+
+def catalog(vault: Vault) -> Findings:
+    """Look whether the catalog takes something in, in the form that this version knows."""
+    migrate(vault.catalog)
+    writes.check(vault.catalog)
+    yield Finding("catalog", State.OK, f"{vault.catalog.dialect.name} takes rows, in its newest form.")
+    if vault.catalog.dialect.name == "sqlite" and not vault.settings.embeds_redis:
+        yield Finding(
+            "catalog",
+            State.ADVICE,
+            "The catalog is a file of this machine.",
+            f"For workers on several hosts set {PREFIX}DATABASE_URL to a PostgreSQL.",
+        )
+
+
+def programs(settings: Settings) -> Findings:
+    """Look whether receiver and dashboard answer, if they are to be on this machine."""
+    for name, host, port, path in (
+        ("receiver", settings.receiver_host, settings.receiver_port, "/readyz"),
+        ("dashboard", settings.dashboard_host, settings.dashboard_port, "/_stcore/health"),
+    ):
+        here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared with it
+        connection = http.client.HTTPConnection(here, port, timeout=SECONDS_TO_ANSWER)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            said = answer.read(2000).decode(errors="replace").strip()
+        except (OSError, http.client.HTTPException):
+            yield Finding(
+                name,
+                State.ADVICE,
+                f"Nothing answers at {here}:{port}.",
+                f"Start `mmsvault {name}`, unless it is on another machine.",
+            )
+            continue
+        finally:
+            connection.close()
+        if answer.status == http.HTTPStatus.OK:
+            yield Finding(name, State.OK, f"It answers at {here}:{port}: {said}")
+        else:
+            yield Finding(
+                name, State.WRONG, f"It answers {answer.status}: {said}", "Its log says what it lacks."
+            )
+
+
+def alerts(settings: Settings) -> Findings:
+    """Look whether those who are to be told can be."""
+    if not (settings.alert_webhook or settings.alert_email):
+        yield Finding(
+            "alerts",
+            State.ADVICE,
+            "Nobody is told when files are at risk.",
+            f"Set {PREFIX}ALERT_WEBHOOK or {PREFIX}ALERT_EMAIL, or load deploy/prometheus/alerts.yml.",
+        )
+    for name, url in (("ALERT_WEBHOOK", settings.alert_webhook), ("TRACING_URL", settings.tracing_url)):
+        if url:
+            at = urlsplit(url)
+            port = at.port or (443 if at.scheme == "https" else 80)
+            try:
+                socket.create_connection((at.hostname or "", port), timeout=SECONDS_TO_ANSWER).close()
+            except OSError as error:
+                yield Finding(
+                    PREFIX + name,
+                    State.WRONG,
+                    f"{at.hostname}:{port}: {error}.",
+                    "Correct it, or its server.",
+                )
+            else:
+                yield Finding(PREFIX + name, State.OK, f"{at.hostname}:{port} answers.")
+    if settings.alert_email:
+        try:
+            with mail_server(settings.smtp_url) as server:
+                server.noop()
+        except NotToldError as error:
+            yield Finding(PREFIX + "SMTP_URL", State.WRONG, str(error), "Correct it, or the mail server.")
+        else:
+            yield Finding(PREFIX + "SMTP_URL", State.OK, "The mail server answers.")
+
+
+def archive(vault: Vault) -> Findings:
+    """Look at what is in danger, and when it was last made sure that everything is there."""
+    counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
+    if counts.at_risk:
+        yield Finding(
+            "at risk",
+            State.WRONG,
+            f"{counts.at_risk:,} files have under a day until the provider deletes them.",
+            "`mmsvault search state:pending` lists them, `mmsvault show ID` says why each is not here.",
+        )
+    spooled = 0
+    with suppress(OSError):
+        spooled = len(Spool(vault.settings.spool_dir))
+    if spooled:
+        yield Finding(
+            "spool",
+            State.ADVICE,
+            f"{spooled:,} receipts wait for the queue.",
+            "It drains itself, once that is there.",
+        )
+    noted = upkeep.noted(vault.catalog)
+    verified_at = datetime.fromtimestamp(noted.get(VERIFIED_AT, 0), UTC)
+    if noted.get(VERIFY_PROBLEMS):
+        yield Finding(
+            "verify",
+            State.WRONG,
+            f"It found {noted[VERIFY_PROBLEMS]:,} problems at {verified_at:%Y-%m-%d %H:%M} UTC.",
+            "Run `mmsvault verify --repair`.",
+        )
+    elif utc_now() - verified_at > VERIFIED_WITHIN:
+        when = f"since {verified_at:%Y-%m-%d}" if VERIFIED_AT in noted else "yet"
+        yield Finding(
+            "verify",
+            State.ADVICE,
+            f"The archive was not checked {when}.",
+            "Run `mmsvault verify` every week, or `--sample 2/7` and so on every night.",
+        )
+    else:
+        yield Finding("verify", State.OK, f"It was clean at {verified_at:%Y-%m-%d %H:%M} UTC.")
+
+
+def _resolves(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False
+
+
+def _hint(settings: Settings, check: str) -> str:
+    """Return what to do where a server does not answer."""
+    named = {
+        "queue": ("REDIS_URL", settings.embeds_redis),
+        "bucket": ("S3_ENDPOINT", settings.embeds_bucket),
+        "catalog": ("DATABASE_URL", not settings.database_url),
+        "archive": ("DATABASE_URL", not settings.database_url),
+        "folder": ("DATA_DIR", False),
+    }
+    name, embedded = named.get(check, ("", False))
+    if embedded:
+        return "Start `mmsvault up`, or look at its log."
+    return f"Look at {PREFIX}{name} and at what it names." if name else ""

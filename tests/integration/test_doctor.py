@@ -1,0 +1,106 @@
+"""What `doctor` finds wrong, and what it says to do: on servers that are away, or not as they should be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmsvault.catalog import upkeep
+from mmsvault.diagnosis import Finding, State, examine
+from mmsvault.message import utc_now
+from mmsvault.queueing import figures
+from mmsvault.settings import Settings, free_port
+from mmsvault.steps import Counts
+from mmsvault.vault import Vault
+from mmsvault.watching import note_verify
+from tests.house import House
+from tests.integration.archive import embedded_bucket
+from tests.servers import redis_server
+
+
+def found(folder: Path, **settings: Any) -> dict[str, Finding]:
+    vault = Vault(Settings.load(data_dir=folder / "vault", **settings))
+    try:
+        return {finding.check: finding for finding in examine(vault)}
+    finally:
+        vault.close()
+
+
+def test_a_vault_that_does_not_run_is_told_to_start(tmp_path: Path) -> None:
+    findings = found(tmp_path)
+    for check in ("queue", "bucket"):
+        assert findings[check].state is State.WRONG
+        assert "Start `mmsvault up`" in findings[check].advice
+    assert findings["catalog"].state is State.OK
+    assert "RETENTION_DAYS" in findings["retention"].advice
+    assert "ALERT_WEBHOOK" in findings["alerts"].advice
+
+
+def test_a_redis_that_forgets_is_named_with_what_to_set(tmp_path: Path) -> None:
+    with redis_server(tmp_path, "--appendonly", "no") as url:
+        finding = found(tmp_path, redis_url=url)["MMSVAULT_REDIS_URL"]
+    assert finding.state is State.WRONG
+    assert "set `appendonly yes`" in finding.said
+
+
+def test_what_runs_is_well_and_what_does_not_is_missed(tmp_path: Path) -> None:
+    with embedded_bucket(tmp_path), redis_server(tmp_path) as url:
+        assert "There is no bucket" in found(tmp_path, redis_url=url)["bucket"].said
+        vault = Vault(Settings.load(data_dir=tmp_path / "vault", redis_url=url))
+        vault.bucket.make()
+        before = found(tmp_path, redis_url=url)
+        for name in ("archive", "sweep"):
+            figures.tell(vault.redis, Counts(), queue_name=name, worker="tests", now=utc_now())
+        vault.close()
+        after = found(tmp_path, redis_url=url)
+    assert before["queue"].state is before["bucket"].state is State.OK
+    assert before["workers: archive"].state is State.WRONG
+    assert "mmsvault worker --queue archive" in before["workers: archive"].advice
+    assert after["workers: archive"].state is after["workers: sweep"].state is State.OK
+    assert after["workers: exports"].state is State.WRONG
+
+
+def test_settings_that_can_not_be_meant_are_found(tmp_path: Path) -> None:
+    nobody = free_port()
+    findings = found(
+        tmp_path,
+        postback_token="short",
+        fetch_hosts="nowhere.invalid",
+        fetch_private_networks="10.0.0.0/8",
+        dashboard_host="0.0.0.0",
+        alert_webhook=f"http://127.0.0.1:{nobody}/hook",
+        alert_email="ops@example.org",
+        smtp_url=f"smtp://127.0.0.1:{nobody}",
+        tracing_url=f"http://127.0.0.1:{nobody}",
+    )
+    for check in ("token", "MMSVAULT_ALERT_WEBHOOK", "MMSVAULT_SMTP_URL", "MMSVAULT_TRACING_URL"):
+        assert findings[check].state is State.WRONG, check
+        assert findings[check].advice
+    assert findings["dashboard"].state is State.ADVICE
+    assert findings["fetching"].state is State.WRONG
+
+
+def test_a_verify_that_failed_stays_wrong_until_one_is_clean(tmp_path: Path) -> None:
+    vault = Vault(Settings.load(data_dir=tmp_path / "vault"))
+    found(tmp_path)
+    note_verify(vault, problems=2)
+    assert found(tmp_path)["verify"].state is State.WRONG
+    note_verify(vault, problems=0)
+    assert found(tmp_path)["verify"].state is State.OK
+    upkeep.note(vault.catalog, {"verified at": 1_700_000_000})
+    assert found(tmp_path)["verify"].state is State.ADVICE
+    vault.close()
+
+
+@pytest.mark.parametrize(
+    ("env", "check"),
+    [({}, "queue"), ({"MMSVAULT_RETENTION_DAY": "3"}, "MMSVAULT_RETENTION_DAY")],
+)
+def test_the_command_answers_in_json_and_exits_1(tmp_path: Path, env: dict[str, str], check: str) -> None:
+    done = House(tmp_path, env).call("doctor", "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert not answer["ok"]
+    assert check in [one["check"] for one in answer["findings"] if one["state"] == "wrong"]
+    assert done.stderr == ""
