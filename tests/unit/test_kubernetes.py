@@ -1,0 +1,126 @@
+"""The manifests are what Kubernetes takes, start what there is, and fit together."""
+
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import typer
+import yaml
+
+from mmsvault.cli import commands
+from mmsvault.settings import PREFIX, Settings
+
+FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
+KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
+FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
+OF_KEDA = "keda.sh/v1alpha1"
+VERSIONS = ("1.33", kubernetes_validate.latest_version())
+NAME = "app.kubernetes.io/name"
+
+Manifest = dict[str, Any]
+MANIFESTS: list[Manifest] = [
+    manifest for name in FILES for manifest in yaml.safe_load_all((FOLDER / name).read_text())
+]
+
+
+def of_kind(*kinds: str) -> dict[str, Manifest]:
+    return {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] in kinds}
+
+
+PROGRAMS = of_kind("Deployment", "StatefulSet")
+
+
+def container(program: Manifest) -> Manifest:
+    (only,) = program["spec"]["template"]["spec"]["containers"]
+    found: Manifest = only
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_manifest_is_what_kubernetes_takes(version: str) -> None:
+    checked = [one for one in MANIFESTS if one["apiVersion"] != OF_KEDA]
+    for manifest in checked:
+        kubernetes_validate.validate(manifest, version, strict=True)
+    assert len(checked) > 15
+
+
+def test_the_kustomization_lists_every_file_and_secrets_by_the_names_of_settings() -> None:
+    assert sorted(KUSTOMIZATION["resources"]) == FILES
+    (secrets,) = KUSTOMIZATION["secretGenerator"]
+    for path in secrets["files"]:
+        assert path.removeprefix("secrets/mmsvault_") in Settings.model_fields
+
+
+def test_the_settings_are_known_and_work(tmp_path: Path) -> None:
+    lines = [line.split("=", 1) for line in (FOLDER / "settings.env").read_text().splitlines()]
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in lines}
+    assert given.keys() <= Settings.model_fields.keys()
+    folder = given.pop("secrets_dir")
+    keys = {"s3_access_key": "a", "s3_secret_key": "b"}
+    settings = Settings.load(**given, **keys, data_dir=tmp_path)
+    for program in PROGRAMS.values():
+        mounts = {one["name"]: one["mountPath"] for one in container(program)["volumeMounts"]}
+        assert mounts["secrets"] == folder
+    assert container(PROGRAMS["sweep"])["ports"][0]["containerPort"] == settings.metrics_port
+    assert container(PROGRAMS["receiver"])["ports"][0]["containerPort"] == settings.receiver_port
+    assert container(PROGRAMS["dashboard"])["ports"][0]["containerPort"] == settings.dashboard_port
+
+
+def test_every_program_is_started_by_a_command_that_there_is() -> None:
+    known = typer.main.get_command(commands()).commands  # type: ignore[attr-defined]
+    started = [container(program)["args"] for program in PROGRAMS.values()]
+    assert sorted(words[0] for words in started) == ["dashboard", "receiver", "sweep", "worker", "worker"]
+    for command, *words in started:
+        options = {name for option in known[command].params for name in option.opts}
+        assert {word for word in words if word.startswith("-")} <= options
+
+
+def test_no_pod_is_root_or_writes_to_its_image_and_each_has_limits_and_says_that_it_lives() -> None:
+    for name, program in PROGRAMS.items():
+        pod, only = program["spec"]["template"]["spec"], container(program)
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert only["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert only["resources"]["limits"]["memory"], name
+        assert only["livenessProbe"], name
+    for name in ("receiver", "dashboard"):
+        assert container(PROGRAMS[name])["readinessProbe"], name
+
+
+def test_budgets_services_and_policies_are_about_pods_that_there_are() -> None:
+    labels = {
+        name: program["spec"]["template"]["metadata"]["labels"][NAME] for name, program in PROGRAMS.items()
+    }
+    assert labels == {name: name for name in PROGRAMS}
+    for budget in of_kind("PodDisruptionBudget").values():
+        assert budget["spec"]["selector"]["matchLabels"][NAME] in PROGRAMS
+    assert of_kind("PodDisruptionBudget").keys() >= {"receiver", "worker", "sweep"}
+    for service in of_kind("Service").values():
+        (port,) = service["spec"]["ports"]
+        program = PROGRAMS[service["spec"]["selector"][NAME]]
+        assert container(program)["ports"] == [{"name": port["targetPort"], "containerPort": port["port"]}]
+    policies = of_kind("NetworkPolicy")
+    assert policies["nothing"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for policy in policies.values():
+        for expression in policy["spec"]["podSelector"].get("matchExpressions", ()):
+            assert set(expression["values"]) <= PROGRAMS.keys()
+    for rule in of_kind("Ingress")["mms-vault"]["spec"]["rules"]:
+        for path in rule["http"]["paths"]:
+            assert path["backend"]["service"]["name"] in of_kind("Service")
+
+
+def test_workers_are_scaled_by_the_age_of_the_queue() -> None:
+    """Which names there are is tested with the metrics themselves."""
+    (scaled,) = of_kind("ScaledObject").values()
+    assert scaled["apiVersion"] == OF_KEDA
+    assert scaled["spec"]["scaleTargetRef"] == {"name": "worker"}
+    assert "replicas" not in PROGRAMS["worker"]["spec"], "it would undo the scaling at every apply"
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["type"] == "prometheus"
+    assert trigger["metadata"].keys() >= {"serverAddress", "query", "threshold"}
+    assert all(isinstance(value, str) for value in trigger["metadata"].values())
