@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help setup dev up demo test test-faults test-media soak
-.PHONY: bench bench-media bench-search bench-export kinds
+.PHONY: bench bench-media bench-search bench-export bench-capacity kinds
 .PHONY: check format lock sbom audit screenshots clean
 
 help: ## list the targets
@@ -69,6 +69,9 @@ lock: dev ## lock the newest versions that pyproject.toml allows, with hashes
 
 bench-export: dev ## measure exports of 1, 2 and 4 GiB; writes the figures into docs/exports.md
 	$(BIN)/python -m tests.benchmarks.bench_export
+
+bench-capacity: dev ## measure a message's bytes and milliseconds on real servers; writes docs/capacity.md
+	$(BIN)/python -m tests.benchmarks.capacity
 
 bench-search: dev ## measure searches among a million messages (half an hour; writes docs/search.md)
 	nice $(BIN)/python -m tests.benchmarks.search
