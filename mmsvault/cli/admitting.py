@@ -149,10 +149,15 @@ def verify_trail(*, as_json: AsJson = False) -> None:
 
 
 def first_admin(vault: Vault) -> str | None:
-    """Make an admin where there is nobody yet; return the one-time password, None where there is somebody."""
+    """Make an admin where there is nobody yet; return the one-time password, None where there is somebody.
+
+    Where a provider or a proxy names people there is none to make: anybody there could be called so.
+    """
     if people.list_all(vault.catalog):
         return None
     auditing.restore(vault)  # the chain of an earlier catalog goes on
+    if not vault.settings.has_passwords:
+        return None
     made = people.make_first_admin(vault.catalog)
     if made:
         auditing.by_command(vault, "added a person", subject=people.FIRST_ADMIN, details="the first admin")

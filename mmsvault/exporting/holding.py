@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mmsvault.bucket import EXPORTS, Bucket
+from mmsvault.errors import NotFoundError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -44,6 +45,8 @@ def holding(bucket: Bucket, ids: Collection[str]) -> Iterator[Holding]:
             continue
         try:
             held = len(wanted & _messages_in(bucket, found.key, found.size))
+        except NotFoundError:  # it was deleted since
+            continue
         except (zipfile.BadZipFile, OSError, ValueError):
             yield Holding(found.key, 0, "it cannot be read, and may hold some")
             continue

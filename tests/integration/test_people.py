@@ -1,6 +1,7 @@
 """People, sessions and the trail, on each database."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,10 @@ from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.tables import trail as table
 from mmsvault.catalog.tables import users
+from mmsvault.cli.admitting import first_admin
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
+from mmsvault.vault import Vault
+from tests.integration.archive import Archive
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -29,6 +33,15 @@ def test_first_starts_at_once_make_one_admin(catalog: Engine) -> None:
     assert people.recognise(catalog, "Admin", password)
     assert people.recognise(catalog, "admin", password + "x") is None
     assert people.recognise(catalog, "nobody", password) is None
+
+
+def test_no_admin_is_made_up_where_a_provider_or_a_proxy_names_people(archive: Archive) -> None:
+    settings = archive.vault.settings
+    for given in ({"oidc_issuer": "https://login.example"}, {"proxy_login_header": "X-User"}):
+        with closing(Vault(settings.model_copy(update=given))) as named:
+            assert first_admin(named) is None
+        assert people.list_all(archive.vault.catalog) == []
+    assert first_admin(archive.vault)
 
 
 def test_no_password_stands_in_the_catalog(catalog: Engine) -> None:
