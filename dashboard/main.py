@@ -8,6 +8,8 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from dashboard.exports_route import exports_route
+from dashboard.front import front_routes
+from dashboard.gallery_route import gallery_routes
 from dashboard.gate import Gate
 from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
 from dashboard.links import Links
@@ -16,7 +18,6 @@ from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.oidc import oidc_routes
 from dashboard.reading_room import ReadingRoom, open_for_visitors
-from dashboard.shell import shell_routes
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 
@@ -77,7 +78,8 @@ def application(room: ReadingRoom) -> "streamlit.App":
             media_route(room),
             exports_route(room),
             lists_route(room),
-            *shell_routes(),
+            *gallery_routes(room),
+            *front_routes(room),
         ],
         middleware=[
             Middleware(SecurityHeaders, policy=content_security_policy()),

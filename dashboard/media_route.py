@@ -2,31 +2,29 @@
 
 A link opens nothing for somebody who may not see its message.
 The content type comes from the link, that is from what the worker found the bytes to be, and only
-inert types are shown in the browser; anything else is a download. Nothing is held in memory whole.
+inert types are shown in the browser; anything else is a download. What is large is never in memory whole.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from urllib3 import BaseHTTPResponse
 
 from dashboard import links
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
-from mmsvault.bucket import message_id_in
+from mmsvault.bucket import Bucket, message_id_in
 from mmsvault.errors import NotFoundError, UnavailableError
 
 log = structlog.get_logger(__name__)
 
-PIECE_BYTES = 1 << 16
+SMALL_BYTES = 1 << 18
+"""What is no larger is read at once: thumbnails, and most pictures."""
 SHOWN_TYPES = frozenset(
     (
         *("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp", "text/plain"),
@@ -43,7 +41,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 def media_route(room: ReadingRoom) -> Route:
     """Return the route that serves the room's bucket."""
 
-    async def serve(request: Request) -> Response:
+    def serve(request: Request) -> Response:  # in a thread of its own: Starlette's way with plain functions
         key = request.path_params["key"]
         claims = request.query_params
         allowed = room.links.allows(
@@ -58,11 +56,11 @@ def media_route(room: ReadingRoom) -> Route:
         try:
             # A link that another visitor passed on is none for who may not see the message.
             message_id = message_id_in(key)
-            if not message_id or not await run_in_threadpool(visit.view.holds, message_id):
+            if not message_id or not visit.view.holds(message_id):
                 return _refusal(404, "The archive does not hold this file.")
             if claims.get("download"):
-                await run_in_threadpool(visit.note, "downloaded", subject=key)
-            return await _object(room, key, request)
+                visit.note("downloaded", subject=key)
+            return _object(room.bucket, key, request)
         except NotFoundError:
             return _refusal(404, "The archive does not hold this file.")
         except UnavailableError as error:
@@ -92,15 +90,19 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     return start, stop - start
 
 
-async def _object(room: ReadingRoom, key: str, request: Request) -> Response:
-    found = await run_in_threadpool(room.bucket.describe, key)
-    headers = _headers(key, found, request)
-    if request.headers.get("if-none-match") == headers["etag"]:
+def _object(bucket: Bucket, key: str, request: Request) -> Response:
+    asked = request.headers
+    if request.method == "GET" and not asked.get("range") and not asked.get("if-none-match"):
+        small = bucket.whole(key, most_bytes=SMALL_BYTES)
+        if small:
+            return Response(small[0], headers=_headers(key, small[1], request))
+    size, mark = bucket.look_up(key)
+    headers = _headers(key, mark, request)
+    if asked.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    size = int(found["size"])
     start, count, status = 0, size, 200
-    wanted = request.headers.get("range", "")
-    if wanted and request.headers.get("if-range", headers["etag"]) == headers["etag"]:
+    wanted = asked.get("range", "")
+    if wanted and asked.get("if-range", headers["etag"]) == headers["etag"]:
         try:
             part = byte_range(wanted, size)
         except ValueError:
@@ -111,21 +113,19 @@ async def _object(room: ReadingRoom, key: str, request: Request) -> Response:
     headers["content-length"] = str(count)
     if request.method == "HEAD" or count == 0:
         return Response(status_code=status, headers=headers)
-    stack = ExitStack()
-    body = await run_in_threadpool(
-        stack.enter_context,
-        room.bucket.open(key, offset=start, length=count if status != 200 else 0),  # noqa: PLR2004 - HTTP's own number
-    )
-    return StreamingResponse(_pieces(body, stack), status_code=status, headers=headers)
+    chunks = bucket.chunks(key, offset=start, length=count)
+    first = next(chunks, b"")  # says that the object is away while there is no answer yet
+    return StreamingResponse(_pieces(first, chunks), status_code=status, headers=headers)
 
 
-async def _pieces(body: BaseHTTPResponse, stack: ExitStack) -> AsyncIterator[bytes]:
-    with stack:
-        while piece := await run_in_threadpool(body.read, PIECE_BYTES):
-            yield piece
+async def _pieces(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    piece = first
+    while piece:
+        yield piece
+        piece = await run_in_threadpool(next, chunks, b"")
 
 
-def _headers(key: str, found: Mapping[str, Any], request: Request) -> dict[str, str]:
+def _headers(key: str, mark: str, request: Request) -> dict[str, str]:
     content_type = request.query_params["type"]
     shown = content_type in SHOWN_TYPES and "download" not in request.query_params
     if content_type.startswith("text/plain"):
@@ -140,7 +140,7 @@ def _headers(key: str, found: Mapping[str, Any], request: Request) -> dict[str, 
         "x-content-type-options": "nosniff",
         "accept-ranges": "bytes",
         "cache-control": f"private, max-age={links.SPAN_SECONDS}",
-        "etag": f'"{found["etag"]}"',
+        "etag": f'"{mark}"',
     }
 
 

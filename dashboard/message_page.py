@@ -1,11 +1,13 @@
-"""A message: its facts, its files with their originals, and the raw postbacks; a page or a drawer."""
+"""A message's own page: all of its files, what is known of it, what people say of it, its raw postbacks."""
 
 import streamlit as st
 
-from dashboard import notices
-from dashboard.components import sheet
-from dashboard.record import details, heading, parts
-from dashboard.visiting import visit
+from dashboard import components, deeds, notices, wording
+from dashboard.deeds import Choice
+from dashboard.record import record
+from dashboard.visiting import Visit, visit
+from mmsvault.catalog.permissions import Action
+from mmsvault.errors import RefusedError
 from mmsvault.message import Message, MessageState, RawPostback, utc_now
 
 FRESH_EVERY_SECONDS = 4
@@ -17,18 +19,12 @@ def message_page() -> None:
     """Show the message that the page's address names: `/message?id=...`."""
     message_id = st.query_params.get("id", "")
     if message_id:
-        _show(message_id, link=False)
+        _show(message_id)
     else:
         notices.no_message_chosen()
 
 
-@st.dialog("Message", width="medium", position="right")
-def open_drawer(message_id: str) -> None:
-    """Show a message beside the gallery."""
-    _show(message_id, link=True)
-
-
-def _show(message_id: str, *, link: bool) -> None:
+def _show(message_id: str) -> None:
     with notices.spoken():
         visitor = visit()
         message = visitor.view.load(message_id)
@@ -37,23 +33,75 @@ def _show(message_id: str, *, link: bool) -> None:
             st.session_state[_NOTED] = message_id
         # What still waits for files changes by itself; the rest is read once.
         waits = message.state is MessageState.PENDING
-        st.fragment(_body, run_every=FRESH_EVERY_SECONDS if waits else None)(message_id, link=link)
+        st.fragment(_body, run_every=FRESH_EVERY_SECONDS if waits else None)(message_id)
+        if visitor.may(Action.NOTE):
+            _keeping(visitor, message)
+        for postback in message.postbacks:
+            _raw_postback(message, postback)
 
 
-def _body(message_id: str, *, link: bool) -> None:
+def _body(message_id: str) -> None:
     with notices.spoken():
         visitor = visit()
         message = visitor.view.load(message_id)
-        now = utc_now()
-        sheet(
-            heading=heading(message),
-            details=details(message, now=now),
-            parts=parts(message, sign=visitor.room.links.sign, now=now),
-            message_id=message.id,
-            link=link,
+        components.sheet(record(message, sign=visitor.room.links.sign, now=utc_now()))
+
+
+def _keeping(visitor: Visit, message: Message) -> None:
+    """Let the visitor tag the message, write of it, hold it and delete it."""
+    known = [*visitor.view.tags(), *message.tags]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.multiselect(
+            "Tags",
+            list(dict.fromkeys(known)),
+            default=list(message.tags),
+            key=f"tags {message.id} {message.tags}",
+            accept_new_options=True,
+            on_change=_tag,
+            args=(message.id, message.tags),
         )
-        for postback in message.postbacks:
-            _raw_postback(message, postback)
+        st.toggle(
+            "On hold",
+            value=message.hold,
+            key=f"hold {message.id} {message.hold}",
+            help="A message on hold cannot be deleted.",
+            on_change=_hold,
+            args=(message.id, not message.hold),
+        )
+        if st.button("Delete", key="delete this", icon=":material/delete:", disabled=message.hold):
+            _ask_to_delete(message.id)
+    written = st.text_area("Note", value=message.note, key=f"note {message.id} {hash(message.note)}")
+    if written.strip() != message.note and st.button("Save note", type="primary", key="save note"):
+        deeds.write_note(visitor, message.id, written)
+        st.rerun()
+
+
+def _tag(message_id: str, before: tuple[str, ...]) -> None:
+    with notices.spoken():
+        after = st.session_state[f"tags {message_id} {before}"]
+        add, remove = [tag for tag in after if tag not in before], [tag for tag in before if tag not in after]
+        deeds.tag(visit(), Choice(ids=(message_id,)), add=add, remove=remove)
+
+
+def _hold(message_id: str, held: bool) -> None:
+    with notices.spoken():
+        deeds.hold(visit(), Choice(ids=(message_id,)), held=held)
+
+
+@st.dialog("Delete for good?")
+def _ask_to_delete(message_id: str) -> None:
+    with notices.spoken():
+        visitor = visit()
+        weight = deeds.weigh(visitor, [message_id])
+        st.text(
+            f"This message with {wording.plural(weight.files, 'file')} ({wording.size(weight.bytes)}), its "
+            "previews and raw postbacks will be removed from the archive. Nothing brings it back."
+        )
+        if st.button("Delete 1 message", type="primary", key="delete", icon=":material/delete:"):
+            for _, reason in deeds.delete(visitor, [message_id], subject=message_id):
+                if reason:
+                    raise RefusedError(f"It was not deleted: {reason}.")
+            st.switch_page("")
 
 
 def _raw_postback(message: Message, postback: RawPostback) -> None:

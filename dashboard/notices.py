@@ -10,7 +10,14 @@ import streamlit as st
 import structlog
 
 from mmsvault.catalog.people import Person
-from mmsvault.errors import ForbiddenError, NotFoundError, SearchError, UnavailableError
+from mmsvault.errors import (
+    ForbiddenError,
+    NotFoundError,
+    RefusedError,
+    RejectedInputError,
+    SearchError,
+    UnavailableError,
+)
 from mmsvault.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,6 +32,8 @@ def spoken() -> Iterator[None]:
         search_mistake(error)
     except ForbiddenError as error:
         forbidden(error)
+    except (RefusedError, RejectedInputError) as error:
+        st.text(str(error))
     except NotFoundError:
         st.info("The archive does not hold this. It may have been deleted, or the link is not whole.")
     except UnavailableError as error:

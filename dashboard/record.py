@@ -1,18 +1,16 @@
-"""A message as the message view draws it: facts as label and value, and its files."""
+"""A message as the sheet draws it: facts as label and value, its files, and what was tried for them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 from urllib.parse import unquote, urlsplit
 
-from dashboard import wording
+from dashboard import showing, wording
 from dashboard.media_route import file_name
-from dashboard.tiles import THUMBNAIL_TYPE
-from mmsvault.media import playing
-from mmsvault.message import MediaItem, MediaState, Message
+from dashboard.showing import THUMBNAIL_TYPE, Line
+from mmsvault.message import Attempt, MediaItem, MediaState, Message
 
-CARDS = ("text/vcard", "text/calendar")
 SLIDES = "application/smil"
 
 
@@ -23,16 +21,45 @@ class Sign(Protocol):
         """Return the link."""
 
 
-Fact = tuple[str, str]
+class Fact(NamedTuple):
+    """Something known. `at` is set for times, so that browsers write them as their visitor does."""
+
+    label: str
+    value: str
+    at: str = ""
+
+
+class Tried(TypedDict):
+    """One attempt to download a file; `file` counts from 1."""
+
+    file: int
+    at: str
+    outcome: str
+    status: str
+    reason: str
+
+
+class Record(TypedDict):
+    """A message whole, as the sheet draws it."""
+
+    id: str
+    title: str
+    heading: list[Fact]
+    details: list[Fact]
+    parts: list["Part"]
+    attempts: list[Tried]
+    note: str
 
 
 class Part(TypedDict):
     """One file. `show` says how: image, video, audio, text, card, still, or empty for a download only.
 
-    A still is the thumbnail of what a browser cannot show. `cards` are lines of label and value.
+    A still is the thumbnail of what a browser cannot show; `words` are those of a document. `cards` are
+    lines of label and value.
     """
 
     key: str
+    position: int
     kind: str
     title: str
     show: str
@@ -41,36 +68,52 @@ class Part(TypedDict):
     download: str
     file_name: str
     text: str
-    cards: list[list[Fact]]
+    words: str
+    cards: list[list[Line]]
     note: str
     facts: list[Fact]
 
 
+def record(message: Message, *, sign: Sign, now: datetime) -> Record:
+    """Return all that is shown of a message."""
+    return Record(
+        id=message.id,
+        title=message.subject or f"Message from {wording.number(message.sender) or 'an unknown sender'}",
+        heading=heading(message),
+        details=details(message, now=now),
+        parts=parts(message, sign=sign, now=now),
+        attempts=[_tried(one) for one in message.attempts],
+        note=message.note,
+    )
+
+
 def heading(message: Message) -> list[Fact]:
     """Return what a person asks first; what the provider did not send is left out."""
+    recipient, *others = message.to or ("",)
     known = (
-        ("From", _numbers(message.sender)),
-        ("To", ", ".join(_numbers(number) for number in message.to)),
-        ("Keyword", message.keyword),
-        ("Subject", message.subject),
-        ("Received", wording.moment(message.received_at)),
-        ("State", wording.STATES[message.state]),
+        Fact("From", _numbers(message.sender)),
+        Fact("To", _numbers(recipient)),
+        Fact("Copy to", ", ".join(_numbers(number) for number in others)),
+        Fact("Keyword", message.keyword),
+        Fact("Subject", message.subject),
+        _time("Received", message.received_at),
+        Fact("State", wording.STATES[message.state]),
+        Fact("Tags", ", ".join(message.tags)),
+        Fact("Hold", "kept whatever happens" if message.hold else ""),
     )
     return _given(known)
 
 
 def details(message: Message, *, now: datetime) -> list[Fact]:
     """Return what else is known of a message."""
-    deadline = f"{wording.moment(message.deadline_at)} ({wording.until(message.deadline_at, now)})"
     known = (
-        ("Carrier", wording.carrier(message.operator_id)),
-        ("Recorded here", wording.moment(message.recorded_at)),
-        ("Deadline", deadline),
-        ("Attempts", _attempts(message)),
-        ("Tags", ", ".join(message.tags)),
-        ("Hold", "kept whatever happens" if message.hold else ""),
-        ("Tracking id", message.tracking_id),
-        ("Message id", message.id),
+        Fact("Carrier", wording.carrier(message.operator_id)),
+        _time("Recorded here", message.recorded_at),
+        _time("Deadline", message.deadline_at),
+        Fact("Time left", wording.until(message.deadline_at, now) if message.due_at else ""),
+        Fact("Attempts", _attempts(message)),
+        Fact("Tracking id", message.tracking_id),
+        Fact("Message id", message.id),
     )
     return _given(known)
 
@@ -105,69 +148,56 @@ def _bare(name: str) -> str:
 def _part(item: MediaItem, message: Message, *, sign: Sign, now: datetime) -> Part:
     kind, word = wording.kind(item)
     stored = item.state is MediaState.STORED
-    show = _show(item) if stored else ""
+    show = showing.way_of(item) if stored else ""
     return Part(
         key=f"{message.id}/{item.position}/{item.state.value}/{item.sha256}",
+        position=item.position,
         kind=kind,
         title=f"{item.position + 1}. {word}",
         show=show,
-        src=sign(*_source(item, show)) if show in ("image", "video", "audio", "still") else "",
+        src=sign(*showing.source(item, show)) if show in showing.SOURCES else "",
         poster=sign(item.thumbnail_key, THUMBNAIL_TYPE) if item.thumbnail_key else "",
         download=sign(item.key, item.content_type, download=True) if stored else "",
         file_name=file_name(item.key) if stored else "",
         text=item.text if show == "text" else "",
-        cards=card_lines(item.text) if show == "card" else [],
+        words=item.text if item.content_type == "application/pdf" else "",
+        cards=showing.card_lines(item.text) if show == "card" else [],
         note=_note(item, now, show=show),
         facts=_part_facts(item),
     )
 
 
-def _show(item: MediaItem) -> str:
-    """Return how a stored file is shown."""
-    if item.preview_key:
-        return playing.type_of_preview(item.preview_key).partition("/")[0]
-    if item.content_type in CARDS and item.text:
-        return "card" if any(card_lines(item.text)) else "text"
-    if item.text and item.content_type.startswith("text/"):
-        return "text"
-    shown = playing.shown_as(item.content_type, item.codecs)
-    return shown or ("still" if item.thumbnail_key else "")
-
-
-def _source(item: MediaItem, show: str) -> tuple[str, str]:
-    """Return key and content type of what is shown: the preview where the original would not play."""
-    if show == "still":
-        return item.thumbnail_key, THUMBNAIL_TYPE
-    if item.preview_key:
-        return item.preview_key, playing.type_of_preview(item.preview_key)
-    return item.key, item.content_type
-
-
-def card_lines(text: str) -> list[list[Fact]]:
-    """Return the cards of a contact or appointment as the worker wrote them: `Label: value` lines."""
-    if text.startswith("BEGIN:"):  # it could not be read as a card
-        return []
-    cards = [[line.partition(": ") for line in card.splitlines()] for card in text.split("\n\n")]
-    return [[(label, value) for label, colon, value in card if colon] for card in cards]
-
-
 def _part_facts(item: MediaItem) -> list[Fact]:
     known = (
-        ("Type", item.content_type),
-        ("Size", f"{wording.size(item.size)} ({item.size:,} bytes)" if item.size is not None else ""),
-        ("Picture", f"{item.width} x {item.height} pixels" if item.width and item.height else ""),
-        ("Length", wording.length(item.duration_ms) if item.duration_ms else ""),
-        ("Moves", wording.plural(item.frame_count or 0, "frame") if item.is_animated else ""),
-        ("Codecs", ", ".join(item.codecs)),
-        ("Taken", wording.captured(item.captured)),
-        ("Location", "the file says where it was taken" if item.has_location else ""),
-        ("Declared as", item.declared_type if not _agrees(item) else ""),
-        ("SHA-256", item.sha256),
-        ("Attempts", str(item.attempts) if item.attempts else ""),
-        ("Next attempt", wording.moment(item.next_attempt_at) if item.next_attempt_at else ""),
-        ("Address", item.url),
+        Fact("Type", item.content_type),
+        Fact("Size", f"{wording.size(item.size)} ({item.size:,} bytes)" if item.size is not None else ""),
+        Fact("Picture", f"{item.width} x {item.height} pixels" if item.width and item.height else ""),
+        Fact("Length", wording.length(item.duration_ms) if item.duration_ms else ""),
+        Fact("Moves", wording.plural(item.frame_count or 0, "frame") if item.is_animated else ""),
+        Fact("Codecs", ", ".join(item.codecs)),
+        Fact("Taken", wording.captured(item.captured)),
+        Fact("Location", "the file says where it was taken" if item.has_location else ""),
+        Fact("Declared as", item.declared_type if not _agrees(item) else ""),
+        Fact("SHA-256", item.sha256),
+        Fact("Attempts", str(item.attempts) if item.attempts else ""),
+        _time("Next attempt", item.next_attempt_at),
+        Fact("Address", item.url),
     )
     return _given(known)
+
+
+def _time(label: str, at: datetime | None) -> Fact:
+    return Fact(label, wording.moment(at), at.isoformat()) if at else Fact(label, "")
+
+
+def _tried(attempt: Attempt) -> Tried:
+    return Tried(
+        file=attempt.position + 1,
+        at=attempt.at.isoformat(),
+        outcome=attempt.outcome,
+        status=str(attempt.status or ""),
+        reason=attempt.reason,
+    )
 
 
 def _agrees(item: MediaItem) -> bool:
@@ -200,7 +230,7 @@ def _hint(item: MediaItem, show: str) -> str:
 
 
 def _given(known: Iterable[Fact]) -> list[Fact]:
-    return [(label, value) for label, value in known if value]
+    return [fact for fact in known if fact.value]
 
 
 def _numbers(text: str) -> str:
@@ -211,5 +241,4 @@ def _numbers(text: str) -> str:
 def _attempts(message: Message) -> str:
     if not message.attempts:
         return "none yet" if message.media else ""
-    latest = message.attempts[-1]
-    return f"{len(message.attempts)}, the latest on {wording.moment(latest.at)}: {latest.outcome}"
+    return f"{len(message.attempts)}, the latest: {message.attempts[-1].outcome}"

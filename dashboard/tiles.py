@@ -6,19 +6,17 @@ has one that shows its subject.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from typing import TypedDict
 from urllib.parse import urlencode
 
-from dashboard import wording
-from mmsvault.message import MediaItem, MediaState, Message
+from dashboard import showing, wording
+from dashboard.showing import CARD_TYPES, THUMBNAIL_TYPE
+from mmsvault.message import MediaItem, MediaState, Message, MessageState
 
 Sign = Callable[[str, str], str]
 """Makes a link of a key and a content type."""
 
-THUMBNAIL_TYPE = "image/webp"
 TEXT_CHARACTERS = 280
-CARD_TYPES = ("text/vcard", "text/calendar")
 SLIDES = "application/smil"
 RATIOS = (0.62, 2.1)
 """Narrowest and widest tile, as width over height."""
@@ -28,7 +26,11 @@ _CARD_LINE = re.compile(r"^(?!Note)[A-Z][a-zA-Z-]{1,20}(?: \([a-z, -]+\))?: (.*\
 
 
 class Tile(TypedDict):
-    """One tile. `src` is empty where there is no thumbnail; then `text` stands on the tile."""
+    """One tile. `src` is empty where there is no thumbnail; then `text` stands on the tile.
+
+    `show` says how the lightbox shows the file, and `full` is its link where it needs one. `alerts`
+    are what the message is: waiting, partial, lost, held.
+    """
 
     key: str
     message: str
@@ -44,33 +46,35 @@ class Tile(TypedDict):
     caption: str
     sender: str
     keyword: str
-    day: str
-    time: str
-    name: str
+    at: str
+    word: str
+    show: str
+    full: str
+    alerts: list[str]
 
 
-def tiles(messages: Iterable[Message], *, sign: Sign, today: date) -> list[Tile]:
-    """Return the tiles of `messages`, in their order; days are headed as seen from `today` (UTC)."""
-    return [tile for message in messages for tile in _of_message(message, sign=sign, today=today)]
+def tiles(messages: Iterable[Message], *, sign: Sign) -> list[Tile]:
+    """Return the tiles of `messages`, in their order."""
+    return [tile for message in messages for tile in _of_message(message, sign=sign)]
 
 
-def _of_message(message: Message, *, sign: Sign, today: date) -> list[Tile]:
+def _of_message(message: Message, *, sign: Sign) -> list[Tile]:
     texts = [item for item in message.media if _is_text(item)]
     shown = [item for item in message.media if not _is_text(item) and item.content_type != SLIDES] or texts
     caption = excerpt(message.subject or ("" if shown is texts else _first_text(texts)), 120)
     if not shown:
-        return [_tile(message, None, part=(1, 1), caption=caption, sign=sign, today=today)]
+        return [_tile(message, None, part=(1, 1), caption=caption, sign=sign)]
     return [
-        _tile(message, item, part=(place, len(shown)), caption=caption, sign=sign, today=today)
+        _tile(message, item, part=(place, len(shown)), caption=caption, sign=sign)
         for place, item in enumerate(shown, start=1)
     ]
 
 
 def _tile(
-    message: Message, item: MediaItem | None, *, part: tuple[int, int], caption: str, sign: Sign, today: date
+    message: Message, item: MediaItem | None, *, part: tuple[int, int], caption: str, sign: Sign
 ) -> Tile:
     kind, word = wording.kind(item) if item else ("empty", "Message without files")
-    at = message.received_at
+    way = showing.way_of(item) if item and item.state is MediaState.STORED else ""
     return Tile(
         key=f"{message.id}/{item.position if item else '-'}",
         message=message.id,
@@ -86,9 +90,11 @@ def _tile(
         caption="" if item is None else caption,
         sender=wording.number(message.sender),
         keyword=message.keyword,
-        day=wording.day(at, today),
-        time=f"{at:%H:%M}",
-        name=_name(message, word, part=part, caption=caption),
+        at=message.received_at.isoformat(),
+        word=word,
+        show=way,
+        full=sign(*showing.source(item, way)) if item and way in showing.SOURCES else "",
+        alerts=_alerts(message),
     )
 
 
@@ -136,11 +142,7 @@ def _text(message: Message, item: MediaItem | None) -> str:
     return excerpt(item.text, TEXT_CHARACTERS)
 
 
-def _name(message: Message, word: str, *, part: tuple[int, int], caption: str) -> str:
-    at = message.received_at
-    words = f"{word} from {wording.number(message.sender)}, {at.day} {at:%B %Y, %H:%M} UTC"
-    if message.keyword:
-        words += f", keyword {message.keyword}"
-    if caption:
-        words += f": {caption}"
-    return words if part[1] == 1 else f"{words} (file {part[0]} of {part[1]})"
+def _alerts(message: Message) -> list[str]:
+    state = message.state
+    names = {MessageState.PENDING: "waiting", MessageState.PARTIAL: "partial", MessageState.LOST: "lost"}
+    return [*([names[state]] if state in names else []), *(["held"] if message.hold else [])]

@@ -316,6 +316,29 @@ class Bucket:
             found = self._client.stat_object(self._name, key)
         return {"size": found.size, "content_type": found.content_type, "etag": found.etag}
 
+    def look_up(self, key: str) -> tuple[int, str]:
+        """Return size and a mark that changes with the content of an object, or of its file here."""
+        if self._local_dir is None:
+            found = self.describe(key)
+            return int(found["size"]), str(found["etag"])
+        try:
+            kept = (self._local_dir / key).stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFoundError(f"The bucket has no {key}.") from error
+        except OSError as error:
+            raise UnavailableError(f"The disk did not give {key}: {error}") from error
+        return kept.st_size, f"{kept.st_mtime_ns:x}-{kept.st_size:x}"
+
+    def whole(self, key: str, *, most_bytes: int) -> tuple[bytes, str] | None:
+        """Return an object and its mark by one question; None for one of more than `most_bytes`."""
+        if self._local_dir is not None:
+            size, mark = self.look_up(key)
+            return (self.read(key), mark) if size <= most_bytes else None
+        with self.open(key) as response:
+            if int(response.headers.get("content-length", most_bytes + 1)) > most_bytes:
+                return None
+            return b"".join(response.stream(CHUNK_BYTES)), response.headers.get("etag", "").strip('"')
+
     def list(self, prefix: str, *, recursive: bool = True) -> Iterator[Listed]:
         """Give what is under `prefix`, which ends in `/` or is empty, without gathering it all.
 

@@ -1,52 +1,47 @@
-"""The two components that draw what strangers sent: the grid of tiles and the sheet of a message.
+"""The components that draw what strangers sent: the gallery and the sheet of a message.
 
-They get data only, never markup, and put it on the page as text (`textContent`).
+They get data only, never markup, and put it on the page as text (`textContent`). Their modules are
+served by `front`; what Streamlit is given is only how to find them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from dashboard.record import Fact, Part
-from dashboard.tiles import Tile
-
-_HERE = Path(__file__).parent
+from dashboard import front
+from dashboard.record import Record
 
 
 @cache  # Streamlit takes a component's name once; its registry is there once the server runs
 def _component(name: str) -> Any:
-    drawing = (_HERE / "drawing.js").read_text().replace("export ", "")
+    module = f'new URL("{front.address(f"{name}.js")}", document.baseURI)'
     return st.components.v2.component(
         f"mmsvault_{name}",
         html='<div class="root"></div>',
-        css=(_HERE / f"{name}.css").read_text(),
-        js=f"{drawing}\n{(_HERE / f'{name}.js').read_text()}",
+        # On two lines: Streamlit takes a single one for the name of a file.
+        js=f"export default async (given) =>\n  (await import({module})).mount(given);\n",
     )
 
 
-def grid(tiles: Sequence[Tile], *, page: int, total: str) -> str | None:
-    """Draw the tiles, and return the id of the message that was just opened, if one was.
+def gallery(*, may: list[str], done: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Draw the gallery, and return what its visitor just asked to be done, if anything.
 
-    A change of `page` brings the visitor back to the top.
+    `may` names the deeds that it offers. A change of `done` has it show what became of one.
     """
-    result = _component("grid")(
-        key="grid", data={"tiles": tiles, "page": page, "total": total}, on_open_change=_nothing
+    result = _component("gallery")(
+        key="gallery",
+        data={"may": may, "done": done},
+        on_wanted_change=_nothing,
     )
-    opened: str | None = result.open
-    return opened
+    wanted: Mapping[str, Any] | None = result.wanted
+    return wanted
 
 
-def sheet(
-    *, heading: Sequence[Fact], details: Sequence[Fact], parts: Sequence[Part], message_id: str, link: bool
-) -> None:
-    """Draw a message; `link` leads to its own page."""
-    _component("sheet")(
-        key=f"sheet {message_id}",
-        data={"heading": heading, "details": details, "parts": parts, "link": message_id if link else ""},
-    )
+def sheet(found: Record) -> None:
+    """Draw a message."""
+    _component("sheet")(key=f"sheet {found['id']}", data={"record": found, "modules": front.address("")})
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-// What both components draw with. Text from data goes through textContent only; links and sources
+// What every module draws with. Text from data goes through textContent only; links and sources
 // are taken only where they are our own.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -17,6 +17,21 @@ const ICONS = {
   lost: "M12 2 23 21H1zm-1 7v6h2V9zm0 7.5v2h2v-2z",
   play: "M8 5v14l11-7z",
   stack: "M4 6H2v14a2 2 0 0 0 2 2h14v-2H4zm4-4h12a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2H8a2 2 0 0 1-2-2V4a2 2 0 0 1 2-2z",
+  check: "M9 16.2 4.8 12l-1.4 1.4L9 19 21 7l-1.4-1.4z",
+  close: "M19 6.4 17.6 5 12 10.6 6.4 5 5 6.4 10.6 12 5 17.6 6.4 19 12 13.4 17.6 19 19 17.6 13.4 12z",
+  left: "M15.4 7.4 14 6l-6 6 6 6 1.4-1.4L10.8 12z",
+  right: "M10 6 8.6 7.4 13.2 12l-4.6 4.6L10 18l6-6z",
+  info: "M11 7h2v2h-2zm0 4h2v6h-2zm1-9a10 10 0 1 0 0 20 10 10 0 0 0 0-20zm0 18a8 8 0 1 1 0-16 8 8 0 0 1 0 16z",
+  open: "M14 3h7v7h-2V6.4l-9.8 9.8-1.4-1.4L17.6 5H14zM5 5h5v2H7v10h10v-3h2v5H5z",
+  larger: "M10 3a7 7 0 0 1 5.6 11.2l5.1 5.1-1.4 1.4-5.1-5.1A7 7 0 1 1 10 3zm0 2a5 5 0 1 0 0 10 5 5 0 0 0 0-10zM9 7h2v2h2v2h-2v2H9v-2H7V9h2z",
+  smaller: "M10 3a7 7 0 0 1 5.6 11.2l5.1 5.1-1.4 1.4-5.1-5.1A7 7 0 1 1 10 3zm0 2a5 5 0 1 0 0 10 5 5 0 0 0 0-10zM7 9h6v2H7z",
+  search: "M10 3a7 7 0 0 1 5.6 11.2l5.1 5.1-1.4 1.4-5.1-5.1A7 7 0 1 1 10 3zm0 2a5 5 0 1 0 0 10 5 5 0 0 0 0-10z",
+  partial: "M12 2 23 21H1zm-1 7v6h2V9zm0 7.5v2h2v-2z",
+  held: "M12 2a5 5 0 0 1 5 5v3h2v11H5V10h2V7a5 5 0 0 1 5-5zm0 2a3 3 0 0 0-3 3v3h6V7a3 3 0 0 0-3-3z",
+  tag: "M3 3h8l10 10-8 8L3 11zm4 2.5a1.5 1.5 0 1 0 0 3 1.5 1.5 0 0 0 0-3z",
+  delete: "M9 3h6l1 2h4v2H4V5h4zM6 9h12l-1 12H7zm4 2v8h1.4v-8zm2.6 0v8H14v-8z",
+  archive: "M3 4h18v5h-1v11H4V9H3zm3 5v9h12V9zm3 2h6v2H9z",
+  up: "M12 5l7 7-1.4 1.4L13 8.8V20h-2V8.8l-4.6 4.6L5 12z",
   download: "M11 3h2v9l3.5-3.5 1.4 1.4L12 15.8 6.1 9.9l1.4-1.4L11 12zM4 18h16v2H4z",
 };
 
@@ -40,6 +55,64 @@ export function icon(name) {
 
 export function ownLink(address) {
   return /^(files\/|message\?)/.test(address) ? address : "";
+}
+
+export function button(className, label, { icon: name, text, onclick } = {}) {
+  const made = element("button", className);
+  made.type = "button";
+  if (name) made.append(icon(name));
+  if (text) made.append(element("span", "", text));
+  if (!text || text !== label) {
+    made.setAttribute("aria-label", label);
+    made.title = label;
+  }
+  if (onclick) made.addEventListener("click", onclick);
+  return made;
+}
+
+// Dates and numbers as the visitor's browser writes them, times in their zone.
+const formats = new Map();
+
+function format(options) {
+  const key = JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(undefined, options));
+  return formats.get(key);
+}
+
+export function timeOf(at) {
+  return format({ timeStyle: "short" }).format(new Date(at));
+}
+
+export function momentOf(at) {
+  return format({ dateStyle: "long", timeStyle: "medium" }).format(new Date(at));
+}
+
+export function shortMomentOf(at) {
+  return format({ dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
+}
+
+// The day's key, the same for all moments of one day of the visitor's.
+export function dayOf(at) {
+  const moment = new Date(at);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+}
+
+export function dayHeading(day) {
+  const moment = new Date(`${day}T12:00:00`);
+  const days = Math.round((new Date(`${dayOf(Date.now())}T12:00:00`) - moment) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  const thisYear = moment.getFullYear() === new Date().getFullYear();
+  return format({ weekday: "long", day: "numeric", month: "long", ...(thisYear ? {} : { year: "numeric" }) }).format(moment);
+}
+
+export function counted(number, noun) {
+  return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+export function zone() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
 
 // Make the children of `parent` these nodes, touching only what is out of place: what stays keeps

@@ -1,67 +1,198 @@
-// The grid of tiles: days as sections, files as links to their message.
+// The grid: days as sections, files as tiles. Drawing again touches only what is different, so what
+// stays keeps its place, its focus and its loaded picture.
 
-const grids = new WeakMap();
+import { button, counted, dayHeading, dayOf, element, icon, momentOf, ownLink, place, timeOf } from "./drawing.js";
 
-export default function draw({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".root");
-  let known = grids.get(root);
-  if (!known) {
-    known = { tiles: new Map(), days: new Map(), page: data.page };
-    grids.set(root, known);
-    root.addEventListener("keydown", (event) => move(root, event));
-    root.addEventListener("click", (event) => open(event, known));
-  }
-  known.open = (message) => setTriggerValue("open", message);
-  fill(root, known, data);
-  if (data.page !== known.page) {
-    known.page = data.page;
-    root.scrollIntoView({ block: "start" });
-  }
-}
+const ALERTS = {
+  waiting: ["waiting", "waiting for files"],
+  partial: ["partial", "some files are lost"],
+  lost: ["lost", "all files are lost"],
+  held: ["held", "on hold"],
+};
+const LONG_PRESS_MS = 450;
 
-function fill(root, known, data) {
-  const byDay = new Map();
-  const tiles = new Map();
-  for (const tile of data.tiles) {
-    const made = known.tiles.get(tile.key);
-    const drawn = made && made.drawnFrom === drawnFrom(tile) ? freshened(made, tile) : drawTile(tile);
-    tiles.set(tile.key, drawn);
-    if (!byDay.has(tile.day)) byDay.set(tile.day, []);
-    byDay.get(tile.day).push(drawn.node);
+export class Grid {
+  constructor({ onopen, ontoggle, onday }) {
+    this.node = element("div", "grid");
+    this.tiles = [];
+    this.drawn = new Map();
+    this.days = new Map();
+    this.selected = new Set();
+    this.onopen = onopen;
+    this.ontoggle = ontoggle;
+    this.onday = onday;
+    this.node.addEventListener("click", (event) => this.click(event));
+    this.node.addEventListener("keydown", (event) => this.key(event));
+    this.node.addEventListener("pointerdown", (event) => this.press(event));
+    this.node.addEventListener("contextmenu", (event) => this.pressed && event.preventDefault());
   }
-  known.tiles = tiles;
-  const sections = [];
-  for (const [day, nodes] of byDay) {
-    const section = known.days.get(day) || drawDay(day);
-    known.days.set(day, section);
-    place(section.lastElementChild, nodes);
-    sections.push(section);
+
+  // Draw these tiles, in their order.
+  fill(tiles) {
+    this.tiles = tiles;
+    const drawn = new Map();
+    const byDay = new Map();
+    for (const tile of tiles) {
+      const made = this.drawn.get(tile.key);
+      const one = made && made.drawnFrom === drawnFrom(tile) ? freshened(made, tile) : drawTile(tile);
+      drawn.set(tile.key, one);
+      const day = dayOf(tile.at);
+      if (!byDay.has(day)) byDay.set(day, []);
+      byDay.get(day).push(one.node);
+    }
+    this.drawn = drawn;
+    const sections = [];
+    for (const [day, nodes] of byDay) {
+      if (!this.days.has(day)) this.days.set(day, this.drawDay(day));
+      const section = this.days.get(day);
+      section.querySelector("small").textContent = counted(nodes.length, "file");
+      place(section.lastElementChild, nodes);
+      sections.push(section);
+    }
+    for (const day of [...this.days.keys()]) if (!byDay.has(day)) this.days.delete(day);
+    place(this.node, sections);
+    this.paint();
+    if (!this.links().some((link) => link.tabIndex === 0)) this.aim(this.links()[0]);
   }
-  for (const day of known.days.keys()) if (!byDay.has(day)) known.days.delete(day);
-  place(root, sections);
-  root.dataset.total = data.total;
-  const links = [...root.querySelectorAll("a.tile")];
-  if (links.length && !links.some((link) => link.tabIndex === 0)) links[0].tabIndex = 0;
+
+  drawDay(day) {
+    const section = element("section", "day");
+    const heading = element("h2");
+    heading.append(element("span", "", dayHeading(day)), element("small"));
+    heading.id = `day-${day}`;
+    section.setAttribute("aria-labelledby", heading.id);
+    const head = element("div", "head");
+    const choose = button("choose", `Select all of ${dayHeading(day)}`, { icon: "check", onclick: () => this.onday(day) });
+    choose.tabIndex = -1;
+    head.append(heading, choose);
+    const list = element("ul");
+    list.setAttribute("role", "list");
+    section.append(head, list);
+    return section;
+  }
+
+  links() {
+    return [...this.node.querySelectorAll("a.tile")];
+  }
+
+  tile(link) {
+    return this.drawn.get(link.dataset.key)?.tile;
+  }
+
+  // Show which messages are selected, and whether any is.
+  paint() {
+    this.node.classList.toggle("selecting", this.selected.size > 0);
+    for (const one of this.drawn.values()) {
+      const on = this.selected.has(one.tile.message);
+      one.node.classList.toggle("on", on);
+      one.check.setAttribute("aria-checked", on);
+    }
+  }
+
+  click(event) {
+    const item = event.target.closest("li");
+    if (!item) return;
+    const link = item.querySelector("a.tile");
+    if (this.pressed) {
+      this.pressed = false;
+      event.preventDefault();
+      return;
+    }
+    const chooses = event.target.closest(".check") || event.ctrlKey || event.metaKey || event.shiftKey || this.selected.size;
+    if (event.altKey) return;
+    event.preventDefault();
+    this.aim(link);
+    if (chooses) this.ontoggle(this.tile(link), event.shiftKey);
+    else this.onopen(this.tile(link));
+  }
+
+  // A long press selects, as on phones everywhere; moving on is scrolling.
+  press(event) {
+    const item = event.target.closest("li");
+    if (!item || event.pointerType === "mouse") return;
+    this.pressed = false;
+    const start = [event.clientX, event.clientY];
+    const timer = setTimeout(() => {
+      stop();
+      this.pressed = true;
+      this.ontoggle(this.tile(item.querySelector("a.tile")), false);
+      navigator.vibrate?.(10);
+    }, LONG_PRESS_MS);
+    const moved = (move) => Math.hypot(move.clientX - start[0], move.clientY - start[1]) > 12 && stop();
+    const stop = () => {
+      clearTimeout(timer);
+      removeEventListener("pointermove", moved);
+      removeEventListener("pointerup", stop);
+      removeEventListener("pointercancel", stop);
+    };
+    addEventListener("pointermove", moved);
+    addEventListener("pointerup", stop);
+    addEventListener("pointercancel", stop);
+  }
+
+  // One tile is in the tab order; arrows, Home and End go to the others.
+  key(event) {
+    const link = event.target.closest("a.tile");
+    if (!link || event.altKey) return;
+    const links = this.links();
+    const at = links.indexOf(link);
+    const go = {
+      ArrowRight: () => links[at + 1],
+      ArrowLeft: () => links[at - 1],
+      ArrowDown: () => beside(links, at, 1),
+      ArrowUp: () => beside(links, at, -1),
+      Home: () => links[0],
+      End: () => links[links.length - 1],
+    }[event.key];
+    if (event.key === " ") this.ontoggle(this.tile(link), event.shiftKey);
+    else if (go && !event.ctrlKey && !event.metaKey) {
+      const target = go();
+      if (target) {
+        if (event.shiftKey) this.ontoggle(this.tile(target), true, this.tile(link));
+        this.focus(target);
+      }
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  aim(link) {
+    if (!link) return;
+    for (const other of this.node.querySelectorAll('a.tile[tabindex="0"]')) other.tabIndex = -1;
+    link.tabIndex = 0;
+  }
+
+  focus(link) {
+    if (!link) return;
+    this.aim(link);
+    link.focus({ preventScroll: true });
+    link.scrollIntoView({ block: "nearest" });
+  }
+
+  focusKey(key) {
+    this.focus(this.drawn.get(key)?.node.querySelector("a.tile"));
+  }
 }
 
 // A new signature on a link is no reason to draw a tile again.
 function drawnFrom(tile) {
-  return JSON.stringify({ ...tile, src: tile.src.split("?")[0] });
+  return JSON.stringify({ ...tile, src: tile.src.split("?")[0], full: "" });
 }
 
 function freshened(made, tile) {
   const image = made.node.querySelector("img");
   if (image && !image.complete && image.getAttribute("src") !== tile.src) image.src = ownLink(tile.src);
+  made.tile = tile;
   return made;
 }
 
-function drawDay(day) {
-  const section = element("section");
-  section.setAttribute("aria-label", day);
-  const list = element("ul");
-  list.setAttribute("role", "list");
-  section.append(element("h2", "", day), list);
-  return section;
+export function nameOf(tile) {
+  const words = [`${tile.word} from ${tile.sender || "an unknown sender"}, ${momentOf(tile.at)}`];
+  if (tile.keyword) words.push(`, keyword ${tile.keyword}`);
+  if (tile.caption) words.push(`: ${tile.caption}`);
+  if (tile.part) words.push(` (file ${tile.part.replace("/", " of ")})`);
+  for (const alert of tile.alerts) words.push(`, ${ALERTS[alert][1]}`);
+  return words.join("");
 }
 
 function drawTile(tile) {
@@ -70,19 +201,29 @@ function drawTile(tile) {
   const link = element("a", `tile ${tile.kind}`);
   link.href = ownLink(tile.href);
   link.tabIndex = -1;
+  link.draggable = false;
   link.dataset.message = tile.message;
-  link.setAttribute("aria-label", tile.name);
+  link.dataset.key = tile.key;
   if (!tile.src) link.classList.add("faced");
-  link.append(tile.src ? drawPicture(tile) : drawFace(tile), drawLabel(tile), drawBadges(tile));
-  node.append(link);
-  return { node, drawnFrom: drawnFrom(tile) };
+  const seen = [tile.src ? drawPicture(tile) : drawFace(tile), drawLabel(tile), drawBadges(tile)];
+  for (const part of seen) part.setAttribute("aria-hidden", "true"); // the name says it all, in order
+  link.append(element("span", "name", nameOf(tile)), ...seen);
+  const check = element("button", "check");
+  check.type = "button";
+  check.tabIndex = -1;
+  check.setAttribute("role", "checkbox");
+  check.setAttribute("aria-checked", "false");
+  check.setAttribute("aria-label", `Select: ${tile.word} from ${tile.sender}`);
+  check.append(icon("check"));
+  node.append(link, check);
+  return { node, tile, check, drawnFrom: drawnFrom(tile) };
 }
 
 function drawPicture(tile) {
   const image = element("img");
   image.alt = "";
-  image.loading = "lazy";
   image.decoding = "async";
+  image.draggable = false;
   image.addEventListener("load", () => image.classList.add("there"));
   image.addEventListener("error", () => {
     const face = drawFace({ ...tile, text: "its thumbnail cannot be shown just now" });
@@ -103,7 +244,7 @@ function drawFace(tile) {
 function drawLabel(tile) {
   const label = element("span", tile.caption ? "label captioned" : "label");
   const who = element("span", "who");
-  who.append(element("b", "", tile.sender), element("span", "", [tile.time, tile.keyword].filter(Boolean).join(" · ")));
+  who.append(element("b", "", tile.sender), element("span", "", [timeOf(tile.at), tile.keyword].filter(Boolean).join(" · ")));
   label.append(who);
   if (tile.caption) label.append(element("span", "caption", tile.caption));
   return label;
@@ -111,52 +252,18 @@ function drawLabel(tile) {
 
 function drawBadges(tile) {
   const badges = element("span", "badges");
-  if (tile.length || (tile.src && tile.kind === "video")) badges.append(badge(tile.kind === "audio" ? "audio" : "play", tile.length));
-  if (tile.moves) badges.append(badge("play", tile.moves));
-  if (tile.part) badges.append(badge("stack", tile.part));
+  for (const alert of tile.alerts) badges.append(badge(ALERTS[alert][0], "", alert, ALERTS[alert][1]));
+  if (tile.length || (tile.src && tile.kind === "video")) badges.append(badge(tile.kind === "audio" ? "audio" : "play", tile.length, "length"));
+  if (tile.moves) badges.append(badge("play", tile.moves, "moves"));
+  if (tile.part) badges.append(badge("stack", tile.part, "part"));
   return badges;
 }
 
-function badge(name, text) {
-  const made = element("span", "badge");
+function badge(name, text, kind, title = "") {
+  const made = element("span", `badge ${kind}`);
   made.append(icon(name), element("span", "", text));
+  if (title) made.title = title;
   return made;
-}
-
-function open(event, known) {
-  const link = event.target.closest("a.tile");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  known.open(link.dataset.message);
-}
-
-// One tile is in the tab order; arrows, Home and End go to the others.
-function move(root, event) {
-  const link = event.target.closest("a.tile");
-  if (!link || event.ctrlKey || event.metaKey || event.altKey) return;
-  const links = [...root.querySelectorAll("a.tile")];
-  const at = links.indexOf(link);
-  const next = {
-    ArrowRight: () => links[at + 1],
-    ArrowLeft: () => links[at - 1],
-    ArrowDown: () => beside(links, at, 1),
-    ArrowUp: () => beside(links, at, -1),
-    Home: () => links[0],
-    End: () => links[links.length - 1],
-    " ": () => link,
-  }[event.key];
-  if (!next) return;
-  event.preventDefault();
-  if (event.key === " ") {
-    link.click();
-    return;
-  }
-  const target = next();
-  if (!target) return;
-  for (const other of links) other.tabIndex = -1;
-  target.tabIndex = 0;
-  target.focus();
-  target.scrollIntoView({ block: "nearest" });
 }
 
 // The tile of the next row, up or down, whose middle is nearest.

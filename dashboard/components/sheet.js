@@ -1,48 +1,108 @@
-// The sheet of a message: its files as they were sent, then what is known of it.
+// The sheet of a message: its files as they were sent, what is known of it, what was tried, what is alike.
+
+import { ask } from "./asking.js";
+import { element, icon, ownLink, place, shortMomentOf } from "./drawing.js";
+import { drawCards, drawDownload, drawFacts, drawImage, drawPlayer, drawText } from "./facts.js";
+import { nameOf } from "./grid.js";
 
 const sheets = new WeakMap();
 
-export default function draw({ data, parentElement }) {
-  const root = parentElement.querySelector(".root");
-  const known = sheets.get(root) || { parts: new Map() };
-  sheets.set(root, known);
+export async function mount({ data, parentElement }) {
+  const place_ = parentElement.querySelector(".root");
+  let known = sheets.get(place_);
+  if (!known) {
+    known = begin(place_, data.modules);
+    sheets.set(place_, known);
+  }
+  draw(known, data.record);
+}
+
+function begin(parent, modules) {
+  const shadow = parent.attachShadow({ mode: "open" });
+  const style = element("link");
+  style.rel = "stylesheet";
+  style.href = new URL(`${modules}sheet.css`, document.baseURI);
+  const root = element("div", "root");
+  shadow.append(style, root);
+  return { root, parts: new Map(), files: element("div", "files"), similar: element("div", "similar") };
+}
+
+function draw(known, record) {
   const parts = new Map();
-  for (const part of data.parts) {
+  for (const part of record.parts) {
     const made = known.parts.get(part.key);
     // What plays keeps playing: a file that is here does not change any more.
     parts.set(part.key, made && part.download ? made : drawPart(part));
   }
   known.parts = parts;
-  const files = known.files || element("div", "files");
-  known.files = files;
-  place(files, [...parts.values()]);
-  place(root, [group("heading", data.heading), files, group("details", data.details, data.link)]);
+  place(known.files, [...parts.values()]);
+  const about = element("div", "about");
+  about.append(group("heading", record.heading), group("details", record.details));
+  if (record.note) about.append(noted(record.note));
+  if (record.attempts.length) about.append(drawAttempts(record.attempts));
+  place(known.root, [element("h1", "", record.title), known.files, about, known.similar]);
+  if (known.asked !== record.id) {
+    known.asked = record.id;
+    ask("similar", { id: record.id }).then((told) => drawSimilar(known.similar, told.tiles), () => {});
+  }
 }
 
-function group(name, facts, link) {
+function group(name, facts) {
   const drawn = element("div", name);
   drawn.append(drawFacts(facts));
-  if (link) {
-    const page = element("a", "", "Open as a page");
-    page.href = ownLink(`message?id=${encodeURIComponent(link)}`);
-    drawn.append(page);
-  }
   return drawn;
 }
 
-function drawFacts(facts) {
-  const list = element("dl");
-  for (const [label, value] of facts) {
-    const pair = element("div");
-    pair.append(element("dt", "", label), element("dd", "", value));
-    list.append(pair);
+function noted(text) {
+  const drawn = element("div", "noted");
+  drawn.append(element("h2", "", "Note"), element("p", "", text));
+  return drawn;
+}
+
+function drawAttempts(attempts) {
+  const drawn = element("details", "attempts");
+  drawn.append(element("summary", "", `Attempts (${attempts.length})`));
+  const table = element("table");
+  const head = element("tr");
+  for (const label of ["File", "When", "Outcome", "Status", "Reason"]) {
+    const cell = element("th", "", label);
+    cell.scope = "col";
+    head.append(cell);
   }
-  return list;
+  const body = element("tbody");
+  for (const one of attempts) {
+    const row = element("tr");
+    for (const value of [String(one.file), shortMomentOf(one.at), one.outcome, one.status, one.reason]) row.append(element("td", "", value));
+    body.append(row);
+  }
+  const top = element("thead");
+  top.append(head);
+  table.append(top, body);
+  drawn.append(table);
+  return drawn;
+}
+
+function drawSimilar(parent, tiles) {
+  if (!tiles.length) return;
+  const list = element("ul");
+  list.setAttribute("role", "list");
+  for (const tile of tiles) {
+    const link = element("a");
+    link.href = ownLink(tile.href);
+    link.append(drawImage(tile.src, nameOf(tile)));
+    const item = element("li");
+    item.append(link);
+    list.append(item);
+  }
+  parent.replaceChildren(element("h2", "", "Similar pictures"), list);
 }
 
 function drawPart(part) {
   const figure = element("figure", part.kind);
-  figure.append(drawTitle(part));
+  const title = element("figcaption");
+  title.append(icon(part.kind), element("b", "", part.title));
+  if (part.download) title.append(drawDownload(part));
+  figure.append(title);
   const shown = drawShown(part);
   if (shown) figure.append(shown);
   if (part.note) figure.append(element("p", "note", part.note));
@@ -50,64 +110,17 @@ function drawPart(part) {
   return figure;
 }
 
-function drawTitle(part) {
-  const title = element("figcaption");
-  title.append(icon(part.kind), element("b", "", part.title));
-  if (part.download) {
-    const link = element("a", "download");
-    link.href = ownLink(part.download);
-    link.download = part.file_name;
-    link.setAttribute("aria-label", `Download the original of ${part.title}`);
-    link.append(icon("download"), element("span", "", "Download"));
-    title.append(link);
-  }
-  return title;
-}
-
 function drawShown(part) {
-  if (part.show === "text") return element("pre", "", part.text);
+  if (part.show === "text") return drawText(part.text, part.title);
   if (part.show === "card") return drawCards(part.cards);
+  if (part.show === "video" || part.show === "audio") return drawPlayer(part.show, part.src, part.poster, part.title);
   if (part.show === "still") return drawImage(part.src, part.title);
-  if (part.show === "image") {
-    const image = drawImage(part.src, part.title);
-    const link = element("a", "original");
-    link.href = ownLink(part.src);
-    link.target = "_blank";
-    link.rel = "noopener";
-    link.title = "Open the original";
-    link.append(image);
-    return link;
-  }
-  if (part.show === "video" || part.show === "audio") {
-    const player = element(part.show);
-    player.controls = true;
-    player.preload = "metadata";
-    player.setAttribute("aria-label", part.title);
-    if (part.poster && part.show === "video") player.poster = ownLink(part.poster);
-    player.src = ownLink(part.src);
-    if (part.show === "video" || !part.poster) return player;
-    const heard = element("div", "heard");
-    heard.append(drawImage(part.poster, `Sound wave of ${part.title}`), player);
-    return heard;
-  }
-  return null;
-}
-
-function drawImage(source, title) {
-  const image = element("img");
-  image.alt = title;
-  image.src = ownLink(source);
-  return image;
-}
-
-function drawCards(cards) {
-  const drawn = element("div", "cards");
-  for (const card of cards) {
-    const one = element("section", "card");
-    const [first, ...rest] = card;
-    if (first) one.append(element("h3", "", first[1]));
-    one.append(drawFacts(rest));
-    drawn.append(one);
-  }
-  return drawn;
+  if (part.show !== "image") return null;
+  const link = element("a", "original");
+  link.href = ownLink(part.src);
+  link.target = "_blank";
+  link.rel = "noopener";
+  link.title = "Open the original";
+  link.append(drawImage(part.src, part.title));
+  return link;
 }

@@ -82,7 +82,7 @@ def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None =
     """Return the newest `limit` messages that the query finds, or those after a page's `next`."""
     below = _read_cursor(after) if after else None
     with reading(engine) as connection:
-        query = _narrowed(connection, query)
+        query = narrowed(connection, query)
         found = filters.places(query, connection.dialect.name, below=below).limit(limit + 1)
         places = [place for (place,) in connection.execute(found)]
         page = _load_where(connection, messages.c.place.in_(places[:limit]))
@@ -103,7 +103,7 @@ def ids(engine: Engine, query: Query) -> Iterator[str]:
     below: int | None = None
     while True:
         with reading(engine) as connection:
-            found = filters.places(_narrowed(connection, query), connection.dialect.name, below=below)
+            found = filters.places(narrowed(connection, query), connection.dialect.name, below=below)
             places = [place for (place,) in connection.execute(found.limit(IDS_A_PAGE))]
             rows = select(messages.c.id).where(messages.c.place.in_(places)).order_by(messages.c.place.desc())
             page = list(connection.scalars(rows))
@@ -113,17 +113,17 @@ def ids(engine: Engine, query: Query) -> Iterator[str]:
         below = places[-1]
 
 
-def _narrowed(connection: Connection, query: Query) -> Query:
+def narrowed(connection: Connection, query: Query) -> Query:
     """Put numbers in the place of names, and leave of each sender's number the ways that there are."""
 
-    def narrowed(term: Term) -> Term:
+    def known_ways(term: Term) -> Term:
         term = _with_named(connection, term)
         if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
             return term
         known = connection.scalars(select(senders.c.key).where(senders.c.key.in_(term.numbers)))
         return replace(term, numbers=tuple(known) or term.numbers[:1])
 
-    return Query(tuple(tuple(narrowed(term) for term in group) for group in query.groups))
+    return Query(tuple(tuple(known_ways(term) for term in group) for group in query.groups))
 
 
 def _with_named(connection: Connection, term: Term) -> Term:

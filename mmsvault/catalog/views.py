@@ -4,12 +4,12 @@ A scope is one group of terms (`keyword:`, `number:`, `from:`, `to:`) of which a
 one; it is added to whatever is asked, so totals, lists and counts know nothing of the rest.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, FromClause, Select, Table, func, select
+from sqlalchemy import Connection, Engine, FromClause, Select, String, Table, cast, func, select
 
 from mmsvault.catalog import counting, filters, flow, queries, rhythm
 from mmsvault.catalog.connection import reading
@@ -20,7 +20,7 @@ from mmsvault.catalog.queries import Counts, Page
 from mmsvault.catalog.rhythm import Picture
 from mmsvault.catalog.tables import media, messages, receipts
 from mmsvault.errors import NotFoundError, RejectedInputError
-from mmsvault.message import MediaState, Message, MessageState
+from mmsvault.message import MediaState, Message, MessageState, fold
 
 SCOPE_FIELDS = ("keyword", "number", "from", "to")
 
@@ -68,6 +68,69 @@ class View:
                 return False
             inside = filters.places(self.scope, connection.dialect.name, below=place + 1)
             return bool(connection.scalar(inside.limit(1)) == place)
+
+    def any(self) -> bool:
+        """Return whether there is any message in the scope."""
+        with reading(self.engine) as connection:
+            found = filters.places(self.scope, connection.dialect.name).limit(1)
+            return connection.scalar(found) is not None
+
+    def newer(self, query: Query, *, than: str, limit: int = 100) -> int:
+        """Return how many messages of the query are newer than the message `than`, counted up to `limit`.
+
+        Where there is no such message (any more), all of them are.
+        """
+        with reading(self.engine) as connection:
+            place = connection.scalar(select(messages.c.place).where(messages.c.id == than))
+            asked = queries.narrowed(connection, self.narrowed(query))
+            found = filters.places(asked, connection.dialect.name).limit(limit)
+            places = list(connection.scalars(found))
+        return sum(place is None or one > place for one in places)
+
+    def tags(self, *, among: int = 20_000) -> list[str]:
+        """Return the tags that the newest messages carry, each as it was last written."""
+        with reading(self.engine) as connection:
+            newest = filters.places(self.scope, connection.dialect.name).limit(among).subquery()
+            rows = connection.scalars(
+                select(messages.c.tags)
+                .where(messages.c.place.in_(select(newest.c[0])), cast(messages.c.tags, String) != "[]")
+                .order_by(messages.c.place)
+            )
+            found = {fold(tag): tag for tags in rows for tag in tags}
+        return [found[key] for key in sorted(found)]
+
+    def similar(
+        self, message: Message, *, bits: int = 10, among: int = 100_000, limit: int = 24
+    ) -> list[str]:
+        """Return the ids of messages with a picture like one of this message's, the most alike first.
+
+        Two pictures are alike when their perceptual hashes differ in at most so many bits of 64. Looked
+        at are the newest `among` messages.
+        """
+        own = [int(item.perceptual_hash, 16) for item in message.media if _is_telling(item.perceptual_hash)]
+        if not own:
+            return []
+        with reading(self.engine) as connection:
+            newest = filters.places(self.scope, connection.dialect.name).limit(among).subquery()
+            hashes = connection.execute(
+                select(media.c.message_id, media.c.perceptual_hash)
+                .join(messages, messages.c.id == media.c.message_id)
+                .where(media.c.perceptual_hash != "", messages.c.place.in_(select(newest.c[0])))
+                .where(messages.c.id != message.id)
+            ).all()
+        nearest: dict[str, int] = {}
+        for identity, text in hashes:
+            value = int(text, 16)
+            distance = min((value ^ mine).bit_count() for mine in own)
+            if distance <= min(bits, nearest.get(identity, bits)) and _is_telling(text):
+                nearest[identity] = distance
+        return sorted(nearest, key=lambda identity: (nearest[identity], identity))[:limit]
+
+    def load_all(self, ids: Sequence[str]) -> list[Message]:
+        """Return those of the messages that are in the scope, in the order of `ids`."""
+        with reading(self.engine) as connection:
+            found = queries.load_all_in(connection, ids)
+        return [message for message in found if self.holds(message.id)]
 
     def senders(self, *, limit: int = 1000) -> list[Tally]:
         """Return who sent messages, the latest first."""
@@ -146,6 +209,11 @@ class View:
 
     def _within(self, connection: Connection) -> Select[int] | None:
         return None if self.scope == EVERYTHING else self._places(connection)
+
+
+def _is_telling(perceptual_hash: str) -> bool:
+    """Return whether a hash says something: those of plain surfaces are all alike."""
+    return bool(perceptual_hash) and 3 < int(perceptual_hash, 16).bit_count() < 61  # noqa: PLR2004 - of 64
 
 
 def _counts(connection: Connection, places: Select[int], at_risk_before: datetime) -> Counts:

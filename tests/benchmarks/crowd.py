@@ -136,6 +136,15 @@ def load(engine: Engine, numbers: range) -> None:
         connection.execute(text("VACUUM ANALYZE"))
 
 
+def enter(engine: Engine, crowd: Sequence[Message]) -> None:
+    """Enter these messages into a catalog on SQLite in bulk."""
+    for start in range(0, len(crowd), BATCH):
+        with writing(engine) as connection:
+            for name, rows in _rows(crowd[start : start + BATCH], in_postgresql=False).items():
+                if rows:
+                    _insert(connection, name, rows)
+
+
 def _batches(numbers: range) -> Iterator[list[Message]]:
     for start in range(numbers.start, numbers.stop, BATCH):
         yield [message(number) for number in range(start, min(start + BATCH, numbers.stop))]

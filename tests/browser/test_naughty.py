@@ -14,7 +14,6 @@ from tests.house import House
 from tests.integration.test_hostile_input import keep_count
 
 STRINGS = corpora.naughty_strings()
-PAGES = -(-len(STRINGS) // 60)
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +52,9 @@ def test_they_are_seen_as_they_are_and_nothing_of_them_runs(house: House, page: 
         ),
     )
     page.goto(house.dashboard)
-    seen = 0
-    for number in range(PAGES):
-        if PAGES > 1:
-            expect(page.get_by_text(f"Page {number + 1} of {PAGES}", exact=True)).to_be_visible()
-        expect(page.locator("a.tile").first).to_have_attribute("data-message", f"sinch-{number * 60}")
-        seen += page.locator("a.tile").count()
-        if number + 1 < PAGES:
-            page.get_by_role("button", name="Older").click()
-    assert seen >= len(STRINGS)
+    while page.locator(".root[data-loaded]").get_attribute("data-loaded") != str(len(STRINGS)):
+        page.locator("a.tile").last.scroll_into_view_if_needed()
+    assert page.locator("a.tile").count() >= len(STRINGS)
     for number in (one for one, text in enumerate(STRINGS) if "alert(1)" in text or "onerror" in text):
         if number % 12 == 0:
             page.goto(f"{house.dashboard}/message?id=sinch-{number}")

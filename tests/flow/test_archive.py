@@ -80,10 +80,11 @@ def shown_in_the_gallery(house: House, page: Page, message: dict[str, Any]) -> N
         what="the thumbnails being loaded",
     )
     tiles.first.click()
-    drawer = page.get_by_role("dialog")
-    expect(drawer.get_by_text("MMS_MO_iLnCRrL6", exact=True)).to_be_visible()
-    expect(drawer.get_by_text("Grüße 🐟 from the pier")).to_be_visible()
-    original = drawer.locator("figure.image img").first
+    lightbox = page.get_by_role("dialog")
+    lightbox.get_by_role("button", name="Facts (i)").click()
+    expect(lightbox.get_by_text("MMS_MO_iLnCRrL6", exact=True)).to_be_visible()
+    expect(lightbox.get_by_text("Grüße 🐟 from the pier")).to_be_visible()
+    original = lightbox.locator("img.whole")
     until(lambda: original.evaluate("one => one.naturalWidth") == 1280, what="the original being loaded")
 
 

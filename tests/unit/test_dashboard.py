@@ -74,20 +74,19 @@ def test_a_text_beside_pictures_is_their_caption_and_has_no_tile() -> None:
     made = tiles(
         [message(item(0, "image/jpeg"), item(1, "text/plain", text="By the  sea"))],
         sign=sign,
-        today=NOON.date(),
     )
     assert [(tile["kind"], tile["caption"], tile["part"]) for tile in made] == [("image", "By the sea", "")]
 
 
 def test_a_message_without_files_has_one_tile_with_its_subject() -> None:
-    made = tiles([message(subject="Where?")], sign=sign, today=NOON.date())
+    made = tiles([message(subject="Where?")], sign=sign)
     assert [(tile["kind"], tile["text"]) for tile in made] == [("empty", "Where?")]
 
 
 def test_a_lost_file_is_shown_with_its_reason_and_offers_no_download() -> None:
     lost = item(0, "", state=MediaState.LOST, key="", reason="The provider answered 404 Not Found.")
     one = message(lost)
-    tile = tiles([one], sign=sign, today=NOON.date())[0]
+    tile = tiles([one], sign=sign)[0]
     assert (tile["title"], tile["text"]) == ("Lost", "The provider answered 404 Not Found.")
     part = parts(one, sign=sign, now=NOON)[0]
     assert part["download"] == part["src"] == ""

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.record import Part, card_lines, in_order, parts
+from dashboard.record import Fact, Part, in_order, parts
+from dashboard.showing import card_lines
 from dashboard.tiles import tiles
 from mmsvault.message import MediaItem, MediaState, Message
 
@@ -46,6 +47,10 @@ def sign(key: str, content_type: str, *, download: bool = False) -> str:
 
 def part(one: MediaItem) -> Part:
     return parts(message(one), sign=sign, now=NOON)[0]
+
+
+def by_label(facts: list[Fact]) -> dict[str, str]:
+    return {fact.label: fact.value for fact in facts}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +107,7 @@ def test_a_preview_that_is_being_made_and_one_that_failed_are_told() -> None:
 
 
 def test_what_was_found_out_is_told_in_words() -> None:
-    facts = dict(
+    facts = by_label(
         part(
             item(
                 "image/gif",
@@ -117,9 +122,9 @@ def test_what_was_found_out_is_told_in_words() -> None:
     assert facts["Taken"] == "3 November 2026, 09:30:00 -08:00"
     assert facts["Location"] == "the file says where it was taken"
     assert facts["Declared as"] == "image/jpeg; name=x"
-    zoneless = dict(part(item("image/jpeg", captured="2026-11-03T09:30:00"))["facts"])
+    zoneless = by_label(part(item("image/jpeg", captured="2026-11-03T09:30:00"))["facts"])
     assert zoneless["Taken"] == "3 November 2026, 09:30:00 by the phone's clock"
-    assert "Taken" not in dict(part(item("image/jpeg", captured="yesterday"))["facts"])
+    assert "Taken" not in by_label(part(item("image/jpeg", captured="yesterday"))["facts"])
 
 
 def test_the_senders_order_counts_and_what_it_does_not_name_comes_last() -> None:
@@ -134,7 +139,7 @@ def test_the_senders_order_counts_and_what_it_does_not_name_comes_last() -> None
 
 
 def test_the_order_of_the_parts_has_no_tile_of_its_own() -> None:
-    made = tiles((message(item("application/smil"), item("image/jpeg", 1)),), sign=sign, today=NOON.date())
+    made = tiles((message(item("application/smil"), item("image/jpeg", 1)),), sign=sign)
     assert [tile["kind"] for tile in made] == ["image"]
 
 
@@ -148,7 +153,6 @@ def test_tiles_tell_that_a_picture_moves_and_show_waves_and_cards_in_their_shape
             ),
         ),
         sign=sign,
-        today=NOON.date(),
     )
     assert (moving["moves"], sound["moves"]) == ("GIF", "")
     assert (sound["ratio"], sound["length"]) == (1.6, "0:02")

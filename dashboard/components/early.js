@@ -1,0 +1,20 @@
+// Draws the gallery while Streamlit is still starting, over the page; the component takes it from here.
+
+import { element } from "./drawing.js";
+import { theGallery } from "./gallery.js";
+
+const LONGEST_MS = 20_000;
+
+function isDark() {
+  const kept = Object.keys(localStorage).find((name) => name.startsWith("stActiveTheme"));
+  const chosen = kept ? localStorage.getItem(kept) : "";
+  if (/"Dark"/i.test(chosen)) return true;
+  if (/"Light"/i.test(chosen)) return false;
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+const early = element("div", `mmsvault-early ${isDark() ? "dark" : "light"}`);
+const gallery = theGallery(new URL("./gallery.css", import.meta.url));
+early.append(gallery.host);
+document.body.append(early);
+setTimeout(() => early.remove(), LONGEST_MS);

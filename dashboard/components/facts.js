@@ -1,0 +1,67 @@
+// Facts, cards and files as a message's sheet and the lightbox draw them.
+
+import { element, icon, momentOf, ownLink } from "./drawing.js";
+
+export function drawFacts(facts) {
+  const list = element("dl");
+  for (const [label, value, at] of facts) {
+    const pair = element("div");
+    const told = element("dd", "", at ? momentOf(at) : value);
+    if (at) told.title = value;
+    pair.append(element("dt", "", label), told);
+    list.append(pair);
+  }
+  return list;
+}
+
+export function drawCards(cards) {
+  const drawn = element("div", "cards");
+  for (const card of cards) {
+    const one = element("section", "card");
+    const [first, ...rest] = card;
+    if (first) one.append(element("h3", "", first[1]));
+    one.append(drawFacts(rest));
+    drawn.append(one);
+  }
+  return drawn;
+}
+
+// A player for film or sound; a sound has its wave above it.
+export function drawPlayer(show, source, poster, title) {
+  const player = element(show);
+  player.controls = true;
+  player.preload = "metadata";
+  player.playsInline = true;
+  player.setAttribute("aria-label", title);
+  if (poster && show === "video") player.poster = ownLink(poster);
+  player.src = ownLink(source);
+  if (show === "video" || !poster) return player;
+  const heard = element("div", "heard");
+  heard.append(drawImage(poster, `Sound wave of ${title}`), player);
+  return heard;
+}
+
+export function drawImage(source, title) {
+  const image = element("img");
+  image.alt = title;
+  image.src = ownLink(source);
+  return image;
+}
+
+export function drawDownload(part) {
+  const link = element("a", "download");
+  link.href = ownLink(part.download);
+  link.download = part.file_name;
+  link.setAttribute("aria-label", `Download the original of ${part.title}`);
+  link.append(icon("download"), element("span", "", "Download"));
+  return link;
+}
+
+// Text that can be scrolled can be reached with the keyboard.
+export function drawText(text, label) {
+  const drawn = element("pre", "", text);
+  drawn.tabIndex = 0;
+  drawn.setAttribute("role", "region");
+  drawn.setAttribute("aria-label", label);
+  return drawn;
+}

@@ -1,0 +1,258 @@
+// The search box with its suggestions, and the filters beside it.
+
+import { ask } from "./asking.js";
+import { button, element, icon } from "./drawing.js";
+
+const CHOICES = {
+  type: ["Type", { "": "Any type", image: "Pictures", video: "Films", audio: "Sounds", text: "Texts", contact: "Contacts", calendar: "Appointments", document: "Documents", other: "Other files" }],
+  carrier: ["Carrier", { "": "Any carrier", verizon: "Verizon", att: "AT&T", "t-mobile": "T-Mobile", sprint: "Sprint", metropcs: "MetroPCS" }],
+  state: ["State", { "": "Any state", pending: "Waiting", archived: "Archived", partial: "In part", lost: "Lost" }],
+};
+export const FILTERS = ["q", "sender", "keyword", "type", "carrier", "state", "since", "until"];
+const NO_KEYWORD = "(none)";
+const TYPED_MS = 350;
+let serial = 0;
+
+export class Search {
+  constructor(onchange) {
+    this.onchange = onchange;
+    this.values = Object.fromEntries(FILTERS.map((name) => [name, ""]));
+    this.node = element("div", "search");
+    this.node.setAttribute("role", "search");
+    this.fields = {};
+    this.node.append(this.drawWords(), this.drawFilters());
+  }
+
+  // What is asked, without what is empty.
+  given() {
+    return Object.fromEntries(Object.entries(this.values).filter(([, value]) => value));
+  }
+
+  show(values) {
+    for (const name of FILTERS) {
+      this.values[name] = values[name] || "";
+      // A blank after the last word is somebody who goes on writing.
+      if (this.fields[name].value.trim() !== this.values[name]) this.fields[name].value = this.values[name];
+      this.fields[name].classList.toggle("set", Boolean(this.values[name]));
+    }
+    this.clear.hidden = !Object.keys(this.given()).some((name) => name !== "q");
+  }
+
+  set(name, value) {
+    if (this.values[name] === value) return;
+    this.show({ ...this.values, [name]: value });
+    this.onchange();
+  }
+
+  drawWords() {
+    const box = element("div", "words");
+    const field = element("input");
+    field.type = "search";
+    field.placeholder = "Search words, from:1408*, type:video, after:2014-02-01";
+    field.setAttribute("aria-label", "Search");
+    field.enterKeyHint = "search";
+    field.spellcheck = false;
+    let timer;
+    const commit = () => {
+      clearTimeout(timer);
+      this.set("q", field.value.trim());
+    };
+    field.addEventListener("input", () => {
+      clearTimeout(timer);
+      // A term that is still being written is no mistake yet.
+      const open = /(^|\s)-?[a-z]+:$|(^|\s)OR\s*$/.test(field.value) || (field.value.match(/"/g) || []).length % 2;
+      if (!open) timer = setTimeout(commit, TYPED_MS);
+    });
+    this.fields.q = field;
+    box.append(icon("search"), field);
+    combobox(box, field, {
+      label: "Suggestions",
+      load: (text) => ask("suggestions", { text: lastWord(text) }).then((told) => told.found),
+      take: (one, text) => text.slice(0, text.length - lastWord(text).length) + one.text + (one.text.endsWith(":") ? "" : " "),
+      taken: (one) => (one.text.endsWith(":") ? null : commit()),
+      commit,
+    });
+    this.mistake = element("p", "mistake");
+    this.mistake.setAttribute("role", "alert");
+    this.mistake.hidden = true;
+    const whole = element("div", "searched");
+    whole.append(box, this.mistake);
+    return whole;
+  }
+
+  drawFilters() {
+    const row = element("div", "filters");
+    row.append(this.drawKnown("sender", "Sender", "from", "Anyone"), this.drawKnown("keyword", "Keyword", "keyword", "Any keyword"));
+    for (const [name, [label, options]] of Object.entries(CHOICES)) {
+      const field = element("select");
+      for (const [value, text] of Object.entries(options)) {
+        const option = element("option", "", text);
+        option.value = value;
+        field.append(option);
+      }
+      field.addEventListener("change", () => this.set(name, field.value));
+      row.append(this.labelled(name, label, field));
+    }
+    for (const [name, label] of [["since", "From day"], ["until", "To day"]]) {
+      const field = element("input");
+      field.type = "date";
+      field.addEventListener("change", () => this.set(name, field.value));
+      row.append(this.labelled(name, label, field));
+    }
+    this.clear = button("clear", "Clear filters", { icon: "close", text: "Clear filters", onclick: () => this.reset() });
+    this.clear.hidden = true;
+    row.append(this.clear);
+    return row;
+  }
+
+  reset() {
+    this.show({});
+    this.onchange();
+    this.fields.q.focus();
+  }
+
+  labelled(name, label, field) {
+    const box = element("label", `filter ${name}`);
+    box.append(element("span", "", label), field);
+    this.fields[name] = field;
+    return box;
+  }
+
+  drawKnown(name, label, of, placeholder) {
+    const field = element("input");
+    field.type = "text";
+    field.placeholder = placeholder;
+    field.spellcheck = false;
+    const box = this.labelled(name, label, field);
+    const commit = () => this.set(name, field.value.trim());
+    const plain = (one) => {
+      const value = one.text.slice(of.length + 1).replace(/^"|"$/g, "");
+      return of === "keyword" && value === "none" ? NO_KEYWORD : value;
+    };
+    combobox(box, field, {
+      label: `Suggestions: ${label.toLowerCase()}`,
+      load: (text) => ask("suggestions", { text: `${of}:${text}` }).then((told) => told.found),
+      take: plain,
+      taken: commit,
+      commit,
+      opensAtOnce: true,
+    });
+    field.addEventListener("change", commit);
+    return box;
+  }
+
+  // Point at the mistake in what was searched for.
+  complain(problem) {
+    this.mistake.hidden = !problem;
+    if (!problem) return;
+    const words = element("span", "", problem.message);
+    const parts = [words];
+    if (problem.query) {
+      const where = element("code");
+      const at = problem.position;
+      where.append(problem.query.slice(0, at), element("mark", "", problem.query.slice(at, at + 12) || " "), problem.query.slice(at + 12));
+      parts.push(where);
+    }
+    this.mistake.replaceChildren(...parts);
+  }
+}
+
+// The word that is being written: from the last blank that stands outside of quotation marks.
+function lastWord(text) {
+  let quoted = false;
+  let start = 0;
+  [...text].forEach((letter, index) => {
+    if (letter === '"') quoted = !quoted;
+    else if (!quoted && /\s/.test(letter)) start = index + 1;
+  });
+  return text.slice(start);
+}
+
+// A list of suggestions under a field, by the pattern that screen readers know as a combobox.
+function combobox(box, field, { label, load, take, taken, commit, opensAtOnce = false }) {
+  const list = element("ul", "suggestions");
+  list.id = `suggestions-${++serial}`;
+  list.setAttribute("role", "listbox");
+  list.setAttribute("aria-label", label);
+  list.hidden = true;
+  field.autocomplete = "off";
+  field.setAttribute("role", "combobox");
+  field.setAttribute("aria-autocomplete", "list");
+  field.setAttribute("aria-expanded", "false");
+  field.setAttribute("aria-controls", list.id);
+  box.append(list);
+  let found = [];
+  let at = -1;
+  let turn = 0;
+
+  const close = () => {
+    turn += 1;
+    list.hidden = true;
+    field.setAttribute("aria-expanded", "false");
+    field.removeAttribute("aria-activedescendant");
+  };
+  const point = (index) => {
+    at = index;
+    [...list.children].forEach((option, place) => option.setAttribute("aria-selected", place === at));
+    if (at < 0) field.removeAttribute("aria-activedescendant");
+    else {
+      field.setAttribute("aria-activedescendant", list.children[at].id);
+      list.children[at].scrollIntoView({ block: "nearest" });
+    }
+  };
+  const choose = (one) => {
+    field.value = take(one, field.value);
+    close();
+    field.focus();
+    taken(one);
+    if (one.text.endsWith(":")) open();
+  };
+  const open = async () => {
+    const mine = ++turn;
+    let told = [];
+    try {
+      told = await load(field.value);
+    } catch {
+      return; // suggestions are a help; searching says what is wrong
+    }
+    if (mine !== turn || field.getRootNode().activeElement !== field) return;
+    found = told;
+    list.replaceChildren(
+      ...found.map((one, index) => {
+        const option = element("li");
+        option.id = `${list.id}-${index}`;
+        option.setAttribute("role", "option");
+        option.setAttribute("aria-selected", "false");
+        option.append(element("b", "", one.label), element("span", "", one.about));
+        option.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
+        option.addEventListener("click", () => choose(one));
+        return option;
+      }),
+    );
+    at = -1;
+    list.hidden = !found.length;
+    field.setAttribute("aria-expanded", String(found.length > 0));
+  };
+  field.addEventListener("input", open);
+  field.addEventListener("focus", () => (opensAtOnce || !field.value ? open() : null));
+  field.addEventListener("click", () => list.hidden && open());
+  field.addEventListener("blur", close);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      event.preventDefault();
+      if (!list.hidden && at >= 0) choose(found[at]);
+      else {
+        close();
+        commit();
+      }
+    } else if (event.key === "Escape" && !list.hidden) {
+      event.preventDefault();
+      event.stopPropagation();
+      close();
+    } else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && found.length) {
+      event.preventDefault();
+      if (list.hidden) open();
+      else point((at + (event.key === "ArrowDown" ? 1 : found.length)) % found.length);
+    }
+  });
+}

@@ -1,0 +1,137 @@
+"""The gallery's own program for the browser: its modules, and the page that starts them early.
+
+Streamlit needs a second until its first script has run. The page at `/` is Streamlit's own with the
+first tiles in it as data, and a module that draws them at once; the component takes the same nodes
+over when it is there. So the pictures of a cold open are on their way with the page itself.
+"""
+
+import hashlib
+import json
+import mimetypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from dashboard.gallery_route import first_or_next_page
+from dashboard.gate import VISIT
+from dashboard.reading_room import ReadingRoom
+from mmsvault.errors import VaultError
+
+PATH = "app"
+MODULES = Path(__file__).parent / "components"
+PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
+"""The paths of Streamlit's other pages."""
+PRELOADED = 24
+"""So many thumbnails are asked for by the page itself, before any module has run."""
+_KINDS = (".js", ".css")
+_STYLE = (
+    ".mmsvault-early { position: fixed; z-index: 999; inset: 0; overflow: auto; padding: 5.5rem 5rem 1rem; }"
+    ".mmsvault-early.light { color-scheme: light; background: #fff; color: #2f2d2b; }"
+    ".mmsvault-early.dark { color-scheme: dark; background: #171614; color: #edebe8; }"
+    "@media (max-width: 640px) { .mmsvault-early { padding: 5.5rem 1rem 1rem; } }"
+)
+"""Where the early gallery lies: as Streamlit will have it, so that nothing jumps."""
+
+
+@cache
+def digest() -> str:
+    """Return what stands for all modules as they are: browsers may keep what is below it for good."""
+    found = hashlib.sha256()
+    for path in sorted(MODULES.iterdir()):
+        if path.suffix in _KINDS:
+            found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def address(name: str) -> str:
+    """Return the address of a module, relative to the pages."""
+    return f"{PATH}/{digest()}/{name}"
+
+
+def front_routes(room: ReadingRoom) -> list[Route]:
+    """Return the routes of the modules and of the first page."""
+    del room  # every visit brings its own
+    return [
+        Route(f"/{PATH}/{{digest}}/{{name}}", _module, methods=["GET"], name="module"),
+        Route("/", _gallery, methods=["GET"], name="page"),
+        *(Route(f"/{name}", _other_page, methods=["GET"], name=f"page-{name}") for name in PAGES),
+    ]
+
+
+def _module(request: Request) -> Response:
+    name = request.path_params["name"]
+    content = _modules().get(name)
+    if content is None:
+        return PlainTextResponse("There is no such module.\n", 404, {"cache-control": "no-store"})
+    kind = mimetypes.types_map[Path(name).suffix]
+    return Response(
+        content, media_type=kind, headers={"cache-control": "private, max-age=31536000, immutable"}
+    )
+
+
+@cache
+def _modules() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in MODULES.iterdir() if path.suffix in _KINDS}
+
+
+async def _other_page(_request: Request) -> Response:
+    return HTMLResponse(_with(_start()), headers={"cache-control": "no-store"})
+
+
+async def _gallery(request: Request) -> Response:
+    try:
+        first = await run_in_threadpool(
+            first_or_next_page, request.scope[VISIT], {**request.query_params, "after": ""}
+        )
+    except VaultError:  # the gallery says it itself, once it has asked
+        first = None
+    return HTMLResponse(_with(_start() + _first_tiles(first)), headers={"cache-control": "no-store"})
+
+
+@cache
+def _streamlits_page() -> str:
+    return (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+
+
+def _with(head: str) -> str:
+    """Return Streamlit's page with more in its head, before its own scripts."""
+    return _streamlits_page().replace("<title>", f"{head}<title>", 1)
+
+
+def _start() -> str:
+    return f'<script src="./{address("base.js")}"></script>'
+
+
+def _first_tiles(first: dict[str, Any] | None) -> str:
+    """Return the first tiles as data, and what draws them."""
+    pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:PRELOADED] if first else []
+    head = [
+        f"<style>{_STYLE}</style>",
+        f'<link rel="preload" as="style" href="./{address("gallery.css")}">',
+        f'<script type="module" src="./{address("early.js")}"></script>',
+        *(
+            f'<link rel="modulepreload" href="./{address(name)}">'
+            for name in sorted(_modules())
+            if _early(name)
+        ),
+        *(f'<link rel="preload" as="image" href="./{_escaped(src)}">' for src in pictures),
+    ]
+    if first is not None:
+        # Data, not a script: the browser runs nothing of it.
+        told = json.dumps(first).replace("<", "\\u003c")
+        head.append(f'<script type="application/json" id="mmsvault-first">{told}</script>')
+    return "".join(head)
+
+
+def _early(name: str) -> bool:
+    return name.endswith(".js") and name not in ("sheet.js", "base.js")
+
+
+def _escaped(address_: str) -> str:
+    return address_.replace("&", "&amp;").replace('"', "%22").replace("<", "%3C")

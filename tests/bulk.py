@@ -1,0 +1,123 @@
+"""A vault filled at once: thousands of messages with real thumbnails, as a gallery has them."""
+
+import io
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from PIL import Image
+
+from mmsvault.media import images
+from mmsvault.message import MediaItem, MediaState, Message, RawPostback
+from mmsvault.sample import media
+from mmsvault.vault import Vault
+from tests.benchmarks import crowd
+
+PICTURES = 48
+SENDERS = 40
+KEYWORDS = ("storm", "harbor", "wedding", "contest", "")
+CARRIERS = ("31002", "31003", "31004")
+WORDS = "red kite over the old harbor after rain while boats come home".split()
+DISTANCE = timedelta(minutes=7)
+
+
+def fill(vault: Vault, number: int, *, newest_at: datetime) -> list[Message]:
+    """Enter that many messages with their thumbnails, the first one the newest; return them."""
+    thumbnails = [_thumbnail(seed) for seed in range(PICTURES)]
+    made = [_message(at, newest_at - at * DISTANCE, thumbnails) for at in range(number)]
+    crowd.enter(vault.catalog, made)
+    for one in made:
+        for item in one.media:
+            if item.thumbnail_key:
+                data = thumbnails[_seed(one) % PICTURES][0]
+                _keep(vault, item.thumbnail_key, data)
+                if item.content_type == "image/webp":
+                    _keep(vault, item.key, data)
+    return made
+
+
+def _seed(message: Message) -> int:
+    return int(message.tracking_id.removeprefix("bulk-"))
+
+
+def _thumbnail(seed: int) -> tuple[bytes, int, int, str]:
+    with Image.open(io.BytesIO(media.drawing(seed).data)) as picture:
+        small = picture.convert("RGB")
+    width, height = ((320, 240), (240, 320), (320, 180), (300, 300))[seed % 4]
+    small = small.resize((width, height))
+    return images.as_webp(small), width * 4, height * 4, images.perceptual_hash(small)
+
+
+def _keep(vault: Vault, key: str, data: bytes) -> None:
+    folder = vault.settings.embedded_bucket_dir
+    if folder is None:
+        vault.bucket.put(key, data, content_type="image/webp")
+        return
+    path = folder / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _message(number: int, at: datetime, thumbnails: list[tuple[bytes, int, int, str]]) -> Message:
+    dice = random.Random(number)
+    identity = f"sinch-bulk-{number}"
+    prefix = f"messages/{at:%Y/%m/%d}/{identity}/"
+    return Message(
+        id=identity,
+        provider="sinch",
+        tracking_id=f"bulk-{number}",
+        sender=f"140855501{number % SENDERS:02d}",
+        to=("28444", "14085550199") if number % 11 == 5 else ("28444",),
+        keyword=KEYWORDS[number % len(KEYWORDS)],
+        subject=" ".join(dice.choices(WORDS, k=4)) if number % 3 == 0 else "",
+        operator_id=CARRIERS[number % 3],
+        received_at=at,
+        deadline_at=at + timedelta(days=30),
+        recorded_at=at,
+        prefix=prefix,
+        media=tuple(_media(number, prefix, thumbnails[number % PICTURES], dice)),
+        postbacks=(RawPostback(name="postback.xml", sha256="0" * 64, received_at=at, source="", headers={}),),
+        tags=("reviewed",) if number % 20 == 1 else (),
+        hold=number % 50 == 2,
+    )
+
+
+def _media(
+    number: int, prefix: str, thumbnail: tuple[bytes, int, int, str], dice: random.Random
+) -> Iterator[MediaItem]:
+    """Give the files: mostly one picture, and in turn a film, a text, several pictures, something lost."""
+    data, width, height, looks = thumbnail
+
+    def item(position: int, content_type: str, **more: Any) -> MediaItem:
+        given = {
+            "position": position,
+            "url": f"https://media.example/{number}/{position}",
+            "state": MediaState.STORED,
+            "content_type": content_type,
+            "declared_type": content_type,
+            "size": len(data),
+            "sha256": f"{number:064x}",
+            "key": f"{prefix}{position:02d}.bin",
+            "attempts": 1,
+            **more,
+        }
+        return MediaItem.model_validate(given)
+
+    def shown(position: int, content_type: str, **more: Any) -> MediaItem:
+        seen = {"thumbnail_key": f"{prefix}thumbs/{position:02d}.webp", "width": width, "height": height}
+        return item(position, content_type, **{**seen, **more})
+
+    kind = number % 20
+    if kind == 7:
+        yield shown(0, "video/mp4", codecs=("h264", "aac"), duration_ms=dice.randint(2_000, 90_000))
+    elif kind == 11:
+        yield item(0, "text/plain", text=" ".join(dice.choices(WORDS, k=12)))
+    else:
+        yield shown(0, "image/webp", perceptual_hash=looks, frame_count=8 if kind == 3 else 1)
+    if kind == 5:
+        yield shown(1, "image/webp")
+        yield item(2, "text/plain", text="both of us, and the boat")
+    if kind == 13:
+        lost = {"state": MediaState.LOST, "key": "", "size": None, "sha256": ""}
+        yield item(1, "", **{**lost, "reason": "The provider answered 404 Not Found until the deadline."})
