@@ -12,9 +12,10 @@ import streamlit as st
 
 from dashboard import lists_route, notices, wording
 from dashboard.drawn import Row, tally_list
-from dashboard.gallery import NO_KEYWORD, gallery
+from dashboard.filters import NO_KEYWORD
+from dashboard.gallery import gallery
 from dashboard.reading_room import ReadingRoom, reading_room
-from dashboard.tiles import THUMBNAIL_TYPE
+from dashboard.showing import THUMBNAIL_TYPE
 from dashboard.visiting import Visit, visit
 from mmsvault import naming
 from mmsvault.catalog import permissions
