@@ -25,6 +25,7 @@ import structlog
 from mmsvault import bucket, leases
 from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
+from mmsvault.catalog.writes import Recorded
 from mmsvault.errors import (
     FetchError,
     NotUnderstoodError,
@@ -83,16 +84,21 @@ def archive_receipt(vault: Vault, kept: Mapping[str, Any]) -> None:
     except NotUnderstoodError as error:
         quarantine(vault, receipt, str(error))
         return
-    message = None
     if isinstance(announced, OtherNotice):
         writes.count_receipt(vault.catalog, receipt, "other", code=announced.code)
-    else:
-        about(message=announced.id)
-        message = record(vault, announced, receipt)
+        if receipt.quarantined_as:
+            leave_quarantine(vault, receipt, announced)
+        return
+    about(message=announced.id)
+    lease = Lease(vault.catalog, announced.id)
+    recorded = record(vault, announced, receipt, lease)
     if receipt.quarantined_as:
         leave_quarantine(vault, receipt, announced)
-    if message and message.state is MessageState.PENDING:
-        archive_message(vault, message.id)
+    if recorded and recorded.message.state is MessageState.PENDING:
+        if recorded.is_first:
+            archive_first(vault, recorded, lease)
+        else:
+            archive_message(vault, announced.id)
 
 
 def quarantine(vault: Vault, receipt: Receipt, reason: str) -> None:
@@ -130,22 +136,26 @@ def keep_reason(vault: Vault, folder: str, about: Mapping[str, Any]) -> None:
 
 
 @step("record")
-def record(vault: Vault, announced: Message, receipt: Receipt) -> Message | None:
-    """Enter the message and its raw postback before anything is fetched; return it as it stands.
+def record(vault: Vault, announced: Message, receipt: Receipt, lease: Lease) -> Recorded | None:
+    """Enter the message and its raw postback before anything is fetched; return what that came to.
 
-    None is for one that was deleted: it stays so.
+    A new message is in the hand of `lease`, and if files of it are to be fetched, not forced to the disk
+    yet: that is done together with them. None is for one that was deleted: it stays so.
     """
-    recorded = writes.record(vault.catalog, announced, receipt)
+    claim = lease.claim() if announced.state is MessageState.PENDING else None
+    recorded = writes.record(vault.catalog, announced, receipt, claim=claim, forced=False)
+    goes_on = recorded is not None and recorded.is_first and claim is not None
+    if not goes_on:
+        writes.force(vault.catalog)
     if recorded is None:
         log.info("a repeat of a deleted message")
         return None
-    message = recorded.message
     if recorded.is_new:
         content_type = "application/json" if recorded.postback.name.endswith("json") else "application/xml"
-        vault.bucket.put(f"{message.prefix}{recorded.postback.name}", receipt.body, content_type=content_type)
-        if message.state is not MessageState.PENDING:
-            refresh(vault, message.id)
-    return message
+        vault.bucket.put(recorded.key, receipt.body, content_type=content_type, forced=not goes_on)
+        if recorded.message.state is not MessageState.PENDING:
+            refresh(vault, announced.id)
+    return recorded
 
 
 def refresh(vault: Vault, message_id: str) -> None:
@@ -156,31 +166,52 @@ def refresh(vault: Vault, message_id: str) -> None:
 
 
 @step("message")
+def archive_first(vault: Vault, recorded: Recorded, lease: Lease) -> None:
+    """Fetch the files of a message that was recorded just now, and is in the hand of `lease`."""
+    with leases.kept(lease):
+        done = archive_due(vault, recorded.message, lease, unforced=[recorded.key])
+    if done is None:
+        writes.force(vault.catalog)  # whoever took it over may not have got so far
+
+
+@step("message")
 def archive_message(vault: Vault, message_id: str) -> None:
     """Fetch what is due of the message's files; do nothing where another worker is at it."""
     about(message=message_id)
     with leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
             return
-        message = queries.load(vault.catalog, message_id)
-        now = utc_now()
-        due = [
-            item
-            for item in message.media  # what was never tried is due whatever the receiver's clock said
-            if item.next_attempt_at and (item.next_attempt_at <= now or not item.attempts)
-        ]
-        try:
-            tried = archive_files(vault, message, lease, due)
-            done = finish(vault, message, lease, tried)
-        except OvertakenError as error:
-            log.warning("left to another worker", reason=str(error))
-            return
+        archive_due(vault, queries.load(vault.catalog, message_id), lease)
+
+
+def archive_due(
+    vault: Vault, message: Message, lease: Lease, *, unforced: Sequence[str] = ()
+) -> Message | None:
+    """Fetch what is due now and return the message as it then stands; None if another worker took it over.
+
+    `unforced` are keys in the bucket that are not on the disk yet.
+    """
+    now = utc_now()
+    due = [
+        item
+        for item in message.media  # what was never tried is due whatever the receiver's clock said
+        if item.next_attempt_at and (item.next_attempt_at <= now or not item.attempts)
+    ]
+    try:
+        tried = archive_files(vault, message, lease, due, unforced=unforced)
+        done = finish(vault, message, lease, tried)
+    except OvertakenError as error:
+        log.warning("left to another worker", reason=str(error))
+        return None
     # A preview's job that met this one's lease did nothing. The sweep asks again, once nothing waits.
     if any(item.preview_due_at for item in done.media) and vault.queue.is_empty():
-        enqueue(vault.queue, MAKE_PREVIEWS, message_id)
+        enqueue(vault.queue, MAKE_PREVIEWS, message.id)
+    return done
 
 
-def archive_files(vault: Vault, message: Message, lease: Lease, due: Sequence[MediaItem]) -> list["Tried"]:
+def archive_files(
+    vault: Vault, message: Message, lease: Lease, due: Sequence[MediaItem], *, unforced: Sequence[str] = ()
+) -> list["Tried"]:
     """Try the files side by side; what was stored of them is on the disk when this returns."""
     one = partial(archive_file, vault, message, lease)
     if len(due) == 1:
@@ -191,7 +222,8 @@ def archive_files(vault: Vault, message: Message, lease: Lease, due: Sequence[Me
             contexts = [contextvars.copy_context() for _ in due]
             tried = list(side_by_side.map(lambda context, item: context.run(one, item), contexts, due))
     stored = [each.item for each in tried if each.item.state is MediaState.STORED]
-    vault.bucket.force([key for item in stored for key in (item.key, item.thumbnail_key) if key])
+    keys = [key for item in stored for key in (item.key, item.thumbnail_key) if key]
+    vault.bucket.force([*unforced, *keys])
     return tried
 
 

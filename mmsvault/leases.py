@@ -1,8 +1,8 @@
 """Who works on a message: one worker at a time, for as long as it keeps saying so.
 
-A lease is a token in the catalog with a time until which it counts. Its holder renews it from a
-thread; the lease of a killed worker runs out. Before anything is written that another holder might
-have written differently, `check` makes sure that the lease still counts.
+A lease is a token in the catalog with a time until which it counts. One thread of a process renews
+those that it holds; the lease of a killed worker runs out. Before anything is written that another
+holder might have written differently, `check` makes sure that the lease still counts.
 """
 
 import contextlib
@@ -37,8 +37,13 @@ class Lease:
         self._engine = engine
         self._message_id = message_id
         self._taken = 0.0
-        self._done = threading.Event()
-        self._renewing = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._renewing = threading.Lock()
+        self._may_renew = True
+
+    def claim(self) -> writes.Claim:
+        """Return what takes it together with its message, which is new."""
+        self._taken = time.monotonic()
+        return writes.Claim(self.token, utc_now() + SPAN)
 
     def take(self) -> bool:
         """Take or renew it; return whether it counts now. Raises UnavailableError."""
@@ -52,17 +57,20 @@ class Lease:
         if time.monotonic() - self._taken > SURE_FOR_SECONDS and not self.take():
             raise OvertakenError("Another worker took the message over; what it writes counts.")
 
-    def start_renewing(self) -> None:
-        """Keep it from running out."""
-        self._renewing.start()
-
     def stop_renewing(self) -> None:
         """Let it run out, or be ended, from now on."""
-        self._done.set()
-        self._renewing.join()
+        with self._renewing:
+            self._may_renew = False
 
-    def _renew(self) -> None:
-        while not self._done.wait(RENEWED_EVERY_SECONDS):
+    def release(self) -> None:
+        """Let others work on the message as it is."""
+        writes.release_lease(self._engine, self._message_id, token=self.token)
+
+    def renew(self) -> None:
+        """Keep it from running out, unless that has been stopped."""
+        with self._renewing:
+            if not self._may_renew:
+                return
             try:
                 self.take()
             except UnavailableError:
@@ -76,10 +84,49 @@ def hold(engine: Engine, message_id: str) -> Iterator[Lease | None]:
     if not lease.take():
         yield None
         return
-    lease.start_renewing()
-    try:
+    with kept(lease):
         yield lease
+
+
+@contextlib.contextmanager
+def kept(lease: Lease) -> Iterator[None]:
+    """Keep a lease that was taken from running out, and let go of it at the end."""
+    _renewals.add(lease)
+    try:
+        yield
     finally:
+        _renewals.remove(lease)
         lease.stop_renewing()
         if not lease.is_over:
-            writes.release_lease(engine, message_id, token=lease.token)
+            lease.release()
+
+
+class _Renewals:
+    """Renews every lease that this process holds, from one thread."""
+
+    def __init__(self) -> None:
+        self._leases: set[Lease] = set()
+        self._changes = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, lease: Lease) -> None:
+        with self._changes:
+            self._leases.add(lease)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
+                self._thread.start()
+
+    def remove(self, lease: Lease) -> None:
+        with self._changes:
+            self._leases.discard(lease)
+
+    def _renew(self) -> None:
+        while True:
+            time.sleep(RENEWED_EVERY_SECONDS)
+            with self._changes:
+                held = list(self._leases)
+            for lease in held:
+                lease.renew()
+
+
+_renewals = _Renewals()

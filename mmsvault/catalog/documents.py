@@ -104,14 +104,12 @@ def keep(connection: Connection, message: Message) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(_KEEP_IN_POSTGRESQL, {"id": message.id, **postgresql_row(tokens)})
         return
-    place = connection.scalar(text("SELECT place FROM messages WHERE id = :id"), {"id": message.id})
+    place, kept = connection.execute(_FIND_IN_SQLITE, {"id": message.id}).one()
     row = {"place": place, "words": sqlite_words(tokens)}
-    kept = connection.scalar(text("SELECT words FROM message_words WHERE rowid = :place"), row)
-    if kept == row["words"]:
-        return
-    if kept is not None:
-        connection.execute(text("DELETE FROM message_words WHERE rowid = :place"), row)
-    connection.execute(text("INSERT INTO message_words (rowid, words) VALUES (:place, :words)"), row)
+    if kept is None:
+        connection.execute(_ADD_TO_SQLITE, row)
+    elif kept != row["words"]:
+        connection.execute(_CHANGE_IN_SQLITE, row)
 
 
 def sqlite_words(tokens: Document) -> str:
@@ -127,6 +125,11 @@ def postgresql_row(tokens: Document) -> dict[str, object]:
     }
 
 
+_FIND_IN_SQLITE = text(
+    "SELECT place, words FROM messages LEFT JOIN message_words ON message_words.rowid = place WHERE id = :id"
+)
+_ADD_TO_SQLITE = text("INSERT INTO message_words (rowid, words) VALUES (:place, :words)")
+_CHANGE_IN_SQLITE = text("UPDATE message_words SET words = :words WHERE rowid = :place")
 _KEEP_IN_POSTGRESQL = text("""
     INSERT INTO message_words (place, words, sequence)
     SELECT place, array_to_tsvector(:tokens), :sequence FROM messages WHERE id = :id

@@ -7,11 +7,12 @@ first, and what arrives in the meantime shifts nothing.
 import base64
 import binascii
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam, func, or_, select
 
 from mmsvault.catalog import filters, names
 from mmsvault.catalog.connection import reading, retried
@@ -71,10 +72,35 @@ def load(engine: Engine, message_id: str) -> Message:
 
 def load_in(connection: Connection, message_id: str) -> Message:
     """Return the message as this transaction sees it. Raises NotFoundError."""
-    found = _load_where(connection, messages.c.id == message_id)
-    if not found:
+    row = connection.execute(_ONE, {"message_id": message_id}).mappings().first()
+    if row is None:
         raise NotFoundError(f"There is no message {message_id}.")
-    return found[0]
+    return _with_parts(connection, row)
+
+
+def load_held_in(connection: Connection, message_id: str, *, token: str) -> Message | None:
+    """Return the message if its lease is `token`'s, and keep it so until the transaction ends."""
+    row = connection.execute(_ONE_HELD, {"message_id": message_id}).mappings().first()
+    return _with_parts(connection, row) if row and row["lease_token"] == token else None
+
+
+# Put together once: every message is loaded some times on its way.
+_PARTS = (recipients, media, postbacks, attempts)
+_ONE = select(messages).where(messages.c.id == bindparam("message_id"))
+_ONE_HELD = _ONE.with_for_update()
+_PARTS_OF_ONE = {
+    table.name: select(table)
+    .where(table.c.message_id == bindparam("message_id"))
+    .order_by(*table.primary_key.columns)
+    for table in _PARTS
+}
+
+
+def _with_parts(connection: Connection, row: RowMapping) -> Message:
+    its = {"message_id": row["id"]}
+    return _message(
+        row, {name: connection.execute(one, its).mappings().all() for name, one in _PARTS_OF_ONE.items()}
+    )
 
 
 @retried
@@ -166,8 +192,12 @@ def not_in_hand(now: datetime) -> ColumnElement[bool]:
 
     A lease that ends too far ahead was taken by a clock that has been set back since.
     """
-    until = messages.c.lease_until_at
-    return or_(messages.c.lease_token.is_(None), until < now, until > now + LONGEST_LEASE)
+    return or_(messages.c.lease_token.is_(None), runs_out(now, now + LONGEST_LEASE))
+
+
+def runs_out(now: Any, furthest: Any) -> ColumnElement[bool]:
+    """Return the condition that a lease counts no more, by the time now and the furthest one for its end."""
+    return or_(messages.c.lease_until_at < now, messages.c.lease_until_at > furthest)
 
 
 @retried
@@ -242,7 +272,7 @@ def _load_where(connection: Connection, condition: ColumnElement[bool]) -> list[
                 select(table).where(table.c.message_id.in_(ids)).order_by(*table.primary_key.columns)
             ).mappings()
         )
-        for table in (recipients, media, postbacks, attempts)
+        for table in _PARTS
     }
     return [
         _message(row, {name: of_all.get(row["id"], []) for name, of_all in parts.items()}) for row in rows
@@ -256,7 +286,7 @@ def _by_message(rows: Iterable[RowMapping]) -> dict[str, list[RowMapping]]:
     return gathered
 
 
-def _message(row: RowMapping, parts: dict[str, list[RowMapping]]) -> Message:
+def _message(row: RowMapping, parts: Mapping[str, Sequence[RowMapping]]) -> Message:
     own = {name: row[name] for name in Message.model_fields if name in row}
     return Message(
         **{**own, "tags": tuple(row["tags"])},

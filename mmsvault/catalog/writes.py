@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Executable, Table, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mmsvault.bucket import postback_name
@@ -43,35 +44,54 @@ SWEEP = "sweep"
 class Recorded:
     """What recording a receipt came to: its message as it now stands, and its own raw postback.
 
-    `is_new` says that the raw bytes may not be in the bucket yet.
+    `is_new` says that the raw bytes may not be in the bucket yet, `is_first` that the message is new.
     """
 
     message: Message
     postback: RawPostback
     is_new: bool
+    is_first: bool
+
+    @property
+    def key(self) -> str:
+        """Where the raw postback belongs in the bucket."""
+        return f"{self.message.prefix}{self.postback.name}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A lease that is taken together with what it is for."""
+
+    token: str
+    until_at: datetime
 
 
 @retried
-def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | None:
+def record(
+    engine: Engine, message: Message, receipt: Receipt, *, claim: Claim | None = None, forced: bool = True
+) -> Recorded | None:
     """Enter the message that `receipt` announces, or add the receipt to the one that is there.
+
+    A new message is in the hand of `claim`.
 
     A repeat with the same body is counted; with another body it is kept beside the first and its
     new files are added. The same receipt again, from a job that was cut off, changes nothing. A
     message that was deleted stays so: its repeat is counted, and None returned.
     """
     digest = hashlib.sha256(receipt.body).hexdigest()
-    with writing(engine) as connection:
-        if connection.scalar(select(tombstones.c.id).where(tombstones.c.id == message.id)):
+    with writing(engine, forced=forced) as connection:
+        if connection.scalar(_TOMBSTONE, {"message_id": message.id}):
             insert_new(connection, receipts, _receipt_row(receipt, "duplicate", message_id=message.id))
             return None
-        first = insert_whole(connection, message)
+        first = insert_whole(connection, message, claim=claim)
         if not first:  # hold the row, so that two repeats at once come one after the other
             connection.execute(select(messages.c.id).where(messages.c.id == message.id).with_for_update())
         known = message if first else queries.load_in(connection, message.id)
         is_new = digest not in {entry.sha256 for entry in known.postbacks}
         if is_new:
             added = _add_postback(connection, known, receipt, digest)
-            _make_due(connection, known, receipt)
+            if known.due_at is None or not first:
+                connection.execute(_MAKE_DUE, {"message_id": known.id, "now": receipt.received_at})
             if _add_media(connection, known, message):
                 known = queries.load_in(connection, message.id)
                 documents.keep(connection, known)
@@ -80,7 +100,10 @@ def record(engine: Engine, message: Message, receipt: Receipt) -> Recorded | Non
         outcome = "message" if first else "duplicate"
         counted = insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
     postback = next(entry for entry in known.postbacks if entry.sha256 == digest)
-    return Recorded(message=known, postback=postback, is_new=is_new or not counted)
+    return Recorded(message=known, postback=postback, is_new=is_new or not counted, is_first=first)
+
+
+_TOMBSTONE = select(tombstones.c.id).where(tombstones.c.id == bindparam("message_id"))
 
 
 @retried
@@ -93,14 +116,24 @@ def count_receipt(engine: Engine, receipt: Receipt, outcome: str, *, code: str =
 @retried
 def take_lease(engine: Engine, message_id: str, *, token: str, now: datetime, span: timedelta) -> bool:
     """Return whether the work on this message is now `token`'s, for `span` or until renewed."""
-    free = or_(messages.c.lease_token == token, queries.not_in_hand(now))
+    claim = {"message_id": message_id, "token": token, "now": now, "until_at": now + span}
+    claim["furthest"] = now + queries.LONGEST_LEASE
     with writing(engine, forced=False) as connection:
-        taken = connection.execute(
-            update(messages)
-            .where(messages.c.id == message_id, free)
-            .values(lease_token=token, lease_until_at=now + span)
-        )
-    return taken.rowcount == 1
+        return connection.execute(_TAKE_LEASE, claim).rowcount == 1
+
+
+_TAKE_LEASE = (
+    update(messages)
+    .where(
+        messages.c.id == bindparam("message_id"),
+        or_(
+            messages.c.lease_token.is_(None),
+            messages.c.lease_token == bindparam("token"),
+            queries.runs_out(bindparam("now"), bindparam("furthest")),
+        ),
+    )
+    .values(lease_token=bindparam("token"), lease_until_at=bindparam("until_at"))
+)
 
 
 @retried
@@ -112,24 +145,33 @@ def save_attempts(
     The message is due until `settle`, so that one cut off in between is finished by another worker.
     """
     with writing(engine, forced=False) as connection:
-        if not _holds(connection, message_id, token):
+        known = queries.load_held_in(connection, message_id, token=token)
+        if known is None:
             return None
-        connection.execute(
-            update(messages)
-            .where(messages.c.id == message_id, messages.c.due_at.is_(None))
-            .values(due_at=utc_now())
-        )
+        connection.execute(_MAKE_DUE, {"message_id": message_id, "now": utc_now()})
         for item in items:
-            connection.execute(
-                update(media)
-                .where(media.c.message_id == message_id, media.c.position == item.position)
-                .values(_media_row(message_id, item))
-            )
-        earlier = connection.scalar(select(func.count()).where(attempts.c.message_id == message_id)) or 0
-        _insert_all(connection, attempts, _numbered(message_id, tried, start=earlier + 1))
-        message = queries.load_in(connection, message_id)
+            row = _media_row(message_id, item)
+            connection.execute(_CHANGE_MEDIA, {**row, "its_message": message_id, "its_place": item.position})
+        _insert_all(connection, attempts, _numbered(message_id, tried, start=len(known.attempts) + 1))
+        changed = {item.position: item for item in items}
+        message = known.model_copy(
+            update={
+                "media": tuple(changed.get(item.position, item) for item in known.media),
+                "attempts": (*known.attempts, *tried),
+            }
+        )
         documents.keep(connection, message)
         return message
+
+
+_MAKE_DUE = (
+    update(messages)
+    .where(messages.c.id == bindparam("message_id"), messages.c.due_at.is_(None))
+    .values(due_at=bindparam("now"))
+)
+_CHANGE_MEDIA = update(media).where(
+    media.c.message_id == bindparam("its_message"), media.c.position == bindparam("its_place")
+)
 
 
 @retried
@@ -140,17 +182,23 @@ def settle(engine: Engine, written: Message, *, token: str) -> Message | None:
     nothing is settled and it is returned as it stands, to be written first.
     """
     with writing(engine) as connection:
-        if not _holds(connection, written.id, token):
+        message = queries.load_held_in(connection, written.id, token=token)
+        if message is None:
             return None
-        message = queries.load_in(connection, written.id)
         if message != written:
             return message
-        connection.execute(
-            update(messages)
-            .where(messages.c.id == message.id)
-            .values(state=message.state.value, due_at=message.due_at, lease_token=None, lease_until_at=None)
-        )
+        settled = {"message_id": message.id, "now_state": message.state.value, "now_due_at": message.due_at}
+        connection.execute(_SETTLE, settled)
         return None
+
+
+_SETTLE = (
+    update(messages)
+    .where(messages.c.id == bindparam("message_id"))
+    .values(
+        state=bindparam("now_state"), due_at=bindparam("now_due_at"), lease_token=None, lease_until_at=None
+    )
+)
 
 
 @retried
@@ -193,6 +241,12 @@ def check(engine: Engine) -> None:
     """Raise UnavailableError unless the catalog takes something in now."""
     with writing(engine) as connection:
         _count_on(connection, "probe")
+
+
+def force(engine: Engine) -> None:
+    """Return once everything that was written before is on the disk. Raises UnavailableError."""
+    if engine.dialect.name == "sqlite":  # PostgreSQL has forced it already
+        check(engine)
 
 
 def _count_on(connection: Connection, name: str) -> int:
@@ -250,9 +304,11 @@ def annotate(
     return message
 
 
-def insert_whole(connection: Connection, message: Message) -> bool:
+def insert_whole(connection: Connection, message: Message, *, claim: Claim | None = None) -> bool:
     """Return whether the message was new, and enter it with all of its parts then, to be found."""
     row = _message_row(message)
+    if claim:
+        row |= {"lease_token": claim.token, "lease_until_at": claim.until_at}
     known = select(messages.c.id).where(messages.c.id == message.id)
     for place in possible_places(message.received_at, message.id):
         if insert_new(connection, messages, {**row, "place": place}):
@@ -266,9 +322,15 @@ def insert_whole(connection: Connection, message: Message) -> bool:
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Return whether the row was new; one with the same key stays as it is."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key.columns)
-    return connection.execute(new).first() is not None
+    return connection.execute(_insert_new(connection.dialect.name, table), row).first() is not None
+
+
+@cache
+def _insert_new(dialect_name: str, table: Table) -> Executable:
+    dialect = postgresql if dialect_name == "postgresql" else sqlite
+    new = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    made: Executable = new
+    return made
 
 
 def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
@@ -309,15 +371,6 @@ def _add_postback(connection: Connection, message: Message, receipt: Receipt, di
     return entry
 
 
-def _make_due(connection: Connection, known: Message, receipt: Receipt) -> None:
-    """Leave work to do on a message until its raw postback and its record are in the bucket."""
-    connection.execute(
-        update(messages)
-        .where(messages.c.id == known.id, messages.c.due_at.is_(None))
-        .values(due_at=receipt.received_at)
-    )
-
-
 def _add_media(connection: Connection, known: Message, announced: Message) -> bool:
     """Return whether the message announces files that are not known yet, which are then."""
     have = {item.url for item in known.media}
@@ -343,12 +396,6 @@ def _message_row(message: Message) -> dict[str, Any]:
         "state": message.state.value,
         "due_at": message.due_at,
     }
-
-
-def _holds(connection: Connection, message_id: str, token: str) -> bool:
-    """Return whether `token` holds the message, and keep it so until the transaction ends."""
-    holder = select(messages.c.lease_token).where(messages.c.id == message_id).with_for_update()
-    return connection.scalar(holder) == token
 
 
 def _media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
