@@ -6,7 +6,9 @@ between two of them when something does.
 """
 
 import tempfile
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,6 +34,7 @@ log = structlog.get_logger(__name__)
 MOST_AT_ONCE = 20
 LOOKED_AT_AGAIN_AFTER = timedelta(minutes=3)
 """A preview whose job got lost on the way is queued again after this."""
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def tasks(vault: Vault) -> Tasks:
@@ -49,9 +52,27 @@ def make_previews(vault: Vault, message_id: str) -> None:
         made: list[MediaItem] = []
         for item in message.media:
             if item.preview_due_at and (not made or vault.queue.is_empty()):
-                made.append(make_preview(vault, message, item))
+                with _turn(vault) as is_mine:
+                    if is_mine:
+                        made.append(make_preview(vault, message, item))
         if made:
             keep(vault, message, lease, made)
+
+
+@contextmanager
+def _turn(vault: Vault) -> Iterator[bool]:
+    """Wait for this worker's other preview; give False where receipts have come in meanwhile."""
+    while not (is_mine := _making.acquire(timeout=SECONDS_BETWEEN_LOOKS)):
+        if not vault.queue.is_empty():
+            break
+    try:
+        yield is_mine
+    finally:
+        if is_mine:
+            _making.release()
+
+
+_making = threading.Lock()
 
 
 @step("preview")

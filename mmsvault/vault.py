@@ -89,6 +89,16 @@ class Vault:
         migrate(self.catalog)
         self.bucket.make()
 
+    def load(self) -> None:
+        """Make now what may be shared by processes that are forked later."""
+        for name in ("queue", "catalog", "bucket", "fetcher"):
+            getattr(self, name)
+
+    def open(self) -> None:
+        """Make every collaborator now, for threads to share: two at once would make two of each."""
+        self.load()
+        _ = self.sandbox
+
     def close(self) -> None:
         """Let go of what was opened."""
         for name in ("sandbox", "fetcher", "redis"):

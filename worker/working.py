@@ -1,6 +1,7 @@
 """One worker of a queue, or the sweep, as a program."""
 
 import time
+from collections.abc import Mapping
 
 import structlog
 from redis.exceptions import RedisError
@@ -10,6 +11,7 @@ from mmsvault import archiving, previewing
 from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
 from mmsvault.queueing.figures import SWEEP
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.queueing.workers import QueueWorker
 from mmsvault.settings import Settings
 from mmsvault.steps import traced
@@ -20,14 +22,22 @@ from worker.telling import telling
 log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 2
+JOBS_AT_ONCE: Mapping[str, int] = {ARCHIVE_QUEUE: 4}
+"""Of one worker: while one is decoded, others wait for providers, bucket and disk. Exports go one by one."""
 
 
 def run(settings: Settings, *, job: str) -> None:
     """Open the vault and work until SIGTERM."""
-    vault = Vault(settings)
+    work(Vault(settings), job)
+
+
+def work(vault: Vault, job: str) -> None:
+    """Work until SIGTERM, in a vault that nothing else has used yet."""
+    settings = vault.settings
     try:
         with traced(settings.tracing_url, program=job), telling(settings, job):
             prepare(vault)
+            vault.open()
             if job == SWEEP:
                 keep_sweeping(vault)
             else:
@@ -45,6 +55,7 @@ def keep_working(vault: Vault, queue_name: str) -> None:
                 redis_url=vault.settings.effective_redis_url,
                 connection=vault.redis,
                 tasks={**archiving.tasks(vault), **previewing.tasks(vault), **exporting.tasks(vault)},
+                at_once=JOBS_AT_ONCE.get(queue_name, 1),
             )
             worker.work(logging_level="WARNING")
         except StopRequested:  # asked to end while it was between two jobs

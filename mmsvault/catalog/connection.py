@@ -1,12 +1,14 @@
 """Opening the catalog: SQLite for one machine, PostgreSQL for several, both by one URL."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from random import uniform
 from time import sleep
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -167,10 +169,23 @@ def writing(engine: Engine, *, forced: bool = True) -> Iterator[Connection]:
     """
     with (
         _translated(),
+        _turn(engine),
         engine.connect().execution_options(**{WRITES: True, FORCED: forced}) as connection,
         connection.begin(),
     ):
         yield connection
+
+
+def _turn(engine: Engine) -> AbstractContextManager[object]:
+    """Return what threads that write to SQLite wait for; its own way of waiting is to sleep and look."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    with _turns_made:
+        return _turns.setdefault(engine, threading.Lock())
+
+
+_turns: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+_turns_made = threading.Lock()
 
 
 def retried(transaction: Callable[P, T]) -> Callable[P, T]:

@@ -19,7 +19,7 @@ import httpx
 
 from mmsvault.errors import RefusedFetchError
 
-MOST_CONNECTIONS = 16
+MOST_CONNECTIONS = 32
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -1,19 +1,19 @@
-"""RQ's SimpleWorker, made safe against being killed in the middle of a job.
+"""RQ's SimpleWorker, made safe against being killed in the middle of a job, with several in hand.
 
 Work is done in the worker's own process (decoding has a sandbox, every step a limit), so a job
-costs no fork. A thread keeps saying that the job is alive; when the worker is killed, that ends,
-and within half a minute another worker takes the job up. One worker serves one queue: RQ then
-moves a job aside instead of popping it, so that none is lost between the two.
+costs no fork. Most of a job is waiting, for a provider, the bucket or the disk: so a worker takes a
+few at once, each in a thread. One more thread keeps saying that they are alive; when the worker is
+killed, that ends, and within half a minute another worker takes the jobs up. One worker serves one
+queue: RQ then moves a job aside instead of popping it, so that none is lost between the two.
 
-Asked to end, a worker finishes the job in hand, or after a while puts it back and ends anyway: every
-job may be cut off at any point and run again.
+Asked to end, a worker finishes the jobs in hand, or after a while puts them back and ends anyway:
+every job may be cut off at any point and run again.
 """
 
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
@@ -26,6 +26,7 @@ from rq.executions import Execution
 from rq.job import Job
 from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
 
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
@@ -38,13 +39,18 @@ ABANDONED_AFTER_SECONDS = 15
 MAINTENANCE_SECONDS = 5
 IDLE_POLL_SECONDS = 20  # RQ wakes 15 s before this to look for abandoned jobs
 SECONDS_TO_FINISH = 20
-"""For the job in hand, once asked to end; whoever asked waits for 30 s."""
+"""For the jobs in hand, once asked to end; whoever asked waits for 30 s."""
+LOOKS_UP_EVERY_SECONDS = 0.5
 
 
 class QueueWorker(SimpleWorker):
-    """Runs the jobs of one queue, one at a time, until SIGTERM."""
+    """Runs the jobs of one queue, up to `at_once` side by side, until SIGTERM."""
 
-    def __init__(self, queue_name: str, *, redis_url: str, connection: Redis, tasks: Tasks) -> None:
+    death_penalty_class = TimerDeathPenalty  # RQ's other one works in the main thread only
+
+    def __init__(
+        self, queue_name: str, *, redis_url: str, connection: Redis, tasks: Tasks, at_once: int = 1
+    ) -> None:
         queue = open_queue(connection, queue_name, tasks=tasks)
         super().__init__(
             [queue],
@@ -57,7 +63,11 @@ class QueueWorker(SimpleWorker):
             log_job_description=False,
         )
         self._redis_url = redis_url
-        self._in_hand: Job | None = None
+        self._in_hand: dict[str, tuple[Job, Execution]] = {}
+        self._room = threading.Semaphore(at_once - 1)
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="job")
+        self._may_be_stopped = True
+        self._ended = threading.Event()
         self._beaten = float("-inf")
         self.asked_to_end = False
 
@@ -122,35 +132,59 @@ class QueueWorker(SimpleWorker):
             pipeline.execute()
         return execution
 
+    def bootstrap(self, *args: Any, **kwargs: Any) -> None:
+        """Begin, and let the hearts of the jobs beat from now on."""
+        super().bootstrap(*args, **kwargs)
+        threading.Thread(target=self._keep_beating, name="heartbeats", daemon=True).start()
+
+    def teardown(self) -> None:
+        """Finish what is in hand before the worker is gone."""
+        self._may_be_stopped = False
+        self._threads.shutdown()
+        self._ended.set()
+        super().teardown()  # type: ignore[no-untyped-call]  # RQ leaves it open
+
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run the job while a thread keeps its heart beating."""
-        self._in_hand = job
-        execution = self._begin(job, queue)
-        with self._heartbeats(job, execution):
+        """Have the job run in a thread, and return once there is room for another."""
+        self._may_be_stopped = False
+        try:
+            execution = self._begin(job, queue)
+            self._in_hand[job.id] = job, execution
+            self._threads.submit(self._run, job, queue, execution)
+            while not self._room.acquire(timeout=LOOKS_UP_EVERY_SECONDS):
+                if self.asked_to_end:
+                    return
+        finally:
+            self._may_be_stopped = True
+
+    def _run(self, job: Job, queue: Queue, execution: Execution) -> None:
+        try:
             self.perform_job(job, queue, execution)
-        self._in_hand = None
-        self.set_state("idle")
+        except Exception:  # what came of it cannot be written: others take it up again
+            log.exception("a job is left to others")
+        finally:
+            del self._in_hand[job.id]
+            self._room.release()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - RQ's signature
-        """End after the job in hand, and in any case in time (RQ's own way waits for Redis here)."""
+        """End after the jobs in hand, and in any case in time (RQ's own way waits for Redis here)."""
         if self.asked_to_end:
             return
         self.asked_to_end = self._stop_requested = True
         threading.Thread(target=self._end_in_time, name="ending", daemon=True).start()
-        if self._in_hand is None:
+        if self._may_be_stopped:
             raise StopRequested
 
     def _end_in_time(self) -> None:
-        threading.Event().wait(SECONDS_TO_FINISH)
-        job = self._in_hand
-        if job:
+        time.sleep(SECONDS_TO_FINISH)
+        for job, _ in list(self._in_hand.values()):
             try:
                 self._put_back(job)
-                log.warning("the job in hand was put back: it did not end in time")
+                log.warning("a job in hand was put back: it did not end in time")
             except RedisError:
-                log.warning("the job in hand is left to others: the queue cannot be reached")
+                log.warning("a job in hand is left to others: the queue cannot be reached")
             except NoSuchJobError:
-                log.warning("the job in hand ended just now")
+                log.warning("a job in hand ended just now")
         os._exit(0)
 
     def _put_back(self, job: Job) -> None:
@@ -159,21 +193,10 @@ class QueueWorker(SimpleWorker):
             put_back = queue.job_class.fetch(job.id, connection=connection, serializer=queue.serializer)
             queue.enqueue_job(put_back, at_front=True)
 
-    @contextmanager
-    def _heartbeats(self, job: Job, execution: Execution) -> Iterator[None]:
-        done = threading.Event()
-
-        def beat() -> None:
-            while not done.wait(BEAT_SECONDS):
-                try:
+    def _keep_beating(self) -> None:
+        while not self._ended.wait(BEAT_SECONDS):
+            try:
+                for job, execution in list(self._in_hand.values()):
                     self.maintain_heartbeats(job, execution)
-                except RedisError:
-                    self.log.warning("no heartbeat: the queue cannot be reached")
-
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join(BEAT_SECONDS)  # it may wait for a Redis that is away
+            except RedisError:
+                self.log.warning("no heartbeat: the queue cannot be reached")

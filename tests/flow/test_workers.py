@@ -41,6 +41,8 @@ def test_asked_to_end_a_worker_finishes_the_job_in_hand_and_an_idle_one_ends(
     worker, idle = (site.start(name, "worker archive") for name in ("one", "other"))
     assert provider.send(site.postbacks, notice("in-hand", url)) == 200
     assert offer.half_sent.wait(30)
+    with site.vault() as vault:
+        until(lambda: vault.redis.scard("rq:workers") == 2, what="both workers being there")
     for process in (worker, idle):
         process.send_signal(signal.SIGTERM)
     assert offer.held

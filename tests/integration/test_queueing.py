@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -16,7 +17,7 @@ from rq import Queue
 from mmsvault.embedded.servers import redis_part
 from mmsvault.errors import ConfigurationError, UnavailableError
 from mmsvault.message import Receipt, utc_now
-from mmsvault.queueing import leftovers
+from mmsvault.queueing import leftovers, workers
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
 from mmsvault.queueing.durable import DurableQueue, Kept
 from mmsvault.queueing.intake import Intake
@@ -227,10 +228,58 @@ def test_when_neither_the_queue_nor_the_spool_keeps_everyone_who_waits_hears_it(
     assert all(isinstance(one, UnavailableError) for one in asyncio.run(keep()))
 
 
-def worker_of(queue: Queue, redis_url: str, task: Callable[[object], None]) -> QueueWorker:
+def worker_of(
+    queue: Queue, redis_url: str, task: Callable[[object], None], *, at_once: int = 1
+) -> QueueWorker:
     return QueueWorker(
-        queue.name, redis_url=redis_url, connection=queue.connection, tasks={ARCHIVE_RECEIPT: task}
+        queue.name,
+        redis_url=redis_url,
+        connection=queue.connection,
+        tasks={ARCHIVE_RECEIPT: task},
+        at_once=at_once,
     )
+
+
+def test_a_worker_has_several_jobs_in_hand_and_no_more_than_it_may(queue: Queue, redis_url: str) -> None:
+    met, most, in_hand = threading.Barrier(3), [0], [0]
+
+    def meet(_argument: object) -> None:
+        in_hand[0] += 1
+        most.append(in_hand[0])
+        met.wait(30)  # for two others: one after the other, they would never meet
+        in_hand[0] -= 1
+
+    for number in range(9):
+        enqueue(queue, ARCHIVE_RECEIPT, kept(number))
+    worker_of(queue, redis_url, meet, at_once=3).work(burst=True)
+    assert max(most) == 3
+    assert queue.failed_job_registry.count == 0
+    assert queue.connection.keys("rq:job:*") == []
+
+
+def test_every_job_in_hand_is_said_to_be_alive(
+    queue: Queue, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.1)
+    met = threading.Barrier(2)
+
+    def ends() -> dict[bytes, float]:
+        return dict(queue.connection.zrange(queue.started_job_registry.key, 0, -1, withscores=True))
+
+    def last(_argument: object) -> None:
+        met.wait(30)
+        first = ends()
+        assert len(first) == 2
+        until(
+            lambda: all(end > first.get(name, end) for name, end in ends().items()),
+            what="every job being said to be alive",
+        )
+        met.wait(30)
+
+    for number in range(2):
+        enqueue(queue, ARCHIVE_RECEIPT, kept(number))
+    worker_of(queue, redis_url, last, at_once=2).work(burst=True)
+    assert queue.failed_job_registry.count == 0
 
 
 def fail(_argument: object) -> None:
