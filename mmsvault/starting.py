@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 
@@ -34,6 +35,11 @@ def start(program: Callable[[Settings], None]) -> None:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:
         sys.exit(_complain(error, EXIT_WRONG))
+
+
+def in_words(code: int) -> str:
+    """Return how a process ended, by its exit code (negative for a signal)."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def masked(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m worker [archive|exports|sweep]`: one worker of a queue, or the sweep, until SIGTERM.
+"""`python -m worker [archive|exports|sweep|workers]`: one worker of a queue, the sweep, or all of them.
 
 The sandbox's children load this module again, so it loads nothing until it is run.
 """
@@ -9,6 +9,7 @@ if __name__ == "__main__":
 
     from mmsvault.queueing.jobs import ARCHIVE_QUEUE
     from mmsvault.starting import start
-    from worker.working import run
+    from worker import crew, working
 
-    start(partial(run, job=sys.argv[1] if len(sys.argv) > 1 else ARCHIVE_QUEUE))
+    job = sys.argv[1] if len(sys.argv) > 1 else ARCHIVE_QUEUE
+    start(crew.run if job == crew.ALL else partial(working.run, job=job))

@@ -17,7 +17,7 @@ from mmsvault.cli.admitting import first_admin
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
 from mmsvault.errors import RejectedInputError, UnavailableError
-from mmsvault.queueing.jobs import ARCHIVE_QUEUE, EXPORTS_QUEUE, QUEUES
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.vault import Vault
@@ -117,12 +117,7 @@ def parts(settings: Settings) -> list[Part]:
         Part(
             "receiver", [python, "-m", "receiver"], ready=partial(_answers, f"{_receiver(settings)}/readyz")
         ),
-        *(
-            Part(f"worker-{number}", [python, "-m", "worker", ARCHIVE_QUEUE])
-            for number in range(1, settings.workers + 1)
-        ),
-        Part("exports", [python, "-m", "worker", EXPORTS_QUEUE]),
-        Part("sweep", [python, "-m", "worker", "sweep"]),
+        Part("workers", [python, "-m", "worker", "workers"]),
         Part(
             "dashboard",
             [python, "-m", "dashboard"],

@@ -19,15 +19,12 @@ from rich.text import Text
 
 from mmsvault.embedded import servers, tether
 from mmsvault.embedded.part import Part
+from mmsvault.embedded.pauses import Pauses
 from mmsvault.errors import UnavailableError, VaultError
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_DONE, EXIT_USAGE, EXIT_WRONG
+from mmsvault.starting import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, in_words
 
 LOCK = "up.lock"
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-STEADY_SECONDS = 60.0
-"""A part that ran for this long and then ended is started again at once."""
 SECONDS_TO_GET_READY = 60.0
 SECONDS_TO_END = 30.0
 
@@ -140,9 +137,9 @@ class Supervisor:
 
     async def _keep(self, part: Part) -> None:
         """Run the part again and again until everything ends."""
-        pause, is_first = 0.0, True
+        pauses, is_first = Pauses(), True
         while not self._ending.is_set():
-            began = monotonic()
+            pauses.started()
             code = await self._run_once(part)
             if self._ending.is_set():
                 return
@@ -152,15 +149,14 @@ class Supervisor:
                 self._ending.set()
                 return
             is_first = False
-            pause = 0.0 if monotonic() - began > STEADY_SECONDS else pause
+            pause = pauses.ended()
             self._say(
                 "up",
-                f"{part.name} ended ({_in_words(code)}); starting it again"
+                f"{part.name} ended ({in_words(code)}); starting it again"
                 + (f" in {pause:g} s" if pause else ""),
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)
-            pause = min(max(pause * 2, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
 
     async def _run_once(self, part: Part) -> int:
         """Run the part to its end, saying what it says; return its exit code."""
@@ -221,7 +217,3 @@ class Supervisor:
         self._console.print(
             Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), Text.from_ansi(line))
         )
-
-
-def _in_words(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

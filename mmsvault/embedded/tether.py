@@ -15,11 +15,16 @@ PR_SET_PDEATHSIG = 1
 def main() -> None:
     """Tie this process to its parent, then become the program."""
     parent, program = int(sys.argv[1]), sys.argv[2:]
+    tie(parent)
+    os.execvp(program[0], program)  # noqa: S606 - the supervisor's own command
+
+
+def tie(parent: int) -> None:
+    """Have this process killed when its parent is gone."""
     if sys.platform == "linux":  # elsewhere a killed supervisor leaves its parts running
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         sys.exit(1)
-    os.execvp(program[0], program)  # noqa: S606 - the supervisor's own command
 
 
 if __name__ == "__main__":

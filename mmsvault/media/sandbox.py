@@ -9,6 +9,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TooLongError
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,6 +25,21 @@ MOST_PREVIEW_BYTES = 100 << 20
 FILES_FOR_A_CHILD = 500
 
 T = TypeVar("T")
+
+
+_PRELOADED = ["mmsvault.media.inspecting"]
+
+
+def start_server() -> None:
+    """Start the process that children are forked from, for all that are forked from this one to share."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+    forkserver.ensure_running()
+
+
+def share_server() -> None:
+    """Have children forked by the server that this process's parent started."""
+    # What is replaced looks whether the server is alive by waiting for it, which its parent alone may do.
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[method-assign]  # noqa: SLF001
 
 
 class BrokenError(Exception):
@@ -46,7 +62,7 @@ class Sandbox:
         self._max_pixels = max_pixels
         self._seconds, self._preview_seconds = seconds, preview_seconds
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["mmsvault.media.inspecting"])
+        context.set_forkserver_preload(_PRELOADED)
         self._inspectors = ProcessPool(
             max_workers=1, max_tasks=FILES_FOR_A_CHILD, initializer=_confine, context=context
         )

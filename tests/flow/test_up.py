@@ -22,6 +22,7 @@ PARTS = (
     "-m worker archive",
     "-m worker exports",
     "-m worker sweep",
+    "-m worker workers",
     "-m dashboard",
 )
 
@@ -72,6 +73,31 @@ def test_a_part_that_ends_is_started_again_and_it_is_said(tmp_path: Path, provid
         assert "receiver ended (killed by SIGKILL); starting it again" in house.log.read_text()
         provider.send(house.postbacks, notice("after", provider.offer(media.drawing(0))))
         archived(house, "sinch-after")
+
+
+def test_a_worker_that_is_killed_is_replaced_and_so_are_all_when_their_sandbox_is(
+    tmp_path: Path, provider: SampleProvider
+) -> None:
+    house = House(tmp_path)
+    with house.up():
+        until(lambda: len(house.processes("-m worker archive")) == 2, what="both workers being there")
+        first, second = house.processes("-m worker archive")
+        os.kill(first, signal.SIGKILL)
+        until(
+            lambda: '"how": "killed by SIGKILL"' in house.log.read_text()
+            and len(house.processes("-m worker archive")) == 2,
+            what="another worker being there",
+        )
+        assert second in house.processes("-m worker archive")
+        (server,) = house.processes("multiprocessing.forkserver")
+        os.kill(server, signal.SIGKILL)
+        until(
+            lambda: "workers ended (exit code 1)" in house.log.read_text(),
+            what="the workers being started again",
+        )
+        provider.send(house.postbacks, notice("after", provider.offer(media.drawing(0))))
+        archived(house, "sinch-after")
+        assert house.archived("sinch-after").media[0].thumbnail_key
 
 
 def test_when_up_is_killed_its_parts_end_with_it(tmp_path: Path) -> None:
