@@ -30,7 +30,7 @@ class Doorkeeper:
             raise HTTPException(403, "This address may not post here.")
         offered = (
             request.path_params.get("_token"),
-            request.query_params.get("token"),
+            request.query_params.get("token") if request.scope["query_string"] else None,
             _password(request.headers.get("authorization", "")),
         )
         # Each is compared with each, and in constant time, so that an answer's delay tells nothing.

@@ -32,13 +32,16 @@ class Metrics:
             ["status"],
             registry=self.registry,
         )
+        self._by_status: dict[int, Counter] = {}
         self._seconds = Histogram(
             "mmsvault_postback_seconds", "Time from a postback to its answer", registry=self.registry
         )
 
     def answered(self, status: int, *, seconds: float) -> None:
         """Count one postback and how long it took."""
-        self._answers.labels(str(status)).inc()
+        if (counted := self._by_status.get(status)) is None:
+            counted = self._by_status[status] = self._answers.labels(str(status))
+        counted.inc()
         self._seconds.observe(seconds)
 
 

@@ -7,6 +7,7 @@ import structlog
 from fastapi import HTTPException, Request, Response
 from fastapi.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Scope
 
 from mmsvault.errors import UnavailableError
 from mmsvault.message import Receipt
@@ -41,11 +42,21 @@ async def keep(request: Request) -> Response:
     return PlainTextResponse("OK")
 
 
-# Plain routes: FastAPI's own would look into a request, of which only the raw body counts here.
+# For other methods: what is posted does not come by here, see `app.Receiver`.
 ROUTES = (
     Route(PATH + "{provider}/{_token}", keep, methods=["POST"]),
     Route(PATH + "{provider}", keep, methods=["POST"]),
 )
+
+
+def names_in(scope: Scope) -> dict[str, str] | None:
+    """Return what stands in the address of a postback that is posted; None for any other request."""
+    if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].startswith(PATH):
+        return None
+    provider, slash, token = scope["path"].removeprefix(PATH).partition("/")
+    if not provider or (slash and not token) or "/" in token:
+        return None
+    return {"provider": provider, "_token": token} if token else {"provider": provider}
 
 
 async def bounded_body(request: Request, max_bytes: int) -> bytes:
