@@ -9,6 +9,8 @@ from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 
+import uvloop
+
 CONNECTIONS = 64
 
 
@@ -40,7 +42,7 @@ def most(url: str, body: bytes, *, seconds: int, folder: Path) -> float:
 
 def paced(url: str, body: bytes, *, count: int, rate: float, connections: int = CONNECTIONS) -> Paced:
     """Send `count` requests at `rate` a second (0 for all at once) and wait for every answer."""
-    return asyncio.run(_paced(url, body, count, rate, connections))
+    return uvloop.run(_paced(url, body, count, rate, connections))
 
 
 def _request(url: str, body: bytes) -> bytes:

@@ -105,7 +105,7 @@ def main(given: Sequence[str]) -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)}; all of them if none")
     asked.add_argument("--rounds", type=int, default=5)
-    asked.add_argument("--growth", action="store_true", help="the cost as it grows as well (an hour)")
+    asked.add_argument("--growth", action="store_true", help="the cost as it grows as well (20 minutes)")
     asked.add_argument("--no-write", action="store_true", help="print the figures only")
     options = asked.parse_args(given)
     if unknown := set(options.parts) - set(PARTS):

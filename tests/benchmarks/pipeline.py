@@ -88,12 +88,11 @@ def provider(folder: Path) -> Iterator[Provider]:
 
 @contextlib.contextmanager
 def ours(made: Site, *, processes: int = PROCESSES) -> Iterator[Contender]:
-    """Run workers of the vault; receipts are handed over as the receiver does."""
+    """Run the crew as `up` does; receipts are handed over as the receiver does."""
+    made.env["MMSVAULT_WORKERS"] = str(processes)
     with made.vault() as vault:
-        vault.bucket.make()
-        names = [f"worker-{number}" for number in range(processes)]
-        for name in names:
-            made.start(name, "worker archive")
+        vault.prepare()
+        made.start("workers", "worker workers")
         queue = DurableQueue(open_queue(vault.redis))
 
         def submit(works: Sequence[Work]) -> None:
@@ -106,14 +105,11 @@ def ours(made: Site, *, processes: int = PROCESSES) -> Iterator[Contender]:
         try:
             yield Contender("ours", submit, lambda: _archived(vault))
         finally:
-            for name in names:
-                made.kill(name)
+            made.kill("workers")
 
 
 def _archived(vault: Vault) -> int:
-    with contextlib.suppress(Exception):  # until the first worker has made the catalog
-        return queries.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
-    return 0
+    return queries.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import performance
+from tests.benchmarks import growing, performance
 from tests.benchmarks.ground import Ratio
 
 
@@ -29,3 +29,12 @@ def test_the_figures_are_written_between_their_marks_and_drawn(
     assert "old" not in written
     assert "| ours / theirs | >= 2 | 1 | **2** | 3 | 3 |" in written
     assert "<svg" in (tmp_path / "plot.svg").read_text()
+
+
+def test_growth_is_measured_at_every_size(tmp_path: Path) -> None:
+    lines = growing.measure(tmp_path, growing.BRIEF)
+    rows = [line.strip("| ").split(" | ") for line in lines if line[:3] in ("| 1", "| 2", "| 4")]
+    assert [row[0] for row in rows] == ["2,000", "1", "2", "20", "200", "400"]
+    figures = [cell for row in rows for cell in row[1:] if cell != "-"]
+    assert len(figures) == 2 + 2 * 2 + 1 + 2 * 2
+    assert all(float(figure.replace(",", "")) > 0 for figure in figures)
