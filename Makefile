@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: help setup dev up demo test test-faults test-media soak
 .PHONY: bench bench-media bench-search bench-export bench-capacity kinds
-.PHONY: check format lock sbom audit screenshots clean
+.PHONY: check format lock schema sbom audit screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,9 @@ check: dev ## format, lint, types and import order
 format: dev ## write the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+schema: dev ## write the form that the migrations make into mmsvault/catalog/newest.sql
+	$(BIN)/python -m tests.newest_form
 
 lock: dev ## lock the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -3,22 +3,27 @@
 Opening it connects to nothing; each part connects when it is first used.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
-
-from redis import Redis
-from rq import Queue
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING
 
 from mmsvault.bucket import Bucket
 from mmsvault.catalog.connection import migrate, open_catalog
-from mmsvault.fetching import Fetcher
-from mmsvault.media.sandbox import Sandbox
-from mmsvault.queueing.connection import connect_to_work
-from mmsvault.queueing.jobs import open_queue
 from mmsvault.s3.locking import Locks
 from mmsvault.s3.talking import open_client
 from mmsvault.settings import Encryption, Settings
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+    from sqlalchemy import Engine
+
+    from mmsvault.fetching import Fetcher
+    from mmsvault.media.sandbox import Sandbox
+
+# ruff: noqa: PLC0415 - what only some programs use is loaded by those alone: loading takes time and memory
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,17 @@ class Vault:
     settings: Settings
 
     @cached_property
-    def redis(self) -> "Redis":
+    def redis(self) -> Redis:
         """The connection to the queue, for those who can wait for it."""
+        from mmsvault.queueing.connection import connect_to_work
+
         return connect_to_work(self.settings.effective_redis_url)
 
     @cached_property
     def queue(self) -> Queue:
         """The queue of receipts and attempts, for putting jobs in."""
+        from mmsvault.queueing.jobs import open_queue
+
         return open_queue(self.redis)
 
     @cached_property
@@ -73,6 +82,8 @@ class Vault:
     @cached_property
     def fetcher(self) -> Fetcher:
         """What downloads the files."""
+        from mmsvault.fetching import Fetcher
+
         return Fetcher(
             max_bytes=self.settings.max_media_bytes,
             hosts=self.settings.fetch_hosts,
@@ -82,6 +93,8 @@ class Vault:
     @cached_property
     def sandbox(self) -> Sandbox:
         """What looks into files."""
+        from mmsvault.media.sandbox import Sandbox
+
         return Sandbox(max_pixels=self.settings.max_media_pixels)
 
     def prepare(self) -> None:

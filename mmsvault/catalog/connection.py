@@ -22,6 +22,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from mmsvault.catalog import forms
+from mmsvault.catalog.forms import MIGRATIONS
 from mmsvault.errors import ConfigurationError, UnavailableError
 
 P = ParamSpec("P")
@@ -30,7 +32,6 @@ T = TypeVar("T")
 WRITES = "mmsvault_writes"
 FORCED = "mmsvault_forced"
 MIGRATION_LOCK = 0x6D6D7376  # any number that is ours, for PostgreSQL's advisory lock
-MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE: Mapping[str, str] = {
     "connect_timeout": "5",
     "keepalives_idle": "30",
@@ -259,7 +260,9 @@ def migrate(engine: Engine) -> None:
 
     Raises ConfigurationError for a catalog that a newer version has written.
     """
-    newest = max(path.stem for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+    newest = forms.newest()
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        forms.lay_out(Path(engine.url.database))
     with reading(engine) as connection:
         if _form(connection) == newest:
             return
@@ -268,7 +271,7 @@ def migrate(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         current = _form(connection)
         if current != newest:  # another process may just have done it
-            _upgrade(connection, current)
+            upgrade(connection, current)
 
 
 def _form(connection: Connection) -> str | None:
@@ -279,7 +282,8 @@ def _form(connection: Connection) -> str | None:
     return form
 
 
-def _upgrade(connection: Connection, current: str | None) -> None:
+def upgrade(connection: Connection, current: str | None) -> None:
+    """Bring a catalog of the form `current`, None for an empty one, to the newest form."""
     # Loaded where there is something to do: it takes 10 MB, and every worker comes by here.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

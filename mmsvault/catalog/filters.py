@@ -9,7 +9,6 @@ rare combination costs as much as its commonest words do.
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Select, and_, cast, func, literal_column, not_, or_, select
-from sqlalchemy.dialects.postgresql import TSQUERY
 
 from mmsvault.catalog import documents
 from mmsvault.catalog.documents import EVERY
@@ -176,6 +175,8 @@ def _exactly(term: Term) -> ColumnElement[bool]:
 
 
 def _holds_lexemes(expression: str) -> ColumnElement[bool]:
+    from sqlalchemy.dialects.postgresql import TSQUERY  # noqa: PLC0415 - large, and of no use elsewhere
+
     return message_words.c.words.op("@@", is_comparison=True)(cast(expression, TSQUERY))
 
 

@@ -1,6 +1,7 @@
 """Everything that changes the catalog. Each function is one transaction and safe to run twice."""
 
 import hashlib
+import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +9,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, Table, bindparam, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mmsvault.bucket import postback_name
 from mmsvault.catalog import documents, queries
@@ -250,8 +250,7 @@ def force(engine: Engine) -> None:
 
 
 def _count_on(connection: Connection, name: str) -> int:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    first = dialect.insert(serials).values(name=name, value=1)
+    first = _insert(connection.dialect.name, serials).values(name=name, value=1)
     following = first.on_conflict_do_update(
         index_elements=[serials.c.name], set_={"value": serials.c.value + 1}
     )
@@ -327,10 +326,14 @@ def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> boo
 
 @cache
 def _insert_new(dialect_name: str, table: Table) -> Executable:
-    dialect = postgresql if dialect_name == "postgresql" else sqlite
-    new = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    new = _insert(dialect_name, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
     made: Executable = new
     return made
+
+
+def _insert(dialect_name: str, table: Table) -> Any:
+    """Return an insert that can say what happens to a row that is there; only its dialect is loaded."""
+    return importlib.import_module(f"sqlalchemy.dialects.{dialect_name}").insert(table)
 
 
 def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -10,19 +11,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from mmsvault.auditing import note_settings
-from mmsvault.catalog import people
-from mmsvault.catalog.people import Role
-from mmsvault.cli.admitting import first_admin
+from mmsvault.catalog import forms
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
-from mmsvault.vault import Vault
-
-DEMO = "demo"
 
 NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard")
 
@@ -72,13 +67,13 @@ def sweep() -> None:
 def dashboard() -> None:
     """Run the dashboard, the gallery in the browser. Its first start prints a password for `admin`."""
     write_log()
+    from mmsvault.cli.welcoming import first_login  # noqa: PLC0415 - the other programs do without
+    from mmsvault.vault import Vault  # noqa: PLC0415
+
     vault = Vault(Settings.load())
     try:
-        vault.prepare()
-        password = first_admin(vault)
-        note_settings(vault)
-        if password:
-            sys.stdout.write(f"{_first_login(password)}\n")
+        if login := first_login(vault):
+            sys.stdout.write(f"{login}\n")
             sys.stdout.flush()
     except UnavailableError as error:  # the dashboard says so, and takes visitors once it is there
         sys.stderr.write(f"{error}\n")
@@ -91,9 +86,18 @@ def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool =
     return supervisor.run(
         settings,
         programs,
-        prepare=partial(prepare, settings),
-        on_ready=partial(welcome, settings, is_demo=is_demo),
+        prepare=None if is_prepared(settings) else partial(prepare, settings),
+        on_ready=partial(welcome, is_demo=is_demo),
     )
+
+
+def is_prepared(settings: Settings) -> bool:
+    """Make catalog and bucket where they are files here, and return whether that is all there is to do."""
+    folder = settings.embedded_bucket_dir
+    if folder is None or settings.database_url or settings.s3_object_lock:
+        return False
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return forms.lay_out(settings.data_dir / "catalog.sqlite")
 
 
 def prepare(settings: Settings) -> None:
@@ -101,6 +105,8 @@ def prepare(settings: Settings) -> None:
 
     Where a server is away, say so: receipts are kept meanwhile, and the workers go on trying.
     """
+    from mmsvault.vault import Vault  # noqa: PLC0415 - the usual start does without
+
     vault = Vault(settings)
     try:
         vault.prepare()
@@ -115,64 +121,27 @@ def parts(settings: Settings) -> list[Part]:
     python = sys.executable
     return [
         Part(
-            "receiver", [python, "-m", "receiver"], ready=partial(_answers, f"{_receiver(settings)}/readyz")
+            "receiver",
+            [python, "-m", "receiver"],
+            ready=partial(_answers, f"{settings.receiver_address}/readyz"),
         ),
         Part("workers", [python, "-m", "worker", "workers"]),
         Part(
             "dashboard",
             [python, "-m", "dashboard"],
-            ready=partial(_answers, f"{_dashboard(settings)}/_stcore/health"),
+            ready=partial(_answers, f"{dashboard_address(settings)}/_stcore/health"),
         ),
     ]
 
 
-def welcome(settings: Settings, *, is_demo: bool = False) -> None:
-    """Say where things are, once everything answers, and the first time how to log in."""
-    login = _login(settings, is_demo=is_demo)
-    sys.stdout.write(
-        "\nMMS Vault is ready.\n"
-        f"  dashboard     {_dashboard(settings)}\n"
-        + (f"  log in        {login}\n" if login else "")
-        + f"  postback URL  {settings.receiver_address}/postbacks/sinch/{settings.effective_token}\n"
-        f"  data          {settings.data_dir.absolute()}\n"
-        "Ctrl-C ends it; the data stays.\n\n"
-    )
-    sys.stdout.flush()
+def welcome(*, is_demo: bool = False) -> None:
+    """Say where things are, once everything answers. A process of its own, as it loads much for a moment."""
+    given = ["demo"] if is_demo else []
+    subprocess.run([sys.executable, "-m", "mmsvault.cli.welcoming", *given], check=False)  # noqa: S603 - our own program
 
 
-def _login(settings: Settings, *, is_demo: bool) -> str:
-    """Return how to log in, where that is to be said: at the first start, and in a demo."""
-    vault = Vault(settings)
-    try:
-        vault.prepare()  # once more, for where a server was away until now
-        password = None if is_demo else first_admin(vault)
-        note_settings(vault)
-        if is_demo:
-            return _demo_login(vault)
-        return _first_login(password) if password else ""
-    except UnavailableError as error:
-        return f"once the servers are there: `mmsvault dashboard` makes the first admin ({error})"
-    finally:
-        vault.close()
-
-
-def _first_login(password: str) -> str:
-    return f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
-
-
-def _demo_login(vault: Vault) -> str:
-    """Let the demo's visitor in, always with the same password."""
-    password = vault.settings.generated.demo_password
-    if DEMO not in {one.name for one in people.list_all(vault.catalog)}:
-        people.add(vault.catalog, DEMO, role=Role.ADMIN, password=password)
-    return f"as {DEMO} with {password}"
-
-
-def _receiver(settings: Settings) -> str:
-    return f"http://{settings.receiver_host}:{settings.receiver_port}"
-
-
-def _dashboard(settings: Settings) -> str:
+def dashboard_address(settings: Settings) -> str:
+    """Return where the dashboard is."""
     return f"http://{settings.dashboard_host}:{settings.dashboard_port}"
 
 

@@ -11,9 +11,6 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from mmsvault.embedded.part import Part
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings, free_port
@@ -122,11 +119,13 @@ def _rclone_binary() -> str:
 
 
 def _redis_answers(settings: Settings) -> bool:
-    try:
-        with Redis.from_url(settings.effective_redis_url, socket_timeout=1, retry=None) as connection:
-            return bool(connection.ping())
-    except RedisError:
-        return False
+    # In its own words: the client library takes longer to load than the server to start.
+    made = settings.generated
+    with suppress(OSError), socket.create_connection(("127.0.0.1", made.redis_port), timeout=1) as connection:
+        connection.sendall(f"AUTH {made.redis_password}\r\nPING\r\n".encode())
+        with connection.makefile("rb") as answers:
+            return [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+PONG\r\n"]
+    return False
 
 
 def _is_taken(port: int) -> bool:

@@ -35,13 +35,14 @@ def run(
     settings: Settings,
     programs: Sequence[Part],
     *,
-    prepare: Callable[[], None],
+    prepare: Callable[[], None] | None,
     on_ready: Callable[[], None],
 ) -> int:
     """Run the embedded servers and `programs` until SIGTERM or Ctrl-C, and return the exit code.
 
-    `prepare` is called before any program starts, and `on_ready` once every part that can tell is
-    ready. Raises VaultError where another vault runs in the same folder.
+    `prepare` is called when the servers are ready and before any program starts; without it all start
+    at once. `on_ready` is called once every part that can tell is ready. Raises VaultError where
+    another vault runs in the same folder.
     """
     with _only_one(settings.data_dir / LOCK):
         servers.claim_ports(settings)
@@ -78,14 +79,14 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 class Supervisor:
-    """Runs `first`, once they are ready those of `rest` that tell when they are, and then the others."""
+    """Runs `first`, after or with them those of `rest` that can tell that they are ready, then the others."""
 
     def __init__(
         self,
         first: Sequence[Part],
         rest: Sequence[Part],
         *,
-        prepare: Callable[[], None],
+        prepare: Callable[[], None] | None,
         on_ready: Callable[[], None],
     ) -> None:
         self._first = first
@@ -107,13 +108,16 @@ class Supervisor:
         keepers: list[asyncio.Task[None]] = []
         try:
             telling = [part for part in self._rest if part.ready]
-            for parts in (self._first, telling):
-                if parts is telling and not self._ending.is_set():
+            keepers += [asyncio.create_task(self._keep(part)) for part in self._first]
+            if self._prepare:
+                await asyncio.gather(*(self._until_ready(part) for part in self._first))
+                if not self._ending.is_set():
                     await asyncio.to_thread(self._prepare)
-                keepers += [asyncio.create_task(self._keep(part)) for part in parts]
-                await asyncio.gather(*(self._until_ready(part) for part in parts))
+            keepers += [asyncio.create_task(self._keep(part)) for part in telling]
+            await asyncio.gather(*(self._until_ready(part) for part in (*self._first, *telling)))
             if not self._ending.is_set():
-                self._on_ready()
+                await asyncio.to_thread(self._on_ready)
+            if not self._ending.is_set():
                 # Workers come last: on a small machine they would only hold up what people wait for.
                 keepers += [asyncio.create_task(self._keep(part)) for part in self._rest if not part.ready]
             await self._ending.wait()

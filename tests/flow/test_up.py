@@ -84,8 +84,10 @@ def test_a_worker_that_is_killed_is_replaced_and_so_are_all_when_their_sandbox_i
         first, second = house.processes("-m worker archive")
         os.kill(first, signal.SIGKILL)
         until(
-            lambda: '"how": "killed by SIGKILL"' in house.log.read_text()
-            and len(house.processes("-m worker archive")) == 2,
+            lambda: (
+                '"how": "killed by SIGKILL"' in house.log.read_text()
+                and len(house.processes("-m worker archive")) == 2
+            ),
             what="another worker being there",
         )
         assert second in house.processes("-m worker archive")

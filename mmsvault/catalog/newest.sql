@@ -1,0 +1,298 @@
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL, 
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+
+CREATE TABLE attempts (
+	message_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	position INTEGER NOT NULL, 
+	at DATETIME NOT NULL, 
+	duration_ms BIGINT NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	reason TEXT NOT NULL, 
+	status INTEGER, 
+	headers JSON NOT NULL, 
+	CONSTRAINT pk_attempts PRIMARY KEY (message_id, number), 
+	CONSTRAINT fk_attempts_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
+)
+
+CREATE TABLE counters (
+	slot INTEGER NOT NULL, 
+	messages_pending BIGINT DEFAULT '0' NOT NULL, 
+	messages_archived BIGINT DEFAULT '0' NOT NULL, 
+	messages_partial BIGINT DEFAULT '0' NOT NULL, 
+	messages_lost BIGINT DEFAULT '0' NOT NULL, 
+	media_pending BIGINT DEFAULT '0' NOT NULL, 
+	media_stored BIGINT DEFAULT '0' NOT NULL, 
+	media_lost BIGINT DEFAULT '0' NOT NULL, 
+	receipts_message BIGINT DEFAULT '0' NOT NULL, 
+	receipts_duplicate BIGINT DEFAULT '0' NOT NULL, 
+	receipts_other BIGINT DEFAULT '0' NOT NULL, 
+	receipts_quarantined BIGINT DEFAULT '0' NOT NULL, 
+	bytes BIGINT DEFAULT '0' NOT NULL, 
+	CONSTRAINT pk_counters PRIMARY KEY (slot)
+)
+
+CREATE TABLE exports (
+	id VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	state VARCHAR NOT NULL, 
+	choice JSON NOT NULL, 
+	"plan" JSON, 
+	volumes JSON NOT NULL, 
+	made_by TEXT NOT NULL, 
+	made_at DATETIME NOT NULL, 
+	began_at DATETIME, 
+	ended_at DATETIME, 
+	messages BIGINT NOT NULL, 
+	bytes BIGINT NOT NULL, 
+	reason TEXT NOT NULL, 
+	worker VARCHAR, 
+	beat_at DATETIME NOT NULL, 
+	CONSTRAINT pk_exports PRIMARY KEY (id)
+)
+
+CREATE TABLE failures (
+	"key" TEXT NOT NULL, 
+	count INTEGER NOT NULL, 
+	last_at DATETIME NOT NULL, 
+	CONSTRAINT pk_failures PRIMARY KEY ("key")
+)
+
+CREATE TABLE keywords (
+	"key" TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	messages BIGINT NOT NULL, 
+	first_at DATETIME NOT NULL, 
+	last_at DATETIME NOT NULL, 
+	CONSTRAINT pk_keywords PRIMARY KEY ("key")
+)
+
+CREATE TABLE "media" (
+	message_id VARCHAR NOT NULL, 
+	position INTEGER NOT NULL, 
+	url TEXT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	content_type TEXT NOT NULL, 
+	declared_type TEXT NOT NULL, 
+	size BIGINT, 
+	sha256 VARCHAR NOT NULL, 
+	"key" TEXT NOT NULL, 
+	thumbnail_key TEXT NOT NULL, 
+	preview_key TEXT NOT NULL, 
+	width INTEGER, 
+	height INTEGER, 
+	duration_ms BIGINT, 
+	text TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	next_attempt_at DATETIME, 
+	codecs JSON DEFAULT '[]' NOT NULL, 
+	frame_count INTEGER, 
+	captured VARCHAR DEFAULT '' NOT NULL, 
+	has_location BOOLEAN DEFAULT 0 NOT NULL, 
+	perceptual_hash VARCHAR DEFAULT '' NOT NULL, 
+	preview_due_at DATETIME, 
+	CONSTRAINT pk_media PRIMARY KEY (message_id, position), 
+	CONSTRAINT fk_media_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
+)
+
+CREATE VIRTUAL TABLE message_words USING fts5(words, columnsize = 0, tokenize = "ascii tokenchars '=*<>~|_'")
+
+CREATE TABLE messages (
+	id VARCHAR NOT NULL, 
+	provider VARCHAR NOT NULL, 
+	tracking_id TEXT NOT NULL, 
+	sender TEXT NOT NULL, 
+	sender_number TEXT NOT NULL, 
+	keyword TEXT NOT NULL, 
+	keyword_folded TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	operator_id TEXT NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	deadline_at DATETIME NOT NULL, 
+	recorded_at DATETIME NOT NULL, 
+	prefix TEXT NOT NULL, 
+	state VARCHAR NOT NULL, 
+	tags JSON NOT NULL, 
+	hold BOOLEAN NOT NULL, 
+	due_at DATETIME, 
+	lease_token VARCHAR, 
+	lease_until_at DATETIME, place BIGINT DEFAULT '0' NOT NULL, note TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_messages PRIMARY KEY (id)
+)
+
+CREATE TABLE postbacks (
+	message_id VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	name TEXT NOT NULL, 
+	sha256 VARCHAR NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	source TEXT NOT NULL, 
+	headers JSON NOT NULL, 
+	CONSTRAINT pk_postbacks PRIMARY KEY (message_id, number), 
+	CONSTRAINT fk_postbacks_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
+)
+
+CREATE TABLE receipts (
+	id VARCHAR NOT NULL, 
+	outcome VARCHAR NOT NULL, 
+	message_id VARCHAR, 
+	code VARCHAR NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	CONSTRAINT pk_receipts PRIMARY KEY (id)
+)
+
+CREATE TABLE recipients (
+	message_id VARCHAR NOT NULL, 
+	position INTEGER NOT NULL, 
+	recipient TEXT NOT NULL, 
+	recipient_number TEXT NOT NULL, 
+	CONSTRAINT pk_recipients PRIMARY KEY (message_id, position), 
+	CONSTRAINT fk_recipients_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
+)
+
+CREATE TABLE searches (
+	name TEXT NOT NULL, 
+	"query" TEXT NOT NULL, 
+	saved_at DATETIME NOT NULL, saved_by TEXT DEFAULT '' NOT NULL, scope TEXT DEFAULT '' NOT NULL, 
+	CONSTRAINT pk_searches PRIMARY KEY (name)
+)
+
+CREATE TABLE sender_names (
+	number TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	words TEXT NOT NULL, 
+	named_at DATETIME NOT NULL, 
+	CONSTRAINT pk_sender_names PRIMARY KEY (number)
+)
+
+CREATE TABLE senders (
+	"key" TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	messages BIGINT NOT NULL, 
+	first_at DATETIME NOT NULL, 
+	last_at DATETIME NOT NULL, 
+	CONSTRAINT pk_senders PRIMARY KEY ("key")
+)
+
+CREATE TABLE serials (
+	name VARCHAR NOT NULL, 
+	value BIGINT NOT NULL, 
+	CONSTRAINT pk_serials PRIMARY KEY (name)
+)
+
+CREATE TABLE sessions (
+	digest VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
+	ends_at DATETIME NOT NULL, 
+	CONSTRAINT pk_sessions PRIMARY KEY (digest), 
+	CONSTRAINT fk_sessions_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
+)
+
+CREATE TABLE tombstones (
+	id VARCHAR NOT NULL, 
+	deleted_at DATETIME NOT NULL, 
+	CONSTRAINT pk_tombstones PRIMARY KEY (id)
+)
+
+CREATE TABLE trail (
+	number BIGINT NOT NULL, 
+	at DATETIME NOT NULL, 
+	who TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	action VARCHAR NOT NULL, 
+	subject TEXT NOT NULL, 
+	details TEXT NOT NULL, 
+	previous VARCHAR NOT NULL, 
+	hash VARCHAR NOT NULL, 
+	kept BOOLEAN NOT NULL, 
+	CONSTRAINT pk_trail PRIMARY KEY (number)
+)
+
+CREATE TABLE users (
+	name VARCHAR NOT NULL, 
+	password_hash TEXT NOT NULL, 
+	role VARCHAR NOT NULL, 
+	scope TEXT NOT NULL, 
+	is_one_time BOOLEAN NOT NULL, 
+	made_at DATETIME NOT NULL, 
+	CONSTRAINT pk_users PRIMARY KEY (name)
+)
+
+CREATE TABLE verdicts (
+	extent VARCHAR NOT NULL, 
+	began_at DATETIME NOT NULL, 
+	ended_at DATETIME NOT NULL, 
+	checked BIGINT NOT NULL, 
+	problems BIGINT NOT NULL, 
+	first JSON NOT NULL, 
+	CONSTRAINT pk_verdicts PRIMARY KEY (extent)
+)
+
+CREATE INDEX ix_exports_made_at ON exports (made_at)
+
+CREATE INDEX ix_keywords_first_at_key ON keywords (first_at, "key")
+
+CREATE INDEX ix_keywords_last_at_key ON keywords (last_at, "key")
+
+CREATE INDEX ix_keywords_messages_key ON keywords (messages, "key")
+
+CREATE INDEX ix_media_preview_due_at ON media (preview_due_at)
+
+CREATE INDEX ix_media_state ON media (state)
+
+CREATE INDEX ix_messages_due_at ON messages (due_at)
+
+CREATE INDEX ix_messages_keyword_folded_place ON messages (keyword_folded, place)
+
+CREATE UNIQUE INDEX ix_messages_place ON messages (place)
+
+CREATE INDEX ix_messages_recorded_at ON messages (recorded_at)
+
+CREATE INDEX ix_messages_sender_number_place ON messages (sender_number, place)
+
+CREATE INDEX ix_messages_state_deadline_at ON messages (state, deadline_at)
+
+CREATE INDEX ix_receipts_outcome ON receipts (outcome)
+
+CREATE INDEX ix_receipts_received_at ON receipts (received_at)
+
+CREATE INDEX ix_recipients_recipient_number ON recipients (recipient_number)
+
+CREATE INDEX ix_senders_first_at_key ON senders (first_at, "key")
+
+CREATE INDEX ix_senders_last_at_key ON senders (last_at, "key")
+
+CREATE INDEX ix_senders_messages_key ON senders (messages, "key")
+
+CREATE INDEX ix_sessions_name ON sessions (name)
+
+CREATE INDEX ix_trail_kept_number ON trail (kept, number)
+
+CREATE INDEX ix_trail_who_number ON trail (who, number)
+
+INSERT INTO alembic_version VALUES ('0009')
+
+INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+CREATE TRIGGER media_added AFTER INSERT ON media FOR EACH ROW BEGIN INSERT INTO counters (slot, media_pending, media_stored, media_lost, bytes) VALUES (0, CASE WHEN NEW.state = 'pending' THEN 1 ELSE 0 END, CASE WHEN NEW.state = 'stored' THEN 1 ELSE 0 END, CASE WHEN NEW.state = 'lost' THEN 1 ELSE 0 END, 1 * coalesce(NEW.size, 0)) ON CONFLICT (slot) DO UPDATE SET media_pending = counters.media_pending + excluded.media_pending, media_stored = counters.media_stored + excluded.media_stored, media_lost = counters.media_lost + excluded.media_lost, bytes = counters.bytes + excluded.bytes; END
+
+CREATE TRIGGER media_changed AFTER UPDATE OF state, size ON media FOR EACH ROW BEGIN INSERT INTO counters (slot, media_pending, media_stored, media_lost, bytes) VALUES (0, CASE WHEN NEW.state = 'pending' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'pending' THEN -1 ELSE 0 END, CASE WHEN NEW.state = 'stored' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'stored' THEN -1 ELSE 0 END, CASE WHEN NEW.state = 'lost' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'lost' THEN -1 ELSE 0 END, 1 * coalesce(NEW.size, 0) + -1 * coalesce(OLD.size, 0)) ON CONFLICT (slot) DO UPDATE SET media_pending = counters.media_pending + excluded.media_pending, media_stored = counters.media_stored + excluded.media_stored, media_lost = counters.media_lost + excluded.media_lost, bytes = counters.bytes + excluded.bytes; END
+
+CREATE TRIGGER media_removed AFTER DELETE ON media FOR EACH ROW BEGIN INSERT INTO counters (slot, media_pending, media_stored, media_lost, bytes) VALUES (0, CASE WHEN OLD.state = 'pending' THEN -1 ELSE 0 END, CASE WHEN OLD.state = 'stored' THEN -1 ELSE 0 END, CASE WHEN OLD.state = 'lost' THEN -1 ELSE 0 END, -1 * coalesce(OLD.size, 0)) ON CONFLICT (slot) DO UPDATE SET media_pending = counters.media_pending + excluded.media_pending, media_stored = counters.media_stored + excluded.media_stored, media_lost = counters.media_lost + excluded.media_lost, bytes = counters.bytes + excluded.bytes; END
+
+CREATE TRIGGER message_added AFTER INSERT ON messages FOR EACH ROW BEGIN INSERT INTO senders (key, name, messages, first_at, last_at) VALUES (NEW.sender_number, NEW.sender, 1, NEW.received_at, NEW.received_at) ON CONFLICT (key) DO UPDATE SET messages = senders.messages + 1, name = CASE WHEN excluded.last_at >= senders.last_at THEN excluded.name ELSE senders.name END, first_at = CASE WHEN excluded.first_at < senders.first_at THEN excluded.first_at ELSE senders.first_at END, last_at = CASE WHEN excluded.last_at > senders.last_at THEN excluded.last_at ELSE senders.last_at END; INSERT INTO keywords (key, name, messages, first_at, last_at) VALUES (NEW.keyword_folded, NEW.keyword, 1, NEW.received_at, NEW.received_at) ON CONFLICT (key) DO UPDATE SET messages = keywords.messages + 1, name = CASE WHEN excluded.last_at >= keywords.last_at THEN excluded.name ELSE keywords.name END, first_at = CASE WHEN excluded.first_at < keywords.first_at THEN excluded.first_at ELSE keywords.first_at END, last_at = CASE WHEN excluded.last_at > keywords.last_at THEN excluded.last_at ELSE keywords.last_at END; INSERT INTO counters (slot, messages_pending, messages_archived, messages_partial, messages_lost) VALUES (0, CASE WHEN NEW.state = 'pending' THEN 1 ELSE 0 END, CASE WHEN NEW.state = 'archived' THEN 1 ELSE 0 END, CASE WHEN NEW.state = 'partial' THEN 1 ELSE 0 END, CASE WHEN NEW.state = 'lost' THEN 1 ELSE 0 END) ON CONFLICT (slot) DO UPDATE SET messages_pending = counters.messages_pending + excluded.messages_pending, messages_archived = counters.messages_archived + excluded.messages_archived, messages_partial = counters.messages_partial + excluded.messages_partial, messages_lost = counters.messages_lost + excluded.messages_lost; END
+
+CREATE TRIGGER message_changed AFTER UPDATE OF sender_number, keyword_folded, received_at, place ON messages FOR EACH ROW BEGIN UPDATE senders SET messages = messages - 1, first_at = coalesce((SELECT received_at FROM messages WHERE sender_number = OLD.sender_number ORDER BY place ASC LIMIT 1), first_at), last_at = coalesce((SELECT received_at FROM messages WHERE sender_number = OLD.sender_number ORDER BY place DESC LIMIT 1), last_at) WHERE key = OLD.sender_number; DELETE FROM senders WHERE key = OLD.sender_number AND messages <= 0; UPDATE keywords SET messages = messages - 1, first_at = coalesce((SELECT received_at FROM messages WHERE keyword_folded = OLD.keyword_folded ORDER BY place ASC LIMIT 1), first_at), last_at = coalesce((SELECT received_at FROM messages WHERE keyword_folded = OLD.keyword_folded ORDER BY place DESC LIMIT 1), last_at) WHERE key = OLD.keyword_folded; DELETE FROM keywords WHERE key = OLD.keyword_folded AND messages <= 0; INSERT INTO senders (key, name, messages, first_at, last_at) VALUES (NEW.sender_number, NEW.sender, 1, NEW.received_at, NEW.received_at) ON CONFLICT (key) DO UPDATE SET messages = senders.messages + 1, name = CASE WHEN excluded.last_at >= senders.last_at THEN excluded.name ELSE senders.name END, first_at = CASE WHEN excluded.first_at < senders.first_at THEN excluded.first_at ELSE senders.first_at END, last_at = CASE WHEN excluded.last_at > senders.last_at THEN excluded.last_at ELSE senders.last_at END; INSERT INTO keywords (key, name, messages, first_at, last_at) VALUES (NEW.keyword_folded, NEW.keyword, 1, NEW.received_at, NEW.received_at) ON CONFLICT (key) DO UPDATE SET messages = keywords.messages + 1, name = CASE WHEN excluded.last_at >= keywords.last_at THEN excluded.name ELSE keywords.name END, first_at = CASE WHEN excluded.first_at < keywords.first_at THEN excluded.first_at ELSE keywords.first_at END, last_at = CASE WHEN excluded.last_at > keywords.last_at THEN excluded.last_at ELSE keywords.last_at END; END
+
+CREATE TRIGGER message_removed AFTER DELETE ON messages FOR EACH ROW BEGIN UPDATE senders SET messages = messages - 1, first_at = coalesce((SELECT received_at FROM messages WHERE sender_number = OLD.sender_number ORDER BY place ASC LIMIT 1), first_at), last_at = coalesce((SELECT received_at FROM messages WHERE sender_number = OLD.sender_number ORDER BY place DESC LIMIT 1), last_at) WHERE key = OLD.sender_number; DELETE FROM senders WHERE key = OLD.sender_number AND messages <= 0; UPDATE keywords SET messages = messages - 1, first_at = coalesce((SELECT received_at FROM messages WHERE keyword_folded = OLD.keyword_folded ORDER BY place ASC LIMIT 1), first_at), last_at = coalesce((SELECT received_at FROM messages WHERE keyword_folded = OLD.keyword_folded ORDER BY place DESC LIMIT 1), last_at) WHERE key = OLD.keyword_folded; DELETE FROM keywords WHERE key = OLD.keyword_folded AND messages <= 0; INSERT INTO counters (slot, messages_pending, messages_archived, messages_partial, messages_lost) VALUES (0, CASE WHEN OLD.state = 'pending' THEN -1 ELSE 0 END, CASE WHEN OLD.state = 'archived' THEN -1 ELSE 0 END, CASE WHEN OLD.state = 'partial' THEN -1 ELSE 0 END, CASE WHEN OLD.state = 'lost' THEN -1 ELSE 0 END) ON CONFLICT (slot) DO UPDATE SET messages_pending = counters.messages_pending + excluded.messages_pending, messages_archived = counters.messages_archived + excluded.messages_archived, messages_partial = counters.messages_partial + excluded.messages_partial, messages_lost = counters.messages_lost + excluded.messages_lost; DELETE FROM message_words WHERE rowid = OLD.place; END
+
+CREATE TRIGGER message_settled AFTER UPDATE OF state ON messages FOR EACH ROW BEGIN INSERT INTO counters (slot, messages_pending, messages_archived, messages_partial, messages_lost) VALUES (0, CASE WHEN NEW.state = 'pending' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'pending' THEN -1 ELSE 0 END, CASE WHEN NEW.state = 'archived' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'archived' THEN -1 ELSE 0 END, CASE WHEN NEW.state = 'partial' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'partial' THEN -1 ELSE 0 END, CASE WHEN NEW.state = 'lost' THEN 1 ELSE 0 END + CASE WHEN OLD.state = 'lost' THEN -1 ELSE 0 END) ON CONFLICT (slot) DO UPDATE SET messages_pending = counters.messages_pending + excluded.messages_pending, messages_archived = counters.messages_archived + excluded.messages_archived, messages_partial = counters.messages_partial + excluded.messages_partial, messages_lost = counters.messages_lost + excluded.messages_lost; END
+
+CREATE TRIGGER receipt_added AFTER INSERT ON receipts FOR EACH ROW BEGIN INSERT INTO counters (slot, receipts_message, receipts_duplicate, receipts_other, receipts_quarantined) VALUES (0, CASE WHEN NEW.outcome = 'message' THEN 1 ELSE 0 END, CASE WHEN NEW.outcome = 'duplicate' THEN 1 ELSE 0 END, CASE WHEN NEW.outcome = 'other' THEN 1 ELSE 0 END, CASE WHEN NEW.outcome = 'quarantined' THEN 1 ELSE 0 END) ON CONFLICT (slot) DO UPDATE SET receipts_message = counters.receipts_message + excluded.receipts_message, receipts_duplicate = counters.receipts_duplicate + excluded.receipts_duplicate, receipts_other = counters.receipts_other + excluded.receipts_other, receipts_quarantined = counters.receipts_quarantined + excluded.receipts_quarantined; END
+
+CREATE TRIGGER receipt_changed AFTER UPDATE OF outcome ON receipts FOR EACH ROW BEGIN INSERT INTO counters (slot, receipts_message, receipts_duplicate, receipts_other, receipts_quarantined) VALUES (0, CASE WHEN NEW.outcome = 'message' THEN 1 ELSE 0 END + CASE WHEN OLD.outcome = 'message' THEN -1 ELSE 0 END, CASE WHEN NEW.outcome = 'duplicate' THEN 1 ELSE 0 END + CASE WHEN OLD.outcome = 'duplicate' THEN -1 ELSE 0 END, CASE WHEN NEW.outcome = 'other' THEN 1 ELSE 0 END + CASE WHEN OLD.outcome = 'other' THEN -1 ELSE 0 END, CASE WHEN NEW.outcome = 'quarantined' THEN 1 ELSE 0 END + CASE WHEN OLD.outcome = 'quarantined' THEN -1 ELSE 0 END) ON CONFLICT (slot) DO UPDATE SET receipts_message = counters.receipts_message + excluded.receipts_message, receipts_duplicate = counters.receipts_duplicate + excluded.receipts_duplicate, receipts_other = counters.receipts_other + excluded.receipts_other, receipts_quarantined = counters.receipts_quarantined + excluded.receipts_quarantined; END
+
+CREATE TRIGGER receipt_removed AFTER DELETE ON receipts FOR EACH ROW BEGIN INSERT INTO counters (slot, receipts_message, receipts_duplicate, receipts_other, receipts_quarantined) VALUES (0, CASE WHEN OLD.outcome = 'message' THEN -1 ELSE 0 END, CASE WHEN OLD.outcome = 'duplicate' THEN -1 ELSE 0 END, CASE WHEN OLD.outcome = 'other' THEN -1 ELSE 0 END, CASE WHEN OLD.outcome = 'quarantined' THEN -1 ELSE 0 END) ON CONFLICT (slot) DO UPDATE SET receipts_message = counters.receipts_message + excluded.receipts_message, receipts_duplicate = counters.receipts_duplicate + excluded.receipts_duplicate, receipts_other = counters.receipts_other + excluded.receipts_other, receipts_quarantined = counters.receipts_quarantined + excluded.receipts_quarantined; END

@@ -1,0 +1,60 @@
+"""`python -m mmsvault.cli.welcoming [demo]`: says where things are, and the first time how to log in."""
+
+import sys
+
+from mmsvault.auditing import note_settings
+from mmsvault.catalog import people
+from mmsvault.catalog.people import Role
+from mmsvault.cli.admitting import first_admin
+from mmsvault.cli.running import dashboard_address
+from mmsvault.errors import UnavailableError
+from mmsvault.settings import Settings
+from mmsvault.starting import start
+from mmsvault.vault import Vault
+
+DEMO = "demo"
+
+
+def welcome(settings: Settings, *, is_demo: bool) -> None:
+    """Say where things are; a demo's visitor is always let in with the same password."""
+    vault = Vault(settings)
+    try:
+        login = _demo_login(vault) if is_demo else first_login(vault)
+    except UnavailableError as error:
+        login = f"once the servers are there: `mmsvault dashboard` makes the first admin ({error})"
+    finally:
+        vault.close()
+    sys.stdout.write(
+        "\nMMS Vault is ready.\n"
+        f"  dashboard     {dashboard_address(settings)}\n"
+        + (f"  log in        {login}\n" if login else "")
+        + f"  postback URL  {settings.receiver_address}/postbacks/sinch/{settings.effective_token}\n"
+        f"  data          {settings.data_dir.absolute()}\n"
+        "Ctrl-C ends it; the data stays.\n\n"
+    )
+    sys.stdout.flush()
+
+
+def first_login(vault: Vault) -> str:
+    """Return how to log in the first time, nothing later. Raises UnavailableError."""
+    vault.prepare()  # once more, for where a server was away until now
+    password = first_admin(vault)
+    note_settings(vault)
+    return (
+        f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
+        if password
+        else ""
+    )
+
+
+def _demo_login(vault: Vault) -> str:
+    vault.prepare()
+    note_settings(vault)
+    password = vault.settings.generated.demo_password
+    if DEMO not in {one.name for one in people.list_all(vault.catalog)}:
+        people.add(vault.catalog, DEMO, role=Role.ADMIN, password=password)
+    return f"as {DEMO} with {password}"
+
+
+if __name__ == "__main__":
+    start(lambda settings: welcome(settings, is_demo="demo" in sys.argv[1:]))
