@@ -4,7 +4,10 @@ An archive is never in memory whole, and a download that broke off goes on where
 signed by the exports page; the register says how large a volume is.
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -19,9 +22,10 @@ from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
 from mmsvault.bucket import EXPORTS
 from mmsvault.errors import NotFoundError, UnavailableError
-from mmsvault.exporting import register
-from mmsvault.exporting.packing import Written
-from mmsvault.exporting.register import Export
+
+if TYPE_CHECKING:
+    from mmsvault.exporting.packing import Written
+    from mmsvault.exporting.register import Export
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +70,14 @@ def may_have(visitor: Visit, found: Export) -> bool:
     return visitor.person.scope in ("", found.choice.scope)
 
 
+def _found(room: ReadingRoom, identity: str) -> Export:
+    from mmsvault.exporting import register  # noqa: PLC0415 - a start of the dashboard is waited for
+
+    return register.find(room.catalog, identity)
+
+
 def _check(room: ReadingRoom, visitor: Visit, key: str) -> None:
-    found = register.find(room.catalog, key.removeprefix(EXPORTS).partition("/")[0])
+    found = _found(room, key.removeprefix(EXPORTS).partition("/")[0])
     if not may_have(visitor, found):
         raise NotFoundError("This export is another team's.")
     visitor.note("downloaded", subject=key)
@@ -75,7 +85,7 @@ def _check(room: ReadingRoom, visitor: Visit, key: str) -> None:
 
 def _answer(room: ReadingRoom, key: str, request: Request) -> Response:
     identity, _, name = key.removeprefix(EXPORTS).partition("/")
-    found = register.find(room.catalog, identity)
+    found = _found(room, identity)
     headers = {
         "content-disposition": f'attachment; filename="{name}"',
         "content-encoding": "identity",  # keeps Streamlit's compression away: lengths stay true

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Error, sync_playwright
 
-from mmsvault.cli.running import DEMO
+from mmsvault.cli.welcoming import DEMO
 from mmsvault.settings import Settings
 
 PICTURES = Path(__file__).parent / "pictures"

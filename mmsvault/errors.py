@@ -6,6 +6,12 @@ unknown: it is logged whole and fails loudly.
 
 from datetime import timedelta
 
+EXIT_DONE = 0
+EXIT_WRONG = 1
+"""Something is wrong with the archive or its servers."""
+EXIT_USAGE = 2
+"""The call or the settings are wrong."""
+
 
 class VaultError(Exception):
     """Anything that MMS Vault itself says no to. Its text is a whole sentence for a person."""

@@ -3,20 +3,13 @@
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 
 import structlog
 
-from mmsvault.errors import ConfigurationError, VaultError
+from mmsvault.errors import EXIT_USAGE, EXIT_WRONG, ConfigurationError, VaultError
 from mmsvault.settings import Settings
-
-EXIT_DONE = 0
-EXIT_WRONG = 1
-"""Something is wrong with the archive or its servers."""
-EXIT_USAGE = 2
-"""The call or the settings are wrong."""
 
 _NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
 """A phone number as it may stand in a sentence; ids, hashes, times and paths are none."""
@@ -35,11 +28,6 @@ def start(program: Callable[[Settings], None]) -> None:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:
         sys.exit(_complain(error, EXIT_WRONG))
-
-
-def in_words(code: int) -> str:
-    """Return how a process ended, by its exit code (negative for a signal)."""
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def masked(text: str) -> str:

@@ -21,11 +21,13 @@ from pathlib import Path
 import structlog
 
 from mmsvault.embedded import tether
+from mmsvault.embedded.part import in_words
 from mmsvault.embedded.pauses import Pauses
+from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG
 from mmsvault.media import sandbox
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, EXPORTS_QUEUE
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, in_words, start
+from mmsvault.starting import start
 from mmsvault.vault import Vault
 from worker import working
 

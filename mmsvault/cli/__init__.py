@@ -1,19 +1,31 @@
 """The commands.
 
-`running` starts programs, `answering` asks the archive, `keeping` looks after it, `weeding` takes out
-what must go, `examining` looks at everything that it needs, `noting` keeps what people found, `exporting`
-makes archives that leave the house, `admitting` says who may look.
+`supervising` runs all programs together, `running` starts one of them, `answering` asks the archive,
+`keeping` looks after it, `weeding` takes out what must go, `examining` looks at everything that it
+needs, `noting` keeps what people found, `exporting` makes archives that leave the house, `admitting`
+says who may look.
 
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
 
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
 
-import typer
+from mmsvault.errors import (
+    EXIT_USAGE,
+    EXIT_WRONG,
+    ConfigurationError,
+    NotFoundError,
+    RejectedInputError,
+    VaultError,
+)
 
-from mmsvault.cli import running
-from mmsvault.errors import ConfigurationError, NotFoundError, RejectedInputError, VaultError
-from mmsvault.starting import EXIT_USAGE, EXIT_WRONG
+if TYPE_CHECKING:
+    import typer
+
+SUPERVISED = ("up", "demo")
 
 
 def commands(*, asked: str = "") -> typer.Typer:
@@ -21,6 +33,10 @@ def commands(*, asked: str = "") -> typer.Typer:
 
     The other commands load catalog and bucket, which takes time and memory that `up` has no use for.
     """
+    import typer  # noqa: PLC0415 - see `main`
+
+    from mmsvault.cli import running  # noqa: PLC0415
+
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -52,8 +68,13 @@ def commands(*, asked: str = "") -> typer.Typer:
 
 def main() -> None:
     """Run the command line; an error of the vault's own is one plain sentence on stderr."""
+    given = sys.argv[1:]
     try:
-        commands(asked=sys.argv[1] if len(sys.argv) > 1 else "")()
+        if given in [[name] for name in SUPERVISED]:  # people wait for these: nothing is loaded but them
+            from mmsvault.cli import supervising  # noqa: PLC0415
+
+            getattr(supervising, given[0])()
+        commands(asked=given[0] if given else "")()
     except (ConfigurationError, RejectedInputError, NotFoundError) as error:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:

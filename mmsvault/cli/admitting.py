@@ -13,7 +13,7 @@ from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.trail import Entry
 from mmsvault.catalog.views import scope_of
 from mmsvault.cli.answering import AsJson, Most, for_people, opened_vault, print_json
-from mmsvault.starting import EXIT_WRONG
+from mmsvault.errors import EXIT_WRONG
 from mmsvault.vault import Vault
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="For example: anna or anna@example.org")]

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from mmsvault.cli.answering import AsJson, for_people, print_json
 from mmsvault.diagnosis import Finding, State, examine
-from mmsvault.errors import ConfigurationError
+from mmsvault.errors import EXIT_WRONG, ConfigurationError
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_WRONG, write_log
+from mmsvault.starting import write_log
 from mmsvault.vault import Vault
 
 COLOURS = {State.OK: "green", State.ADVICE: "yellow", State.WRONG: "bold red"}

@@ -19,11 +19,10 @@ from rich.progress import (
 
 from mmsvault import auditing, importing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
-from mmsvault.errors import RejectedInputError
+from mmsvault.errors import EXIT_WRONG, RejectedInputError
 from mmsvault.exporting import delivering, packing, sets
 from mmsvault.exporting.packing import Order, Written
 from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice, size_in_bytes
-from mmsvault.starting import EXIT_WRONG
 
 PasswordFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A file whose first line is the password; - asks for it.")

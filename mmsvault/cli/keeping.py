@@ -17,7 +17,7 @@ from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.catalog.verdicts import Extent
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
 from mmsvault.embedded import supervisor
-from mmsvault.errors import RejectedInputError, VaultError
+from mmsvault.errors import EXIT_WRONG, RejectedInputError, VaultError
 from mmsvault.integrity import rebuilding, remembering, repairing, sampling
 from mmsvault.integrity.checking import Problem
 from mmsvault.message import Receipt, utc_now
@@ -26,7 +26,7 @@ from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_WRONG, write_log
+from mmsvault.starting import write_log
 from mmsvault.vault import Vault
 from mmsvault.watching import note_verify
 

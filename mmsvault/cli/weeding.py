@@ -9,10 +9,9 @@ import typer
 from mmsvault import auditing, disposition, erasing, retention
 from mmsvault.catalog import scrubbing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json
-from mmsvault.errors import RefusedError, RejectedInputError
+from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import Holding, holding
 from mmsvault.message import pretty_json
-from mmsvault.starting import EXIT_WRONG
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

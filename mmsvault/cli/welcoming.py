@@ -6,7 +6,7 @@ from mmsvault.auditing import note_settings
 from mmsvault.catalog import people
 from mmsvault.catalog.people import Role
 from mmsvault.cli.admitting import first_admin
-from mmsvault.cli.running import dashboard_address
+from mmsvault.cli.supervising import dashboard_address
 from mmsvault.errors import UnavailableError
 from mmsvault.settings import Settings
 from mmsvault.starting import start

@@ -1,5 +1,6 @@
 """A part of a running vault: one program, and how to tell that it is ready."""
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,3 +18,8 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] | None = None
     log: Path | None = None
+
+
+def in_words(code: int) -> str:
+    """Return how a process ended, by its exit code (negative for a signal)."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.text import Text
 
 from mmsvault.embedded import servers, tether
-from mmsvault.embedded.part import Part
+from mmsvault.embedded.part import Part, in_words
 from mmsvault.embedded.pauses import Pauses
-from mmsvault.errors import UnavailableError, VaultError
+from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, UnavailableError, VaultError
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, in_words
 
 LOCK = "up.lock"
 SECONDS_TO_GET_READY = 60.0
+LOOKS_EVERY_SECONDS = 0.05
 SECONDS_TO_END = 30.0
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
@@ -200,7 +200,7 @@ class Supervisor:
                 where = f"; its log is {part.log.absolute()}" if part.log else ""
                 raise UnavailableError(f"{part.name} was not ready within {SECONDS_TO_GET_READY:g} s{where}.")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), 0.1)
+                await asyncio.wait_for(self._ending.wait(), LOOKS_EVERY_SECONDS)
 
     async def _end(self, parts: Sequence[Part]) -> None:
         """Ask the parts to end, and make them after a while."""

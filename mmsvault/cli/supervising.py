@@ -1,0 +1,108 @@
+"""`up` and `demo`: every part of a vault on this machine, under a supervisor.
+
+They load as little as can be: people wait for them, and their process stays.
+"""
+
+import http.client
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from urllib.parse import urlsplit
+
+from mmsvault.catalog import forms
+from mmsvault.embedded import supervisor
+from mmsvault.embedded.part import Part
+from mmsvault.errors import UnavailableError
+from mmsvault.settings import Settings
+
+
+def up() -> None:
+    """Run every part until Ctrl-C, on embedded servers where none are set; exits."""
+    settings = Settings.load()
+    sys.exit(_supervised(settings, parts(settings)))
+
+
+def demo() -> None:
+    """Do as `up` does, with a sample provider."""
+    # The sample provider is on this machine, which workers otherwise never fetch from.
+    os.environ.setdefault("MMSVAULT_FETCH_PRIVATE_NETWORKS", "127.0.0.1/32")
+    settings = Settings.load()
+    sender = Part("provider", [sys.executable, "-m", "mmsvault.sample"])
+    sys.exit(_supervised(settings, [*parts(settings), sender], is_demo=True))
+
+
+def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool = False) -> int:
+    return supervisor.run(
+        settings,
+        programs,
+        prepare=None if is_prepared(settings) else partial(prepare, settings),
+        on_ready=partial(welcome, is_demo=is_demo),
+    )
+
+
+def is_prepared(settings: Settings) -> bool:
+    """Make catalog and bucket where they are files here, and return whether that is all there is to do."""
+    folder = settings.embedded_bucket_dir
+    if folder is None or settings.database_url or settings.s3_object_lock:
+        return False
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return forms.lay_out(settings.data_dir / "catalog.sqlite")
+
+
+def prepare(settings: Settings) -> None:
+    """Make catalog and bucket, so that whoever finds the vault ready finds them.
+
+    Where a server is away, say so: receipts are kept meanwhile, and the workers go on trying.
+    """
+    from mmsvault.vault import Vault  # noqa: PLC0415 - the usual start does without
+
+    vault = Vault(settings)
+    try:
+        vault.prepare()
+    except UnavailableError as error:
+        sys.stderr.write(f"{error} Until then, what comes in waits.\n")
+    finally:
+        vault.close()
+
+
+def parts(settings: Settings) -> list[Part]:
+    """Return the programs of a vault on one machine, in the order of starting."""
+    python = sys.executable
+    return [
+        Part(
+            "receiver",
+            [python, "-m", "receiver"],
+            ready=partial(_answers, f"{settings.receiver_address}/readyz"),
+        ),
+        Part("workers", [python, "-m", "worker", "workers"]),
+        Part(
+            "dashboard",
+            [python, "-m", "dashboard"],
+            ready=partial(_answers, f"{dashboard_address(settings)}/_stcore/health"),
+        ),
+    ]
+
+
+def welcome(*, is_demo: bool = False) -> None:
+    """Say where things are, once everything answers. A process of its own, as it loads much for a moment."""
+    given = ["demo"] if is_demo else []
+    subprocess.run([sys.executable, "-m", "mmsvault.cli.welcoming", *given], check=False)  # noqa: S603 - our own program
+
+
+def dashboard_address(settings: Settings) -> str:
+    """Return where the dashboard is."""
+    return f"http://{settings.dashboard_host}:{settings.dashboard_port}"
+
+
+def _answers(url: str) -> bool:
+    at = urlsplit(url)
+    connection = http.client.HTTPConnection(at.hostname or "", at.port, timeout=2)
+    try:
+        connection.request("GET", at.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
