@@ -387,12 +387,12 @@ class Bucket:
                 (self._local_dir / key).unlink()
 
     def erase(self, prefix: str) -> int:
-        """Remove everything under `prefix`, a folder, with every version of it; return how many.
+        """Remove everything under `prefix`, a folder or one key, with every version of it; return how many.
 
         Raises RefusedError where the bucket keeps something under a lock; the rest is gone then.
         """
         if self._local_dir is not None:  # it keeps no versions
-            keys = [found.key for found in self.list(prefix)]
+            keys = [found.key for found in self.list(prefix)] if prefix.endswith("/") else [prefix]
             for key in keys:
                 self.remove(key)
             return len(keys)

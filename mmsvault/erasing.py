@@ -7,6 +7,7 @@ of the messages, and of the number only its SHA-256: whoever knows the number ca
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from mmsvault.catalog import leaving, scrubbing, trail
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import holding
-from mmsvault.message import fold, pretty_json, utc_now
+from mmsvault.message import fold, normal_number, pretty_json, utc_now
 from mmsvault.vault import Vault
 
 SCHEMA_VERSION = 1
@@ -54,8 +55,8 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
             kept.append({"id": message_id, "reason": str(error)})
         except NotFoundError:  # somebody else was quicker
             continue
-    for form in forms:  # its name, if people gave it one
-        naming.name(vault, form, "")
+    for form in forms:
+        forget_name(vault, form)
     scrubbing.scrub(vault.catalog)
     receipt = {
         "schema": SCHEMA_VERSION,
@@ -73,6 +74,13 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
     details = f"{len(erased):,} messages erased, {len(kept):,} kept; receipt {key}"
     trail.append(vault.catalog, "erased", who=who, subject=digest, details=details)
     return {**receipt, "key": key}
+
+
+def forget_name(vault: Vault, number: str) -> None:
+    """Take away the name that people gave a number, with every version of it."""
+    naming.name(vault, number, "")
+    with suppress(RefusedError):
+        vault.bucket.erase(bucket.name_key(normal_number(number)))
 
 
 def digest_of(forms: Sequence[str]) -> str:

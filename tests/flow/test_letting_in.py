@@ -35,17 +35,28 @@ from tests.flow.test_archive import archived, notice
 from tests.house import House
 from tests.servers import running, until
 
-PAGES = ("/", "/message?id=sinch-of-storm", "/audit", "/_stcore/host-config", "/_stcore/metrics")
+PAGES = (
+    *("/", "/message?id=sinch-of-storm", "/senders", "/keywords", "/exports", "/operations", "/audit"),
+    *("/settings", "/lists/senders.csv", "/_stcore/host-config", "/_stcore/metrics"),
+)
 SENDERS = {"storm": "14085550111", "harbor": "14085550122"}
 SCOPES = ("", "keyword:storm", f"number:{SENDERS['harbor']}", "keyword:nothing")
 MAY = {
     Role.VIEWER: {Action.LOOK, Action.DOWNLOAD},
     Role.EXPORTER: {Action.EXPORT},
-    Role.MANAGER: {Action.TAG, Action.NOTE, Action.HOLD, Action.DELETE, Action.REQUEUE, Action.REPLAY},
-    Role.ADMIN: {Action.ERASE, Action.READ_TRAIL, Action.MANAGE_PEOPLE, Action.SEE_SERVER},
+    Role.MANAGER: {
+        *(Action.TAG, Action.NOTE, Action.HOLD, Action.DELETE, Action.REQUEUE, Action.NAME),
+        *(Action.OPERATE, Action.REPLAY),
+    },
+    Role.ADMIN: {
+        *(Action.ERASE, Action.READ_TRAIL, Action.MANAGE_PEOPLE, Action.SEE_SETTINGS, Action.SEE_SERVER),
+    },
 }
 """What each role may in addition to those before it."""
-WHOLE = {Action.REPLAY, Action.ERASE, Action.READ_TRAIL, Action.MANAGE_PEOPLE}
+WHOLE = {
+    *(Action.OPERATE, Action.REPLAY, Action.ERASE, Action.READ_TRAIL, Action.MANAGE_PEOPLE),
+    Action.SEE_SETTINGS,
+}
 """What nobody may who sees a part only."""
 
 
@@ -154,7 +165,10 @@ def test_each_role_and_scope_reaches_what_it_may_and_nothing_else(
     signed = Links(house.settings.generated.link_secret).sign("exports/x/y.zip", "application/zip")
     export = "/" + signed.replace("files/", "download/", 1)
     assert ask(house, export, visitor).status_code == (404 if may_export else 403)
+    listed = ask(house, "/lists/senders.csv", visitor)
+    assert listed.status_code == (200 if may_export else 403)
     for keyword, seen in sees(scope).items():
+        assert (SENDERS[keyword] in listed.text) == (seen and may_export), keyword
         assert ask(house, link(house, keyword), visitor).status_code == (200 if seen else 404), keyword
         assert ask(house, link(house, keyword) + "0", visitor).status_code == 403
 
@@ -360,6 +374,33 @@ def test_admins_read_the_trail_and_others_have_no_such_page(house: House, browse
             assert "+=reviewed" not in "".join(frames)
         context.close()
     assert house.json("audit", "verify")["ok"]
+
+
+def test_pages_that_a_role_may_not_see_are_not_there(house: House, browser: Browser) -> None:
+    words = {
+        "/exports": "Messages to export",
+        "/operations": "Nearest deadlines",
+        "/audit": "To what",
+        "/settings": "Address for postbacks",
+    }
+    for role, scope, sees in (
+        (Role.VIEWER, "", set()),
+        (Role.MANAGER, "keyword:storm", {"/exports", "/operations"}),
+        (Role.ADMIN, "keyword:storm", {"/exports", "/operations"}),
+        (Role.ADMIN, "", set(words)),
+    ):
+        context = browser.new_context()
+        page = context.new_page()
+        house.enter(page, f"paging-{role}-{'part' if scope else 'all'}", role=role, scope=scope)
+        for path, said in words.items():
+            frames = received(page)
+            page.goto(house.dashboard + path)
+            if path in sees:
+                expect(page.get_by_text(said).first).to_be_visible()
+            else:
+                expect(page.locator("a.tile").first.or_(page.get_by_text("Page not found"))).to_be_visible()
+                assert said not in "".join(frames), (role, scope, path)
+        context.close()
 
 
 def test_a_proxy_lets_in_by_name_with_its_secret_only(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from minio.retention import GOVERNANCE, Retention
 from minio.versioningconfig import VersioningConfig
 from sqlalchemy import Engine, text, update
 
-from mmsvault import archiving, cli, disposition, erasing, importing, retention
+from mmsvault import archiving, cli, disposition, erasing, importing, naming, retention
 from mmsvault.annotating import annotate
-from mmsvault.catalog import trail
+from mmsvault.catalog import names, trail
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import messages, metadata
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
@@ -197,6 +197,9 @@ def test_everything_of_a_number_is_erased_with_a_receipt_and_no_content(archive:
     held = archive.receive("held", subject="of a case at court", **mine)
     other = archive.receive("other", words("nothing of it"), sender="14085550188")
     disposition.hold(archive.vault, held.id, held=True)
+    for given in ("Ada", "Ottoline"):
+        naming.name(archive.vault, "14085550177", given)
+    naming.name(archive.vault, "14085550188", "Bob")
     archive.take_bytes(b"<postback>of +1 (408) 555-0177, torn")
     exported = export_to_bucket(archive, "all")
     export_to_bucket(archive, "others", query="from:14085550188 -number:14085550177")
@@ -216,6 +219,8 @@ def test_everything_of_a_number_is_erased_with_a_receipt_and_no_content(archive:
         assert private not in kept
     assert [is_here(archive, one) for one in (sent, back, held, other)] == [False, False, True, True]
     assert versions(archive, sent.prefix) == versions(archive, back.prefix) == []
+    assert names.of(archive.vault.catalog, ["14085550177", "14085550188"]) == {"14085550188": "Bob"}
+    assert len(versions(archive, "names/")) == 1
     assert archive.problems() == {}
     said = [entry for entry in trail.latest(archive.vault.catalog) if entry.who == "anna"]
     assert [entry.action for entry in reversed(said)] == ["began to erase", "deleted", "deleted", "erased"]
@@ -271,11 +276,14 @@ def test_erased_words_are_not_in_the_catalogs_file_either(archive: Archive) -> N
     for number in range(30):
         archive.receive(f"other-{number}", subject=f"harbor {number}")
     archive.receive("mine", words(f"a {SECRET}"), subject=SECRET, sender="14085550177")
+    naming.name(archive.vault, "14085550177", "Ottoline")
     assert SECRET in kept_in(archive.vault.catalog)
+    assert "ottoline" in kept_in(archive.vault.catalog).casefold()
     erasing.erase(archive.vault, "14085550177", who="anna")
     left = kept_in(archive.vault.catalog)
     assert SECRET not in left
     assert "14085550177" not in left
+    assert "ottoline" not in left.casefold()
     assert "harbor" in left
 
 
