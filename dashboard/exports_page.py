@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import exports_route, notices, wording
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit, visit
+from mmsvault.catalog import searches
 from mmsvault.catalog.people import Role
 from mmsvault.exporting import planning, register, working
 from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
@@ -31,7 +32,11 @@ STATES = {
 def exports_page() -> None:
     """Show the page."""
     with notices.spoken():
-        _new(visit(Role.EXPORTER))
+        visitor = visit(Role.EXPORTER)
+        st.title("Exports")
+        _saved(visitor)
+        _new(visitor)
+        st.header("History")
         st.fragment(_history, run_every=FRESH_EVERY_SECONDS)()
 
 
@@ -43,6 +48,29 @@ def search_in_words(text: str, *, sender: str | None, keyword: str | None) -> st
     if keyword:
         terms.append(f'keyword:"{keyword}"')
     return " ".join(term for term in terms if term)
+
+
+def _saved(visitor: Visit) -> None:
+    """Offer the saved searches to start from."""
+    known = {
+        one.name: one.query for one in searches.list_all(visitor.room.catalog, scope=visitor.person.scope)
+    }
+    if known:
+        st.selectbox(
+            "Start from a saved search",
+            list(known),
+            index=None,
+            key="saved",
+            placeholder="or write one below",
+            on_change=_take,
+            args=(known,),
+            width=420,
+        )
+
+
+def _take(known: dict[str, str]) -> None:
+    if chosen := st.session_state.saved:
+        st.session_state.query = known[chosen]
 
 
 def _new(visitor: Visit) -> None:
@@ -70,6 +98,7 @@ def _new(visitor: Visit) -> None:
             icon=":material/archive:",
             disabled=not found.total,
         )
+    st.caption("An archive that is encrypted with a password is made by `mmsvault export --password-file`.")
     if wanted:
         choice = about.model_copy(
             update={
@@ -83,6 +112,7 @@ def _new(visitor: Visit) -> None:
         name = f"mms-export-{now:%Y%m%dT%H%M%SZ}"
         visitor.note("exported", subject=query or "every message", details=name)
         working.request(visitor.room.vault, choice, name=name, made_by=visitor.person.name, made_at=now)
+        st.toast("The export began; it stands under History.", icon=":material/archive:")
 
 
 def _history() -> None:
@@ -91,7 +121,10 @@ def _history() -> None:
         latest = register.latest(visitor.room.catalog, limit=LOOKED_THROUGH)
         found = [one for one in latest if exports_route.may_have(visitor, one)][:SHOWN]
         if not found:
-            st.info("Nothing was exported yet. An archive is made in the background and kept here.")
+            st.info(
+                "Nothing was exported yet. Say above which messages, and press Export: the archive is made "
+                "in the background, and stands here to be downloaded until somebody deletes it."
+            )
         for one in found:
             with st.container(border=True, key=f"export-{one.id}"):
                 _show(visitor.room, one)
@@ -100,6 +133,7 @@ def _history() -> None:
 def _cancel(identity: str) -> None:
     visitor = _for_whom_it_is(identity)
     if visitor:
+        visitor.note("cancelled an export", subject=identity)
         working.cancel(visitor.room.vault, identity)
 
 
@@ -126,7 +160,9 @@ def _show(room: ReadingRoom, found: Export) -> None:
         if found.state in (State.WAITING, State.RUNNING):
             st.button("Cancel", key=f"cancel {found.id}", on_click=_cancel, args=(found.id,))
         elif found.state is not State.ENDING:
-            st.button("Delete", key=f"delete {found.id}", on_click=_delete, args=(found.id,))
+            with st.popover("Delete", key=f"deleting {found.id}"):
+                st.text(f"The archive is deleted ({what_goes(found)}). Its messages stay in the vault.")
+                st.button("Delete for good", key=f"delete {found.id}", on_click=_delete, args=(found.id,))
     st.caption(f"{wording.moment(found.made_at)} by {found.made_by}")
     st.code(found.choice.query or "(every message)", language=None)
     if found.state is State.RUNNING:
@@ -135,6 +171,14 @@ def _show(room: ReadingRoom, found: Export) -> None:
         st.text(found.reason)
     if found.state is State.DONE:
         _downloads(room, found)
+
+
+def what_goes(found: Export) -> str:
+    """Return what a deletion takes away."""
+    if not found.volumes:
+        return "nothing of it was made"
+    size = wording.size(sum(volume.bytes for volume in found.volumes))
+    return f"{wording.plural(len(found.volumes), 'volume')}, {size}"
 
 
 def _downloads(room: ReadingRoom, found: Export) -> None:

@@ -6,11 +6,13 @@ those who see everything.
 
 import html
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from dashboard import notices, wording
 from dashboard.alerts import how_it_is
+from dashboard.anchors import anchor
 from dashboard.drawn import hours
 from dashboard.quarantine import show_quarantine
 from dashboard.reading_room import reading_room
@@ -137,7 +139,7 @@ def _show_waiting(message: Message) -> None:
         sender, keyword = wording.number(message.sender), f", {message.keyword}" if message.keyword else ""
         st.text(f"{sender}{keyword}: deadline {wording.until(message.deadline_at, now)}")
         st.space("stretch")
-        st.link_button("Open", f"message?id={message.id}", icon=":material/mms:")
+        anchor("Open", f"message?{urlencode({'id': message.id})}", name=f"Open the message of {sender}")
         st.button(
             "Try now",
             key=f"try {message.id}",

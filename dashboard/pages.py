@@ -11,6 +11,7 @@ from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
 from dashboard.operations_page import operations_page
+from dashboard.searches_page import searches_page
 from dashboard.settings_page import settings_page
 from dashboard.tallies_page import keywords_page, senders_page
 from dashboard.visiting import Visit, visit
@@ -38,8 +39,10 @@ def show() -> None:
     ]
     pages.insert(1, st.Page(senders_page, title="Senders", icon=":material/group:", url_path="senders"))
     pages.insert(2, st.Page(keywords_page, title="Keywords", icon=":material/sell:", url_path="keywords"))
+    icon = ":material/saved_search:"
+    pages.insert(3, st.Page(searches_page, title="Searches", icon=icon, url_path="searches"))
     if visitor.may(Action.EXPORT):
-        pages.insert(3, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
+        pages.insert(4, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
     if visitor.may(Action.REQUEUE):
         icon = ":material/monitor_heart:"
         pages.append(st.Page(operations_page, title="Operations", icon=icon, url_path="operations"))
@@ -67,8 +70,8 @@ def _visitor() -> Visit:
 
 
 _STYLE = """
-[data-testid="stCaptionContainer"] { opacity: 1; color: light-dark(#5c5b59, #b8b7b4); }
-[data-testid="stCaptionContainer"] :is(p, li) { color: inherit !important; opacity: 1; }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li, code) {
+  color: light-dark(#5c5b59, #b8b7b4) !important; opacity: 1 !important; }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
 .mms-account { font-size: .85rem; color: inherit; }
 """

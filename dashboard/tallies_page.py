@@ -6,14 +6,13 @@ front of its number from then on, everywhere.
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from urllib.parse import urlencode
 
 import streamlit as st
 
 from dashboard import lists_route, notices, wording
+from dashboard.anchors import gallery_address
 from dashboard.drawn import Row, tally_list
 from dashboard.filters import NO_KEYWORD
-from dashboard.gallery import gallery
 from dashboard.reading_room import ReadingRoom, reading_room
 from dashboard.showing import THUMBNAIL_TYPE
 from dashboard.visiting import Visit, visit
@@ -100,9 +99,7 @@ def _show(visitor: Visit, tallied: Tallied, found: Sequence[Tally], trail: list[
         )
         for one in shown
     ]
-    opened, to_name = tally_list(listed, label=tallied.kept.name.capitalize())
-    if opened is not None:
-        st.switch_page(st.Page(gallery, default=True), query_params=_asked(tallied, opened))
+    to_name = tally_list(listed, label=tallied.kept.name.capitalize())
     if to_name:
         _name(to_name)
     if trail or more:
@@ -150,7 +147,7 @@ def row(
         key=one.key,
         title=title,
         note=note,
-        href=f"./?{urlencode(_asked(tallied, one.key))}",
+        href=gallery_address(**_asked(tallied, one.key)),
         messages=one.messages,
         first=one.first_at.isoformat(),
         last=one.last_at.isoformat(),

@@ -41,15 +41,13 @@ def _component(name: str) -> Any:
     )
 
 
-def tally_list(rows: Sequence[Row], *, label: str) -> tuple[str | None, str | None]:
-    """Draw the rows; return the key of the one that was just opened, and of the one to be named."""
+def tally_list(rows: Sequence[Row], *, label: str) -> str | None:
+    """Draw the rows; return the key of the one that somebody wants to name now."""
     result = _component("tallies")(
-        key="tallies",
-        data={"rows": rows, "label": label},
-        on_open_change=_nothing,
-        on_name_change=_nothing,
+        key="tallies", data={"rows": rows, "label": label}, on_name_change=_nothing
     )
-    return result.open, result.name
+    named: str | None = result.name
+    return named
 
 
 def hours(

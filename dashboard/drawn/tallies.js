@@ -20,11 +20,6 @@ function drawRow(row, setTriggerValue) {
   const who = element("div", "who");
   const link = element("a", "", row.title);
   link.href = ownLink(row.href);
-  link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    event.preventDefault();
-    setTriggerValue("open", row.key);
-  });
   who.append(link);
   if (row.note) who.append(element("span", "note", row.note));
   const count = element("div", "count");

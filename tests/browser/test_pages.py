@@ -113,6 +113,24 @@ def test_a_postback_in_quarantine_is_text_and_is_tried_again(house: House, insid
     expect(inside.get_by_text("Still not understood.")).to_be_visible()
 
 
+def test_a_search_is_saved_opened_and_exported(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/searches?query=keyword:storm")
+    inside.get_by_label("Name").fill("Pictures of the storm")
+    inside.get_by_label("Name").press("Enter")
+    inside.get_by_role("button", name="Save").click()
+    inside.get_by_role("link", name="Open Pictures of the storm").click()
+    expect(inside.locator("a.tile")).to_have_count(2)
+    inside.goto(f"{house.dashboard}/exports")
+    inside.get_by_label("Start from a saved search").click()
+    inside.get_by_role("option", name="Pictures of the storm").click()
+    inside.get_by_role("button", name="Export 2 messages").click()
+    expect(inside.get_by_text(": Done")).to_be_visible()
+    inside.get_by_role("button", name="Delete").click()
+    expect(inside.get_by_text("The archive is deleted (1 volume")).to_be_visible()
+    inside.get_by_role("button", name="Delete for good").click()
+    expect(inside.get_by_text(": Done")).to_have_count(0)
+
+
 def test_a_test_postback_goes_the_whole_way_and_is_removed(house: House, inside: Page) -> None:
     inside.goto(f"{house.dashboard}/settings")
     inside.get_by_role("button", name="Send a test postback").click()
@@ -137,15 +155,17 @@ def test_the_address_for_postbacks_is_hidden_shown_and_copied(house: House, insi
     expect(field).to_have_text(house.postbacks)
 
 
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-@pytest.mark.parametrize("address", ["senders", "keywords", "operations", "settings"])
+@pytest.mark.parametrize("size", ["desktop", "phone in the dark"])
+@pytest.mark.parametrize("address", ["senders", "keywords", "operations", "settings", "searches", "exports"])
 def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
     house: House, inside: Page, address: str, size: str
 ) -> None:
-    if size == "phone":
+    if size == "phone in the dark":
         inside.set_viewport_size(PHONE)
+        inside.emulate_media(color_scheme="dark", reduced_motion="reduce")
     inside.goto(f"{house.dashboard}/{address}")
     expect(inside.get_by_role("heading", level=1)).to_be_visible()
-    expect(inside.locator("[data-testid=stStatusWidget]")).to_have_count(0)
+    expect(inside.locator(".mms-account")).to_be_visible()  # with it come the styles of all pages
+    expect(inside.locator("[data-test-script-state=notRunning]")).to_be_visible()
     assert fits(inside)
     assert serious_violations(inside) == []

@@ -204,6 +204,7 @@ def test_the_dashboard_makes_an_archive_of_a_search_and_hands_it_out(
     unsigned = address.partition("&signature=")[0]
     assert httpx.get(unsigned, cookies=visitor, trust_env=False).status_code == 403
     done.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete for good").click()
     until(lambda: not list(filled.bucket.list(made.prefix)), what="the export being gone")
     until(
         lambda: httpx.get(address, cookies=visitor, trust_env=False).status_code == 404,

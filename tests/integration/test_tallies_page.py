@@ -45,11 +45,7 @@ def rows(monkeypatch: Patch, page: str, **more: str) -> list[tallies_page.Row]:
     """Return the rows that the page hands to its component."""
     handed: list[list[tallies_page.Row]] = []
 
-    def take(given: list[tallies_page.Row], **_: object) -> tuple[None, None]:
-        handed.append(given)
-        return None, None
-
-    monkeypatch.setattr(tallies_page, "tally_list", take)
+    monkeypatch.setattr(tallies_page, "tally_list", lambda given, **_: handed.append(given))
     look_at(page, monkeypatch, **more)
     return handed[-1]
 
@@ -93,7 +89,7 @@ def test_keywords_without_a_name_lead_to_messages_without_one(room: ReadingRoom,
 def test_pages_are_turned_by_what_was_last_on_them(room: ReadingRoom, monkeypatch: Patch) -> None:
     fill(room, senders=tallies_page.ROWS_A_PAGE + 2)
     handed: list[list[tallies_page.Row]] = []
-    monkeypatch.setattr(tallies_page, "tally_list", lambda given, **_: handed.append(given) or (None, None))
+    monkeypatch.setattr(tallies_page, "tally_list", lambda given, **_: handed.append(given))
     app = look_at("tallies_page.senders_page", monkeypatch)
     app.button(key="more").click().run()
     assert "Page 2" in texts(app)
