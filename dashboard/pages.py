@@ -72,6 +72,9 @@ def _visitor() -> Visit:
 _STYLE = """
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li, code) {
   color: light-dark(#5c5b59, #b8b7b4) !important; opacity: 1 !important; }
+:is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]),
+:is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]) p {
+  color: light-dark(#fff, #0f1f1a) !important; }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
 .mms-account { font-size: .85rem; color: inherit; }
 """
