@@ -87,7 +87,7 @@ sbom: dev ## list every locked package as CycloneDX JSON in build/sbom.json
 audit: dev ## ask a service of advisories about the locked packages; says so where none answers
 	$(BIN)/python -m tests.advisories
 
-screenshots: dev ## take the README's pictures from a running demo
+screenshots: dev ## take a picture of every page of a running demo (docs/pictures)
 	$(BIN)/python docs/screenshots.py
 
 clean: ## remove what can be made again (.venv and caches, never the data in var)

@@ -23,6 +23,7 @@ def audit_page() -> None:
     with notices.spoken():
         visitor = visit()
         permissions.require(visitor.person, Action.READ_TRAIL)
+        st.title("Audit")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             who = st.text_input("Who", key="who", bind="query-params", placeholder="anybody")
             action = st.selectbox("Did", auditing.ACTIONS, index=None, key="did", placeholder="anything")

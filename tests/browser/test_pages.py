@@ -156,7 +156,9 @@ def test_the_address_for_postbacks_is_hidden_shown_and_copied(house: House, insi
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone in the dark"])
-@pytest.mark.parametrize("address", ["senders", "keywords", "operations", "settings", "searches", "exports"])
+@pytest.mark.parametrize(
+    "address", ["senders", "keywords", "operations", "settings", "searches", "exports", "audit"]
+)
 def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
     house: House, inside: Page, address: str, size: str
 ) -> None:
