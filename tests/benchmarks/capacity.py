@@ -4,10 +4,10 @@ Processor time is counted for each program by itself, so what else the machine d
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,10 +61,13 @@ class Message:
 
 
 def measure(folder: Path, *, messages: int) -> Message:
-    """Send messages with a picture of about 300 KB each through a vault on real servers."""
+    """Send messages with a picture each through a vault on real servers."""
     folder.mkdir(parents=True, exist_ok=True)
-    with Site(folder) as made, pipeline.provider(folder) as served, made.vault() as vault:
+    with contextlib.ExitStack() as stack:
+        made = stack.enter_context(Site(folder))
+        served = stack.enter_context(pipeline.provider(folder))
         made.start_real_servers()
+        vault = stack.enter_context(made.vault())
         made.receiver_part()
         for number in range(WORKERS):
             made.start(f"worker-{number}", "worker archive")
@@ -115,7 +118,7 @@ def settle(vault: Vault) -> None:
 
 
 def _archived(vault: Vault) -> int:
-    with suppress(Exception):  # until the first worker has made the catalog
+    with contextlib.suppress(Exception):  # until the first worker has made the catalog
         return queries.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
     return 0
 
