@@ -18,12 +18,12 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import structlog
 
-from mmsvault.catalog import queries, upkeep
+from mmsvault.catalog import queries, upkeep, verdicts
 from mmsvault.errors import VaultError
 from mmsvault.message import utc_now
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
-from mmsvault.watching import AT_RISK, VERIFIED_AT, VERIFY_PROBLEMS
+from mmsvault.watching import AT_RISK
 
 log = structlog.get_logger(__name__)
 
@@ -142,14 +142,12 @@ def standing(vault: Vault) -> Iterator[Alert]:
         "`mmsvault requeue QUERY` tries once more.",
         grows=True,
     )
-    noted = upkeep.noted(vault.catalog)
-    problems = noted.get(VERIFY_PROBLEMS, 0)
-    at = datetime.fromtimestamp(noted.get(VERIFIED_AT, 0), UTC)
+    failing = verdicts.failing(verdicts.latest(vault.catalog))
     yield Alert(
         "verify",
-        problems,
-        f"verify found {problems:,} problems at {at:%Y-%m-%d %H:%M} UTC."
-        if problems
+        failing.problems if failing else 0,
+        f"verify found {failing.problems:,} problems at {failing.ended_at:%Y-%m-%d %H:%M} UTC."
+        if failing
         else "verify found no problem.",
         "`mmsvault verify --repair` mends what can be mended, and says what is left.",
     )

@@ -18,16 +18,16 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault.alerting import NotToldError, mail_server
-from mmsvault.catalog import queries, upkeep, writes
+from mmsvault.catalog import queries, verdicts, writes
 from mmsvault.catalog.connection import migrate
-from mmsvault.errors import ConfigurationError, NotFoundError, VaultError
+from mmsvault.errors import ConfigurationError, VaultError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import PREFIX, Settings
 from mmsvault.vault import Vault
-from mmsvault.watching import AT_RISK, VERIFIED_AT, VERIFY_PROBLEMS
+from mmsvault.watching import AT_RISK
 
 LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 1 << 30, 5 << 30
 SHORT_TOKEN = 16
@@ -180,16 +180,7 @@ def _workers(connection: "Redis") -> Findings:
 def bucket(vault: Vault) -> Findings:
     """Look whether the bucket takes something in and gives it back."""
     address, secure = vault.settings.bucket_address
-    try:
-        vault.bucket.check(PROBE_BYTES)
-    except NotFoundError:
-        yield Finding(
-            "bucket",
-            State.WRONG,
-            f"There is no bucket {vault.settings.s3_bucket} at {address}.",
-            "The first worker makes it; make it yourself where these keys may not.",
-        )
-        return
+    vault.bucket.check(PROBE_BYTES)
     way = " with TLS" if secure else ""
     yield Finding("bucket", State.OK, f"{vault.settings.s3_bucket} at {address}{way} takes objects.")
 
@@ -292,17 +283,17 @@ def archive(vault: Vault) -> Findings:
             f"{spooled:,} receipts wait for the queue.",
             "It drains itself, once that is there.",
         )
-    noted = upkeep.noted(vault.catalog)
-    verified_at = datetime.fromtimestamp(noted.get(VERIFIED_AT, 0), UTC)
-    if noted.get(VERIFY_PROBLEMS):
+    found = verdicts.latest(vault.catalog)
+    failing = verdicts.failing(found)
+    if failing:
         yield Finding(
             "verify",
             State.WRONG,
-            f"It found {noted[VERIFY_PROBLEMS]:,} problems at {verified_at:%Y-%m-%d %H:%M} UTC.",
+            f"It found {failing.problems:,} problems at {failing.ended_at:%Y-%m-%d %H:%M} UTC.",
             "Run `mmsvault verify --repair`.",
         )
-    elif utc_now() - verified_at > VERIFIED_WITHIN:
-        when = f"since {verified_at:%Y-%m-%d}" if VERIFIED_AT in noted else "yet"
+    elif not found or utc_now() - found[0].ended_at > VERIFIED_WITHIN:
+        when = f"since {found[0].ended_at:%Y-%m-%d}" if found else "yet"
         yield Finding(
             "verify",
             State.ADVICE,
@@ -310,7 +301,7 @@ def archive(vault: Vault) -> Findings:
             "Run `mmsvault verify` every week, or `--sample 2/7` and so on every night.",
         )
     else:
-        yield Finding("verify", State.OK, f"It was clean at {verified_at:%Y-%m-%d %H:%M} UTC.")
+        yield Finding("verify", State.OK, f"It was clean at {found[0].ended_at:%Y-%m-%d %H:%M} UTC.")
 
 
 def _resolves(host: str) -> bool:

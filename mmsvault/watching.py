@@ -6,7 +6,7 @@ the same whoever tells it. A server that is away leaves its numbers out, and say
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault.bucket import PROBE_KEY
-from mmsvault.catalog import queries, upkeep
+from mmsvault.catalog import queries, verdicts
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
@@ -28,8 +28,6 @@ from mmsvault.vault import Vault
 
 AT_RISK = timedelta(days=1)
 """A waiting file whose deadline is nearer than this is at risk."""
-VERIFIED_AT, VERIFY_PROBLEMS = "verified at", "verify problems"
-"""Under these names the catalog keeps what the last `verify` came to."""
 
 
 class VaultCollector(Collector):
@@ -76,10 +74,13 @@ class VaultCollector(Collector):
         ):
             if at:
                 yield _gauge(f"mmsvault_{name}_timestamp_seconds", meaning, at.timestamp())
-        noted = upkeep.noted(self._vault.catalog)
-        if VERIFIED_AT in noted:
-            yield _gauge("mmsvault_verify_timestamp_seconds", "When verify last ran", noted[VERIFIED_AT])
-            yield _gauge("mmsvault_verify_problems", "What it found wrong", noted[VERIFY_PROBLEMS])
+        found = verdicts.latest(self._vault.catalog)
+        if found:
+            times = {one.extent.value: one.ended_at.timestamp() for one in found}
+            yield _gauges("mmsvault_verify_timestamp_seconds", "When verify last ended", "extent", times)
+            failing = verdicts.failing(found)
+            problems = failing.problems if failing else 0
+            yield _gauge("mmsvault_verify_problems", "What it found wrong and not right since", problems)
 
     def _queue(self) -> Iterator[Metric]:
         now = utc_now()
@@ -116,11 +117,6 @@ def counted(told: Mapping[str, float]) -> Iterator[Metric]:
     for step, found in steps.items():
         seconds.add_metric([step], _cumulative(found), found.get("sum", 0))
     yield seconds
-
-
-def note_verify(vault: Vault, *, problems: int) -> None:
-    """Keep what a `verify` came to, for those who watch."""
-    upkeep.note(vault.catalog, {VERIFIED_AT: int(datetime.now(UTC).timestamp()), VERIFY_PROBLEMS: problems})
 
 
 def _cumulative(found: Mapping[str, float]) -> list[tuple[str, float]]:

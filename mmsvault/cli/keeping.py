@@ -28,7 +28,6 @@ from mmsvault.queueing.jobs import open_queue
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.vault import Vault
-from mmsvault.watching import note_verify
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
 

@@ -17,13 +17,13 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from mmsvault import alerting
 from mmsvault.alerting import Alerter, NotToldError, Told, mail
-from mmsvault.catalog import upkeep, writes
+from mmsvault.catalog import upkeep, verdicts, writes
 from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.message import MediaItem, MediaState, Receipt, utc_now
 from mmsvault.message import Message as VaultMessage
 from mmsvault.settings import Settings, free_port
 from mmsvault.vault import Vault
-from mmsvault.watching import note_verify
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -139,10 +139,9 @@ def test_every_loss_and_a_verify_that_fails_are_told(tmp_path: Path, hook: str) 
             alerter.look()
             alerter.look()
         assert said() == [("lost", "more", 1), ("lost", "more", 2)]
-        note_verify(vault, problems=3)
-        alerter.look()
-        note_verify(vault, problems=0)
-        alerter.look()
+        for extent, problems in ((Extent.EVERYTHING, 3), (Extent.PART, 0), (Extent.EVERYTHING, 0)):
+            verdicts.keep(vault.catalog, Verdict(extent, utc_now(), utc_now(), 9, problems, ()))
+            alerter.look()
         assert said()[2:] == [("verify", "begun", 3), ("verify", "over", 0)]
 
 

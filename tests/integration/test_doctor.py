@@ -1,19 +1,20 @@
 """What `doctor` finds wrong, and what it says to do: on servers that are away, or not as they should be."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import verdicts
+from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.diagnosis import Finding, State, examine
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.settings import Settings, free_port
 from mmsvault.steps import Counts
 from mmsvault.vault import Vault
-from mmsvault.watching import note_verify
 from tests.house import House
 from tests.integration.archive import embedded_bucket
 from tests.servers import redis_server
@@ -46,7 +47,7 @@ def test_a_redis_that_forgets_is_named_with_what_to_set(tmp_path: Path) -> None:
 
 def test_what_runs_is_well_and_what_does_not_is_missed(tmp_path: Path) -> None:
     with embedded_bucket(tmp_path), redis_server(tmp_path) as url:
-        assert "There is no bucket" in found(tmp_path, redis_url=url)["bucket"].said
+        assert "there is no such bucket" in found(tmp_path, redis_url=url)["bucket"].said
         vault = Vault(Settings.load(data_dir=tmp_path / "vault", redis_url=url))
         vault.bucket.make()
         before = found(tmp_path, redis_url=url)
@@ -84,12 +85,14 @@ def test_settings_that_can_not_be_meant_are_found(tmp_path: Path) -> None:
 def test_a_verify_that_failed_stays_wrong_until_one_is_clean(tmp_path: Path) -> None:
     vault = Vault(Settings.load(data_dir=tmp_path / "vault"))
     found(tmp_path)
-    note_verify(vault, problems=2)
-    assert found(tmp_path)["verify"].state is State.WRONG
-    note_verify(vault, problems=0)
-    assert found(tmp_path)["verify"].state is State.OK
-    upkeep.note(vault.catalog, {"verified at": 1_700_000_000})
-    assert found(tmp_path)["verify"].state is State.ADVICE
+    long_ago = utc_now() - timedelta(days=30)
+    for at, problems, state in (
+        (utc_now(), 2, State.WRONG),
+        (utc_now(), 0, State.OK),
+        (long_ago, 0, State.ADVICE),
+    ):
+        verdicts.keep(vault.catalog, Verdict(Extent.EVERYTHING, at, at, 9, problems, ()))
+        assert found(tmp_path)["verify"].state is state
     vault.close()
 
 

@@ -17,6 +17,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault import archiving
+from mmsvault.catalog.verdicts import Extent
+from mmsvault.integrity.remembering import remember
+from mmsvault.integrity.verifying import Report
 from mmsvault.message import Receipt, utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer
@@ -28,7 +31,7 @@ from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import free_port
 from mmsvault.steps import COUNTED, Counts, step
-from mmsvault.watching import VaultCollector, counted, note_verify
+from mmsvault.watching import VaultCollector, counted
 from receiver.metrics import Metrics
 from tests.integration.archive import Archive, embedded_bucket, notice, opened, picture
 from tests.servers import redis_server, require
@@ -195,7 +198,7 @@ def test_the_sweep_answers_for_itself_and_says_when_it_hangs(archive: Archive) -
 
 def names_told(archive: Archive) -> set[str]:
     """Return the names of everything that receiver and sweep tell."""
-    note_verify(archive.vault, problems=0)
+    remember(archive.vault, Report(), extent=Extent.PART, began_at=NOW)
     metrics = Metrics(Intake(DurableQueue(open_queue(archive.vault.redis)), Spool(Path("spool"))))
     metrics.answered(200, seconds=0.1)
     said = scraped(archive) + generate_latest(metrics.registry).decode()
