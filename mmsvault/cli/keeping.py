@@ -62,7 +62,6 @@ def verify(
                 vault, sample=chosen, since=begins.date() if begins else None, repair=repair, progress=done
             )
         remembering.remember(vault, report, extent=extent, began_at=began_at)
-        note_verify(vault, problems=len(report.problems))
     if as_json:
         answer = {"checked": report.checked, "ok": not report.problems, "problems": _as_json(report.problems)}
         repaired = [{"key": key, "repair": what} for key, what in report.repaired]

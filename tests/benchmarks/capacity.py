@@ -19,18 +19,21 @@ from redis import Redis
 from mmsvault.catalog import queries
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.vault import Vault
 from tests.benchmarks import ground, pipeline
 from tests.benchmarks.performance import machine
 from tests.benchmarks.pipeline import Work
 from tests.flow.site import Site, family
 from tests.servers import until
+from worker.working import JOBS_AT_ONCE
 
 DOCUMENT = Path("docs/capacity.md")
 BEGIN, END = "<!-- figures: written by make bench-capacity -->", "<!-- end of figures -->"
 RATES = (1, 10, 100)
 """Messages a second that are sized for."""
 WORKERS = 2
+AT_ONCE = JOBS_AT_ONCE[ARCHIVE_QUEUE]
 WARM_UP = 20
 AT_MOST_BUSY = 0.6
 """Of a core: beyond it, what comes at once waits for long."""
@@ -172,7 +175,7 @@ def tables(one: Message) -> list[str]:
         f"| catalog (PostgreSQL, with its indexes) | {one.catalog / 1000:,.1f} KB |",
         f"| queue (Redis), while it waits | {one.waiting / 1000:,.2f} KB |",
         *(f"| processor time, {name} | {value:,.1f} ms |" for name, value in one.processor_ms.items()),
-        f"| a worker's time, from taking it up to letting go | {one.worker_seconds * 1000:,.0f} ms |",
+        f"| from taking it up to letting go | {one.worker_seconds * 1000:,.0f} ms |",
         "",
         "| at a steady rate of | " + " | ".join(f"{rate:,} a second" for rate in RATES) + " |",
         "|---|" + "---|" * len(RATES),
@@ -183,7 +186,7 @@ def tables(one: Message) -> list[str]:
         "messages a day": lambda rate: f"{rate * SECONDS_A_DAY:,}",
         "cores for workers": lambda rate: _cores(rate * ms["workers"]),
         "worker processes": lambda rate: (
-            f"{max(2, round(0.5 + rate * (one.worker_seconds + ANSWER_SECONDS) / AT_MOST_BUSY)):,}"
+            f"{max(2, round(0.5 + rate * (one.worker_seconds + ANSWER_SECONDS) / AT_MOST_BUSY / AT_ONCE)):,}"
         ),
         "cores for receivers": lambda rate: _cores(rate * ms["receiver"]),
         "cores for Redis, MinIO, PostgreSQL": lambda rate: _cores(rate * servers),
