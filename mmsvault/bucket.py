@@ -159,6 +159,11 @@ class Bucket:
         self._locks = locks or Locks()
         self._local_dir = local_dir
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the objects are read as files of this machine."""
+        return self._local_dir is not None
+
     def make(self) -> None:
         """Make the bucket where there is none yet. Raises ConfigurationError where it cannot be as set."""
         with translated(self._name):

@@ -153,7 +153,7 @@ def _pieces(contents: Contents, message: Message, folder: str) -> Iterator[Piece
 
 
 def _put(vault: Vault, contents: Contents, piece: Piece) -> None:
-    source = _Readable(contents.chunks(piece.name))
+    source = Readable(contents.chunks(piece.name))
     size = contents.sizes[piece.name]
     vault.bucket.put(piece.key, source, size=size, content_type=piece.content_type)  # type: ignore[arg-type]  # it only reads
 
@@ -171,7 +171,7 @@ def _keys(item: MediaItem) -> list[str]:
     return [key for key in (item.key, item.thumbnail_key, item.preview_key) if key]
 
 
-class _Readable:
+class Readable:
     """Chunks as a file that can be read."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
@@ -179,6 +179,7 @@ class _Readable:
         self._rest = b""
 
     def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, fewer at the end only."""
         while size < 0 or len(self._rest) < size:
             chunk = next(self._chunks, b"")
             if not chunk:

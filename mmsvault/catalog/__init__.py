@@ -6,5 +6,6 @@ makes the tokens that a message is found by, `language` reads a search query (`n
 them), `filters` turns it into SQL, `queries` answers, `writes` changes. `counting` has what is kept
 count of, `searches` the saved ones; `leaving` finds what is to go, `scrubbing` what deletions leave.
 `people` may look with a role, at what `views` let through of a scope; `permissions` says which role may
-do what. `migrations` bring an older catalog to the newest form.
+do what. `migrations` bring an older catalog to the newest form, `copying` brings one
+into another database.
 """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, Table, bindparam, insert, or_, select, update
@@ -303,14 +304,20 @@ def annotate(
     return message
 
 
-def insert_whole(connection: Connection, message: Message, *, claim: Claim | None = None) -> bool:
-    """Return whether the message was new, and enter it with all of its parts then, to be found."""
+def insert_whole(
+    connection: Connection, message: Message, *, claim: Claim | None = None, place: int | None = None
+) -> bool:
+    """Return whether the message was new, and enter it with all of its parts then, to be found.
+
+    `place` is the one that it has in another catalog.
+    """
     row = _message_row(message)
     if claim:
         row |= {"lease_token": claim.token, "lease_until_at": claim.until_at}
     known = select(messages.c.id).where(messages.c.id == message.id)
-    for place in possible_places(message.received_at, message.id):
-        if insert_new(connection, messages, {**row, "place": place}):
+    given = () if place is None else (place,)
+    for possible in chain(given, possible_places(message.received_at, message.id)):
+        if insert_new(connection, messages, {**row, "place": possible}):
             break
         if connection.scalar(known):
             return False

@@ -1,9 +1,9 @@
 """The commands.
 
 `supervising` runs all programs together, `running` starts one of them, `answering` asks the archive,
-`keeping` looks after it, `weeding` takes out what must go, `examining` looks at everything that it
-needs, `noting` keeps what people found, `exporting` makes archives that leave the house, `admitting`
-says who may look.
+`keeping` looks after it, `weeding` takes out what must go, `moving` brings it elsewhere, `examining`
+looks at everything that it needs, `noting` keeps what people found, `exporting` makes archives that
+leave the house, `admitting` says who may look.
 
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
@@ -52,6 +52,7 @@ def commands(*, asked: str = "") -> typer.Typer:
             examining,
             exporting,
             keeping,
+            moving,
             noting,
             weeding,
         )
@@ -60,6 +61,7 @@ def commands(*, asked: str = "") -> typer.Typer:
         keeping.add_to(app)
         weeding.add_to(app)
         examining.add_to(app)
+        moving.add_to(app)
         exporting.add_to(app)
         noting.add_to(app)
         admitting.add_to(app)

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from time import monotonic
 
 from rich.console import Console
@@ -44,7 +43,7 @@ def run(
     at once. `on_ready` is called once every part that can tell is ready. Raises VaultError where
     another vault runs in the same folder.
     """
-    with _only_one(settings.data_dir / LOCK):
+    with alone(settings):
         servers.claim_ports(settings)
         first = servers.embedded_servers(settings)
         return asyncio.run(Supervisor(first, programs, prepare=prepare, on_ready=on_ready).run())
@@ -61,7 +60,9 @@ def runs(settings: Settings) -> bool:
 
 
 @contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def alone(settings: Settings) -> Iterator[None]:
+    """Keep every other vault out of the folder. Raises VaultError where one runs in it."""
+    path = settings.data_dir / LOCK
     with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

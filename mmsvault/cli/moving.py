@@ -1,0 +1,77 @@
+"""The command that brings the vault to other servers."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from mmsvault import auditing, migrating
+from mmsvault.cli.answering import AsJson, print_json
+from mmsvault.embedded.borrowing import borrowed
+from mmsvault.settings import Settings
+from mmsvault.starting import EXIT_WRONG, write_log
+from mmsvault.vault import Vault
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(migrate)
+
+
+def migrate(
+    to: Annotated[Path, typer.Option(metavar="FILE.env", help="Settings of the servers to go to.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the whole vault to other servers, check it there, and leave it here as it is.
+
+    End the vault first. Cut off, it is run again and goes on.
+    """
+    write_log(logging.WARNING)
+    here = Settings.load()
+    there = migrating.target_settings(to, here)
+    source, target = Vault(here), Vault(there)
+    try:
+        with borrowed(here), _progress() as progress:
+            done = migrating.migrate(source, target, progress=progress)
+        details = f"{done.objects:,} objects, {done.messages:,} messages"
+        auditing.by_command(target, "migrated", subject=here.s3_bucket, details=details)
+    finally:
+        source.close()
+        target.close()
+    counts = {name: getattr(done, name) for name in ("objects", "copied", "bytes", "messages", "receipts")}
+    if as_json:
+        problems = [{"key": one.key, "problem": one.problem} for one in done.problems]
+        print_json({**counts, "checked": done.checked, "problems": problems})
+    else:
+        for one in done.problems:
+            typer.echo(f"{one.key}: {one.problem}")
+        typer.echo(
+            f"{done.objects:,} objects ({done.copied:,} copied now), {done.messages:,} messages, "
+            f"{done.receipts:,} receipts that waited; {done.checked:,} objects checked there."
+        )
+        if not done.problems:
+            typer.echo(f"All is there. Start the vault's programs with the settings of {to} from now on.")
+    if done.problems:
+        raise typer.Exit(EXIT_WRONG)
+
+
+@contextmanager
+def _progress() -> Iterator[migrating.Progress]:
+    """Show a bar for each step on a terminal's stderr, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+
+        def advance(step: str, more: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=total)
+            bars.advance(tasks[step], more)
+
+        yield advance

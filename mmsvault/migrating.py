@@ -1,0 +1,232 @@
+"""A whole vault brought to other servers: its bucket, its catalog, and the receipts that still wait.
+
+Nothing is taken away from where it was. Cut off at any point, it is simply run again: what is there
+already and the same is left alone. Nothing may work on the vault meanwhile.
+"""
+
+import hashlib
+import mimetypes
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from dotenv import dotenv_values
+from redis.exceptions import RedisError
+from rq import Worker
+from rq.exceptions import NoSuchJobError
+
+from mmsvault.bucket import MESSAGES, PROBE_KEY, Bucket, Listed, is_evidence
+from mmsvault.catalog import copying, upkeep
+from mmsvault.catalog.connection import migrate as make_tables
+from mmsvault.errors import (
+    ConfigurationError,
+    NotFoundError,
+    RefusedError,
+    RejectedInputError,
+    UnavailableError,
+)
+from mmsvault.importing import Readable
+from mmsvault.integrity.checking import Problem
+from mmsvault.integrity.repairing import verify_and_repair
+from mmsvault.media import sniffing
+from mmsvault.message import utc_now
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.durable import DurableQueue, Kept
+from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, open_queue
+from mmsvault.queueing.leftovers import PREFIX as JOB_PREFIX
+from mmsvault.queueing.spool import Spool
+from mmsvault.settings import PREFIX, Settings
+from mmsvault.vault import Vault
+
+AT_ONCE = 8
+RECEIPTS_AT_ONCE = 100
+TYPES = {
+    **{extension: kind for kind, extension in sniffing.EXTENSIONS.items()},
+    ".jsonl": "application/jsonl",
+}
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it more, and of how much in all."""
+
+
+@dataclass
+class Migrated:
+    """What was brought over: objects, of those `copied` in this run, messages, receipts that waited."""
+
+    objects: int = 0
+    copied: int = 0
+    bytes: int = 0
+    messages: int = 0
+    receipts: int = 0
+    checked: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def target_settings(path: Path, here: Settings) -> Settings:
+    """Return the settings of here with those of a `.env` file in their place.
+
+    Raises ConfigurationError for a setting that is none, and where the file changes no server.
+    """
+    if not path.is_file():
+        raise RejectedInputError(f"There is no file {path}.")
+    given = {name: value for name, value in dotenv_values(path).items() if name.startswith(PREFIX) and value}
+    fields = {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}
+    for name in fields:
+        if name not in Settings.model_fields:
+            raise ConfigurationError(PREFIX + name.upper(), f"is not a setting ({path})")
+    kept = {name: getattr(here, name) for name in here.model_fields_set}
+    there = Settings.load(**{**kept, **fields})
+    if _servers(there) == _servers(here):
+        raise ConfigurationError(PREFIX + "S3_ENDPOINT", f"{path} names the servers that are in use already")
+    return there
+
+
+def migrate(source: Vault, target: Vault, *, progress: Progress = lambda *_: None) -> Migrated:
+    """Bring everything over, and check it there.
+
+    Raises RefusedError where programs still work on the vault, or where the target has messages of
+    another one; UnavailableError where a server is away.
+    """
+    done = Migrated()
+    here, there = _servers(source.settings), _servers(target.settings)
+    moves_bucket, moves_catalog, moves_queue = (old != new for old, new in zip(here, there, strict=True))
+    if not source.settings.embeds_redis:
+        _refuse_workers(source)
+    make_tables(source.catalog)
+    make_tables(target.catalog)
+    target.bucket.make()
+    if moves_catalog and (count := copying.strangers(source.catalog, target.catalog)):
+        raise RefusedError(
+            f"The catalog there has {count:,} messages that are not from here; name an empty database."
+        )
+    if moves_bucket:
+        _copy_objects(source, target, done, progress)
+    if moves_catalog:
+        _copy_catalog(source, target, progress)
+    if moves_bucket:
+        _hold(target)
+    if moves_queue:
+        done.receipts = _copy_receipts(source, target)
+    _check(target, done, progress)
+    return done
+
+
+def _servers(settings: Settings) -> tuple[object, str, str]:
+    """Return which bucket, catalog and queue they are."""
+    bucket = (*settings.bucket_address, settings.s3_bucket)
+    return bucket, settings.effective_database_url, settings.effective_redis_url
+
+
+def _refuse_workers(source: Vault) -> None:
+    try:
+        count = Worker.count(connection=source.redis)
+    except RedisError as error:
+        raise UnavailableError(f"The queue cannot be reached: {error}.") from error
+    if count:
+        raise RefusedError(
+            f"{count} workers are at work on this vault. End every program of it, and try again in a minute."
+        )
+
+
+def _copy_objects(source: Vault, target: Vault, done: Migrated, progress: Progress) -> None:
+    total = sum(1 for _ in source.bucket.list(""))
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="migrate") as side_by_side:
+        for batch in upkeep.batches(source.bucket.list("")):
+            found = [one for one in batch if one.key != PROBE_KEY]
+            for one, copied in zip(
+                found, side_by_side.map(partial(_copy, source.bucket, target.bucket), found), strict=True
+            ):
+                done.objects += 1
+                done.copied += copied
+                done.bytes += one.size
+            progress("objects", len(batch), total)
+
+
+def _copy(source: Bucket, target: Bucket, found: Listed) -> bool:
+    """Copy an object unless it is there; return whether it was copied. Raises RefusedError."""
+    key = found.key
+    with suppress(NotFoundError):
+        if target.describe(key)["size"] == found.size and _digest(target, key) == _digest(source, key):
+            return False
+        if is_evidence(key):
+            raise RefusedError(f"The bucket there has other bytes at {key}; name an empty bucket.")
+    with suppress(NotFoundError):  # it was removed here since it was listed
+        content = Readable(source.chunks(key))
+        target.put(key, content, size=found.size, content_type=_content_type(source, key))  # type: ignore[arg-type]  # it only reads
+        if not key.startswith(MESSAGES) and _digest(target, key) != _digest(source, key):
+            raise UnavailableError(f"What came of {key} is not what was sent; run it again.")
+    return True
+
+
+def _digest(bucket: Bucket, key: str) -> str:
+    hashed = hashlib.sha256()
+    for chunk in bucket.chunks(key):
+        hashed.update(chunk)
+    return hashed.hexdigest()
+
+
+def _content_type(source: Bucket, key: str) -> str:
+    if source.is_local:
+        extension = Path(key).suffix
+        return TYPES.get(extension) or mimetypes.types_map.get(extension) or sniffing.OCTETS
+    return str(source.describe(key)["content_type"] or sniffing.OCTETS)
+
+
+def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
+    total = upkeep.count(source.catalog)
+    for ids in upkeep.pages(source.catalog):
+        standings = upkeep.standings(source.catalog, ids, now=utc_now())
+        places = copying.places(source.catalog, ids)
+        copying.bring(target.catalog, [(standings[one].message, places[one]) for one in standings])
+        for message_id, standing in standings.items():
+            if standing.unfinished:
+                upkeep.make_due(target.catalog, message_id, now=utc_now())
+        progress("messages", len(ids), total)
+    for table in copying.TABLES:
+        copying.copy_table(source.catalog, target.catalog, table)
+
+
+def _hold(target: Vault) -> None:
+    """Put the holds on the objects, where the bucket there can."""
+    for ids in upkeep.pages(target.catalog):
+        for standing in upkeep.standings(target.catalog, ids, now=utc_now()).values():
+            if standing.message.hold:
+                target.bucket.hold(standing.message.prefix, held=True)
+
+
+def _copy_receipts(source: Vault, target: Vault) -> int:
+    """Put the receipts that wait here into the queue there; twice is no harm, each counts once."""
+    opened = open_queue(connect_to_answer(target.settings.effective_redis_url))
+    queue = DurableQueue(opened, replicas=target.settings.effective_redis_replicas)
+    queue.check()
+    count = 0
+    try:
+        for batch in _batches(list(_receipts(source))):
+            queue.keep(batch)
+            count += len(batch)
+    except RedisError as error:
+        raise UnavailableError(f"The queue here cannot be reached: {error}.") from error
+    return count + Spool(source.settings.spool_dir).drain(queue.keep)
+
+
+def _batches(receipts: Sequence[Kept]) -> Iterator[Sequence[Kept]]:
+    for start in range(0, len(receipts), RECEIPTS_AT_ONCE):
+        yield receipts[start : start + RECEIPTS_AT_ONCE]
+
+
+def _receipts(source: Vault) -> Iterator[Kept]:
+    """Give every receipt that a job here is about, in whatever list the job is."""
+    for key in source.redis.scan_iter(f"{JOB_PREFIX}*", count=1000):
+        with suppress(NoSuchJobError):
+            job = source.queue.fetch_job(key.decode().removeprefix(JOB_PREFIX))
+            if job and job.func_name == ARCHIVE_RECEIPT:
+                yield job.args[0]
+
+
+def _check(target: Vault, done: Migrated, progress: Progress) -> None:
+    done.messages = total = upkeep.count(target.catalog)
+    report = verify_and_repair(target, progress=lambda more: progress("checking", more, total))
+    done.checked, done.problems = report.checked, report.problems

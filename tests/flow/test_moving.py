@@ -1,0 +1,173 @@
+"""A vault on embedded servers brought to a real Redis, MinIO and PostgreSQL."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from minio import Minio
+
+from mmsvault import annotating, disposition
+from mmsvault.embedded.borrowing import borrowed
+from mmsvault.message import Receipt
+from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.durable import DurableQueue
+from mmsvault.queueing.jobs import open_queue
+from mmsvault.sample.notices import lower_case_xml
+from mmsvault.sample.provider import SampleProvider
+from mmsvault.settings import Settings
+from tests import servers
+from tests.integration.archive import Archive, embedded_bucket, notice, opened, picture, words
+from tests.servers import until
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The settings of a vault on real servers, with Object Lock."""
+    folder = tmp_path / "there"
+    folder.mkdir()
+    with (
+        servers.redis_server(folder) as redis,
+        servers.minio_server(folder) as minio,
+        servers.postgresql_server(folder) as postgresql,
+    ):
+        yield {
+            "MMSVAULT_REDIS_URL": redis,
+            "MMSVAULT_DATABASE_URL": postgresql,
+            "MMSVAULT_S3_OBJECT_LOCK": "true",
+            "MMSVAULT_S3_LOCK_MODE": "governance",
+            "MMSVAULT_S3_LOCK_DAYS": "1",
+            **minio,
+        }
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.long)])
+def test_a_vault_is_brought_to_real_servers_though_it_is_cut_off_once(
+    tmp_path: Path, there: dict[str, str], count: int
+) -> None:
+    here = {"MMSVAULT_DATA_DIR": str(tmp_path / "vault")}
+    waiting = fill(tmp_path, count)
+    file = tmp_path / "there.env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in there.items()))
+    client, bucket = bucket_of(there)
+
+    def has_some() -> bool:
+        if not client.bucket_exists(bucket):
+            return False
+        return sum(1 for _ in client.list_objects(bucket, "messages/", recursive=True)) > count
+
+    with started(here, "migrate", "--to", str(file)) as cut_off:
+        until(has_some, seconds=120, what="a part of the bucket being there")
+        cut_off.send_signal(signal.SIGKILL)
+    done = answer(here, "migrate", "--to", str(file))
+    assert done["problems"] == []
+    assert done["messages"] == count
+    assert count < done["copied"] < done["objects"]
+    assert done["receipts"] == 1
+
+    both = {**here, **there}
+    found = answer(both, "search", "", "--limit", str(count))
+    assert found["total"] == count
+    assert found == answer(here, "search", "", "--limit", str(count))
+    assert answer(both, "search", "tag:kept has:hold")["total"] == 1
+    assert answer(both, "verify")["problems"] == []
+    told = {"total": count + 2, "duplicates": 0, "other": 0, "quarantined": 1}
+    assert answer(both, "status")["receipts"] == told
+    with connect_to_answer(there["MMSVAULT_REDIS_URL"]) as redis:
+        assert [job.args[0]["id"] for job in open_queue(redis).get_jobs()] == [waiting]
+    held = next(one for one in found["messages"] if one["hold"])
+    assert client.is_object_legal_hold_enabled(bucket, held["media"][0]["key"])
+
+
+def test_a_vault_that_runs_is_not_moved_and_neither_is_one_onto_another(
+    tmp_path: Path, there: dict[str, str]
+) -> None:
+    fill(tmp_path, 4)
+    here = {"MMSVAULT_DATA_DIR": str(tmp_path / "vault")}
+    file = tmp_path / "there.env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in there.items()))
+    with borrowed(settings(here)):  # as `up` does
+        refused = run(here, "migrate", "--to", str(file))
+    assert refused.returncode == 1
+    assert "A vault runs in" in refused.stderr
+    with (
+        SampleProvider() as provider,
+        opened(
+            {**here, **there}, bucket="another", catalog=there["MMSVAULT_DATABASE_URL"], provider=provider
+        ) as other,
+    ):
+        other.receive("of-another-vault", words())
+    refused = run(here, "migrate", "--to", str(file))
+    assert refused.returncode == 1
+    assert "1 messages that are not from here" in refused.stderr
+
+
+def fill(folder: Path, count: int) -> str:
+    """Make a vault with messages, one held, one deleted, one not understood; return a waiting receipt."""
+    with SampleProvider() as provider, embedded_bucket(folder) as env:
+        catalog = f"sqlite:///{folder / 'vault' / 'catalog.sqlite'}"
+        with opened(env, bucket="mms-vault", catalog=catalog, provider=provider) as archive:
+            for number in range(count):
+                files = (
+                    [picture(number)] if number % 20 == 0 else [words(f"words {number}")] * (number % 4 == 1)
+                )
+                archive.receive(f"n{number}", *files)
+            decide(archive)
+    own = settings(env)
+    receipt = Receipt.of(lower_case_xml(notice("waits")), provider="sinch")
+    with borrowed(own), connect_to_answer(own.effective_redis_url) as redis:
+        DurableQueue(open_queue(redis)).keep([receipt.model_dump(mode="json")])
+    return receipt.id
+
+
+def decide(archive: Archive) -> None:
+    archive.receive("unwanted", words())
+    disposition.delete(archive.vault, "sinch-unwanted")
+    disposition.hold(archive.vault, "sinch-n1", held=True)
+    annotating.annotate(archive.vault, "sinch-n1", tag=["kept"])
+    archive.take_bytes(b"not a postback")
+
+
+def settings(env: dict[str, str]) -> Settings:
+    return Settings.load(**{name.removeprefix("MMSVAULT_").lower(): value for name, value in env.items()})
+
+
+def bucket_of(env: dict[str, str]) -> tuple[Minio, str]:
+    client = Minio(
+        env["MMSVAULT_S3_ENDPOINT"].removeprefix("http://"),
+        access_key=env["MMSVAULT_S3_ACCESS_KEY"],
+        secret_key=env["MMSVAULT_S3_SECRET_KEY"],
+        secure=False,
+    )
+    return client, "mms-vault"
+
+
+def started(env: dict[str, str], *arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "mmsvault.cli", *arguments],
+        env={**os.environ, **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def run(env: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "mmsvault.cli", *arguments],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def answer(env: dict[str, str], *arguments: str) -> Any:
+    done = run(env, *arguments, "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
