@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-media soak
+.PHONY: help setup dev up demo test test-faults test-hosts test-media soak
 .PHONY: bench bench-media bench-search bench-export bench-capacity kinds
 .PHONY: check format lock schema sbom audit screenshots clean
 
@@ -35,6 +35,9 @@ test: dev ## run all tests (MMSVAULT_TEST_REQUIRE=redis,minio,... forbids skips)
 
 test-faults: dev ## bring every fault about and write the table in docs/reliability.md
 	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m faults tests/flow
+
+test-hosts: dev ## several hosts in network namespaces, one cut off, one killed; writes docs/hosts.md (as root)
+	MMSVAULT_TEST_HOSTS=docs/hosts.md $(BIN)/python -m pytest -m hosts tests/flow/test_hosts.py
 
 soak: dev ## ten minutes of load while everything is killed at random
 	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow
