@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from mmsvault import auditing, migrating
 from mmsvault.cli.answering import AsJson, print_json
 from mmsvault.embedded.borrowing import borrowed
+from mmsvault.errors import EXIT_WRONG
 from mmsvault.settings import Settings
-from mmsvault.starting import EXIT_WRONG, write_log
+from mmsvault.starting import write_log
 from mmsvault.vault import Vault
 
 
