@@ -198,5 +198,5 @@ class QueueWorker(SimpleWorker):
             try:
                 for job, execution in list(self._in_hand.values()):
                     self.maintain_heartbeats(job, execution)
-            except RedisError:
-                self.log.warning("no heartbeat: the queue cannot be reached")
+            except RedisError as error:
+                self.log.warning("no heartbeat: the queue did not take it: %s", error)

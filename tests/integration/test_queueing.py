@@ -260,7 +260,7 @@ def test_a_worker_has_several_jobs_in_hand_and_no_more_than_it_may(queue: Queue,
 def test_every_job_in_hand_is_said_to_be_alive(
     queue: Queue, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(workers, "BEAT_SECONDS", 1)
     met = threading.Barrier(2)
 
     def ends() -> dict[bytes, float]:
