@@ -1,12 +1,14 @@
 """What came in and what waits, on each database; what verify found, remembered."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from mmsvault.catalog import upkeep, verdicts, writes
-from mmsvault.catalog.connection import writing
+from mmsvault.catalog.connection import migrate, open_catalog, writing
+from mmsvault.catalog.counting import KEYWORDS, SENDERS
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.message import MessageState, Receipt
@@ -87,3 +89,25 @@ def test_what_failed_counts_until_everything_was_found_right(
     failing = verdicts.failing(verdicts.latest(catalog))
     assert (failing is not None) == fails
     assert failing is None or failing.first == (("messages/x", "the original is missing"),)
+
+
+def test_days_and_pictures_are_read_from_the_index_over_column_and_place(tmp_path: Path) -> None:
+    engine = open_catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+    migrate(engine)
+    with writing(engine) as connection:
+        for number in range(50):
+            writes.insert_whole(connection, message(str(number), "image/jpeg", minutes=number))
+    asked: list[tuple[str, object]] = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _cur, sql, given, *_: asked.append((sql, given)))
+    view = View(engine)
+    for tallied, keys in ((SENDERS, ["14085550123"]), (KEYWORDS, [""])):
+        assert sum(view.by_day(tallied, keys, days=30, today=NOW.date())[keys[0]]) == 50
+        view.latest_pictures(tallied, keys, each=4)
+        view.tallies(tallied, order="messages", limit=5)
+    statements = [one for one in asked if one[0].startswith("SELECT")]
+    assert len(statements) >= 6
+    with engine.connect() as connection:
+        for sql, given in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given).all()
+            assert not [line for line in plan if line[3].startswith("SCAN messages")], sql
+    engine.dispose()
