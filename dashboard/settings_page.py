@@ -15,7 +15,7 @@ from mmsvault.catalog.permissions import Action
 from mmsvault.settings import Origin, Settings, origin
 
 HIDDEN = "•" * 8
-_SECRET = {"key", "token", "tokens", "secret", "password"}
+_SECRET = {"key", "token", "tokens", "secret", "password", "webhook"}
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*(?=@)")
 
 

@@ -51,7 +51,7 @@ ACTIONS = (
     "sent a test",
     "changed settings",
 )
-_SECRET = ("key", "token", "secret", "password", "url")
+_SECRET = ("key", "token", "secret", "password", "url", "webhook")
 
 
 def by_command(vault: Vault, action: str, *, subject: str, details: str = "") -> None:

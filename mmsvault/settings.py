@@ -453,6 +453,7 @@ class Origin(StrEnum):
 
     ENVIRONMENT = "environment"
     FILE = "file .env"
+    SECRETS_FILE = "file in MMSVAULT_SECRETS_DIR"
     GIVEN = "the program's start"
     MADE = "made at the first start"
     DEFAULT = "default"
@@ -465,6 +466,8 @@ def origin(settings: Settings, name: str) -> Origin:
         return Origin.ENVIRONMENT
     if dotenv_values(".env").get(variable):
         return Origin.FILE
+    if settings.secrets_dir and (settings.secrets_dir / variable.lower()).is_file():
+        return Origin.SECRETS_FILE
     if name in settings.model_fields_set:
         return Origin.GIVEN
     return Origin.MADE if name == "postback_token" else Origin.DEFAULT

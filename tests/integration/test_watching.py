@@ -150,6 +150,23 @@ def test_workers_on_all_hosts_are_summed_and_those_that_ended_are_not_alive(arch
     assert figures.workers_alive(archive.vault.redis, now=later)["archive"] == 0
 
 
+def test_the_user_of_few_rights_may_tell_and_be_asked(archive: Archive) -> None:
+    guide = (ROOT / "docs/real-servers.md").read_text()
+    (line,) = re.findall(r"^user vault (.*)$", guide, re.MULTILINE)
+    url = archive.vault.settings.effective_redis_url
+    archive.vault.redis.execute_command("ACL", "SETUSER", "vault", *line.replace("PASSWORD", "few").split())
+    counts = Counts()
+    counts.add_seconds("tests", 0.1)
+    with connect_to_answer(url.replace("//", "//vault:few@")) as connection:
+        figures.tell(connection, counts, queue_name="exports", worker="few", now=utc_now())
+        assert figures.told(connection)["step|tests|sum"] == pytest.approx(0.1)
+        assert figures.workers_alive(connection, now=utc_now())["exports"] == 1
+        assert figures.ages(connection, now=utc_now())
+        assert figures.lengths(connection)
+        assert connection.time()
+        figures.leave(connection, queue_name="exports", worker="few")
+
+
 def test_what_redis_does_not_take_is_told_later() -> None:
     counts = Counts()
     counts.add("bytes", by=7)
