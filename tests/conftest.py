@@ -1,6 +1,7 @@
 """Fixtures shared by all tests; what runs as a process is in servers.py, house.py and chromium.py."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MMSVAULT_") and not name.startswith("MMSVAULT_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_main() -> Iterator[None]:
+    """Undo what Streamlit's AppTest does: it puts a page in place of `__main__`, which children would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="module")  # while it lives, its event loop is the thread's, and no other can run
