@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help setup dev up demo test test-faults test-hosts test-media soak
-.PHONY: bench bench-media bench-search bench-export bench-capacity kinds
+.PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds
 .PHONY: check format lock schema sbom audit screenshots clean
 
 help: ## list the targets
@@ -78,6 +78,9 @@ bench-export: dev ## measure exports of 1, 2 and 4 GiB; writes the figures into 
 
 bench-capacity: dev ## measure a message's bytes and milliseconds on real servers; writes docs/capacity.md
 	$(BIN)/python -m tests.benchmarks.capacity
+
+bench-dashboard: dev ## measure the gallery against a static page of thumbnails; writes docs/dashboard.md
+	nice -n 5 $(BIN)/python -m tests.benchmarks.dashboard
 
 bench-search: dev ## measure searches among a million messages (half an hour; writes docs/search.md)
 	nice $(BIN)/python -m tests.benchmarks.search

@@ -15,6 +15,8 @@ from mmsvault.exporting.register import Export, State
 from mmsvault.message import utc_now
 
 FRESH_EVERY_SECONDS = 2
+CHOSEN = "messages chosen for an export"
+"""Where the gallery leaves the ids of messages that were chosen there."""
 SHOWN = 30
 LOOKED_THROUGH = 1000
 VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
@@ -81,7 +83,9 @@ def _new(visitor: Visit) -> None:
         placeholder="every message, or a search as in the gallery",
         icon=":material/search:",
     )
-    about = Choice(query=query or "", region=visitor.room.settings.default_region, scope=visitor.person.scope)
+    ids = _chosen()
+    region, scope = visitor.room.settings.default_region, visitor.person.scope
+    about = Choice(query=query or "", ids=ids, region=region, scope=scope)
     found = visitor.view.search(planning.query_of(about), limit=1)
     count = ("" if found.total_is_exact else "more than ") + wording.plural(found.total, "message")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -110,9 +114,24 @@ def _new(visitor: Visit) -> None:
         )
         now = utc_now()
         name = f"mms-export-{now:%Y%m%dT%H%M%SZ}"
-        visitor.note("exported", subject=query or "every message", details=name)
+        visitor.note("exported", subject=about.in_words(), details=name)
         working.request(visitor.room.vault, choice, name=name, made_by=visitor.person.name, made_at=now)
         st.toast("The export began; it stands under History.", icon=":material/archive:")
+
+
+def _chosen() -> tuple[str, ...]:
+    """Say that messages were chosen in the gallery, and return their ids while they still count."""
+    ids: tuple[str, ...] = st.session_state.get(CHOSEN, ())
+    if ids:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.text(f"Of the {wording.plural(len(ids), 'message')} chosen in the gallery:")
+            st.button(
+                "Export from all instead",
+                key="not chosen",
+                on_click=st.session_state.pop,
+                args=(CHOSEN, None),
+            )
+    return ids
 
 
 def _history() -> None:
@@ -164,7 +183,7 @@ def _show(room: ReadingRoom, found: Export) -> None:
                 st.text(f"The archive is deleted ({what_goes(found)}). Its messages stay in the vault.")
                 st.button("Delete for good", key=f"delete {found.id}", on_click=_delete, args=(found.id,))
     st.caption(f"{wording.moment(found.made_at)} by {found.made_by}")
-    st.code(found.choice.query or "(every message)", language=None)
+    st.code(found.choice.in_words(), language=None)
     if found.state is State.RUNNING:
         st.progress(found.share, text=in_words(found, utc_now()))
     if found.reason:

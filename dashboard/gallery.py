@@ -11,13 +11,11 @@ import streamlit as st
 
 from dashboard import components, deeds, notices, wording
 from dashboard.deeds import Choice
-from dashboard.exports_page import exports_page
+from dashboard.exports_page import CHOSEN, exports_page
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import RefusedError
 
-CHOSEN = "messages chosen for an export"
-"""Where the exports page finds the ids that were chosen in the gallery."""
 _DONE = "what was done last"
 _SHOWN_REASONS = 10
 

@@ -22,10 +22,13 @@ WORDS = "red kite over the old harbor after rain while boats come home".split()
 DISTANCE = timedelta(minutes=7)
 
 
-def fill(vault: Vault, number: int, *, newest_at: datetime) -> list[Message]:
-    """Enter that many messages with their thumbnails, the first one the newest; return them."""
+def fill(vault: Vault, number: int, *, newest_at: datetime, plain: bool = False) -> list[Message]:
+    """Enter that many messages with their thumbnails, the first one the newest; return them.
+
+    Where it is `plain`, each has one picture; else there are other files among them.
+    """
     thumbnails = [_thumbnail(seed) for seed in range(PICTURES)]
-    made = [_message(at, newest_at - at * DISTANCE, thumbnails) for at in range(number)]
+    made = [_message(at, newest_at - at * DISTANCE, thumbnails, plain=plain) for at in range(number)]
     crowd.enter(vault.catalog, made)
     for one in made:
         for item in one.media:
@@ -42,10 +45,9 @@ def _seed(message: Message) -> int:
 
 
 def _thumbnail(seed: int) -> tuple[bytes, int, int, str]:
-    with Image.open(io.BytesIO(media.drawing(seed).data)) as picture:
-        small = picture.convert("RGB")
     width, height = ((320, 240), (240, 320), (320, 180), (300, 300))[seed % 4]
-    small = small.resize((width, height))
+    with Image.open(io.BytesIO(media.photograph(seed, size=(width, height)).data)) as picture:
+        small = picture.convert("RGB")
     return images.as_webp(small), width * 4, height * 4, images.perceptual_hash(small)
 
 
@@ -59,7 +61,9 @@ def _keep(vault: Vault, key: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _message(number: int, at: datetime, thumbnails: list[tuple[bytes, int, int, str]]) -> Message:
+def _message(
+    number: int, at: datetime, thumbnails: list[tuple[bytes, int, int, str]], *, plain: bool
+) -> Message:
     dice = random.Random(number)
     identity = f"sinch-bulk-{number}"
     prefix = f"messages/{at:%Y/%m/%d}/{identity}/"
@@ -76,7 +80,7 @@ def _message(number: int, at: datetime, thumbnails: list[tuple[bytes, int, int, 
         deadline_at=at + timedelta(days=30),
         recorded_at=at,
         prefix=prefix,
-        media=tuple(_media(number, prefix, thumbnails[number % PICTURES], dice)),
+        media=tuple(_media(number, prefix, thumbnails[number % PICTURES], dice, plain=plain)),
         postbacks=(RawPostback(name="postback.xml", sha256="0" * 64, received_at=at, source="", headers={}),),
         tags=("reviewed",) if number % 20 == 1 else (),
         hold=number % 50 == 2,
@@ -84,7 +88,12 @@ def _message(number: int, at: datetime, thumbnails: list[tuple[bytes, int, int, 
 
 
 def _media(
-    number: int, prefix: str, thumbnail: tuple[bytes, int, int, str], dice: random.Random
+    number: int,
+    prefix: str,
+    thumbnail: tuple[bytes, int, int, str],
+    dice: random.Random,
+    *,
+    plain: bool,
 ) -> Iterator[MediaItem]:
     """Give the files: mostly one picture, and in turn a film, a text, several pictures, something lost."""
     data, width, height, looks = thumbnail
@@ -108,7 +117,7 @@ def _media(
         seen = {"thumbnail_key": f"{prefix}thumbs/{position:02d}.webp", "width": width, "height": height}
         return item(position, content_type, **{**seen, **more})
 
-    kind = number % 20
+    kind = 0 if plain else number % 20
     if kind == 7:
         yield shown(0, "video/mp4", codecs=("h264", "aac"), duration_ms=dice.randint(2_000, 90_000))
     elif kind == 11:

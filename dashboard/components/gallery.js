@@ -131,6 +131,7 @@ class Gallery {
     await this.load({ first, upTo: place?.loaded || 0 });
     if (place) requestAnimationFrame(() => this.scroller() && (this.scroller().scrollTop = place.top));
     if (file) this.showFile(file);
+    this.watchEnd();
     this.timer = setTimeout(() => this.look(), FRESH_EVERY_MS);
   }
 
@@ -401,6 +402,7 @@ class Gallery {
   // What somebody writes in keeps the focus, and a lightbox that is open stays over the page.
   moveTo(parent) {
     const focused = this.shadow.activeElement;
+    const top = this.scroller()?.scrollTop || 0;
     if (parent.moveBefore && parent.isConnected && this.host.isConnected) parent.moveBefore(this.host, null);
     else parent.replaceChildren(this.host);
     const dialog = this.lightbox.node;
@@ -409,6 +411,7 @@ class Gallery {
       dialog.showModal();
     }
     if (focused && this.shadow.activeElement !== focused) focused.focus({ preventScroll: true });
+    if (top) requestAnimationFrame(() => this.scroller()?.scrollTo({ top, behavior: "instant" }));
   }
 
   async finished(done) {

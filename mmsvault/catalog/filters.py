@@ -30,6 +30,9 @@ CARRIERS: Mapping[str, str] = {
 }
 """Sinch's operator ids of carriers, from its MM7 service's list of operator ids."""
 
+CHOSEN = "chosen"
+"""The field of terms that name a message by its id; nobody writes them."""
+
 Phrase = tuple[str, ...]
 Group = tuple[Term, ...]
 
@@ -42,7 +45,8 @@ def phrases(term: Term) -> tuple[Phrase, ...]:
 def places(query: Query, dialect: str, *, below: int | None = None) -> Select[int]:
     """Return the statement for the places of the query's messages, the newest (below one) first."""
     bounds = [group[0] for group in query.groups if _is_bound(group)]
-    groups = [group for group in query.groups if not _is_bound(group)]
+    chosen = [group for group in query.groups if group[0].field == CHOSEN]
+    groups = [group for group in query.groups if not _is_bound(group) and group not in chosen]
     column = _of_column(groups[0]) if len(groups) == 1 else None
     place: ColumnElement[int] = messages.c.place
     if not groups:
@@ -56,9 +60,19 @@ def places(query: Query, dialect: str, *, below: int | None = None) -> Select[in
         place = message_words.c.rowid
         found = select(place.label("place")).where(_in_sqlite(groups))
     limits = [_bound(place, term) for term in bounds]
+    limits += [place.in_(_places_of(group)) for group in chosen]
     if below is not None:
         limits.append(place < below)
     return found.where(*limits).order_by(place.desc())
+
+
+def chosen(ids: Sequence[str]) -> Group:
+    """Return the group of terms that holds for these messages and no other."""
+    return tuple(Term(CHOSEN, identity) for identity in ids)
+
+
+def _places_of(group: Group) -> Select[int]:
+    return select(messages.c.place).where(messages.c.id.in_([term.value for term in group])).correlate(None)
 
 
 def tally_of(query: Query) -> Select[int] | None:

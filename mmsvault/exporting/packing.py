@@ -272,7 +272,7 @@ def _about(order: Order, number: int) -> list[Tag]:
         ("Bag-Group-Identifier", order.name),
         ("Bag-Count", f"{number} of {count}"),
         ("Bag-Software-Agent", product()),
-        ("Query", order.choice.query or "(every message)"),
+        ("Query", order.choice.in_words()),
         ("Exported-At", _iso(order.made_at)),
         ("Exported-By", order.made_by),
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import AwareDatetime
 from sqlalchemy import Engine
 
-from mmsvault.catalog import language, queries
+from mmsvault.catalog import filters, language, queries
 from mmsvault.catalog.language import Query
 from mmsvault.catalog.views import scope_of
 from mmsvault.errors import RejectedInputError
@@ -44,10 +44,11 @@ class Choice(Value):
     """What to export and how. Sizes in bytes; `volume_bytes` 0 means one volume, however large.
 
     `region` is that of numbers in the query without a country code. `scope` is what whoever asked for
-    it may see; nothing else is exported.
+    it may see; nothing else is exported. `ids`, where there are any, are all that is exported.
     """
 
     query: str
+    ids: tuple[str, ...] = ()
     region: str = ""
     scope: str = ""
     volume_bytes: int = 0
@@ -55,11 +56,18 @@ class Choice(Value):
     formats: tuple[str, ...] = ()
     signed: bool = False
 
+    def in_words(self) -> str:
+        """Return which messages these are, for people."""
+        many = len(self.ids)
+        chosen = [f"{many:,} chosen message{'' if many == 1 else 's'}"] if many else []
+        return " of ".join([*([self.query] if self.query else []), *chosen]) or "(every message)"
+
 
 def query_of(choice: Choice) -> Query:
     """Return what is searched for. Raises SearchError."""
     scope = scope_of(choice.scope, region=choice.region) if choice.scope else language.EVERYTHING
-    return Query(scope.groups + language.parse(choice.query, region=choice.region).groups)
+    ids = (filters.chosen(choice.ids),) if choice.ids else ()
+    return Query(scope.groups + language.parse(choice.query, region=choice.region).groups + ids)
 
 
 class Volume(Value):
