@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import Engine
 
 from mmsvault.catalog import counting, queries, writes
+from mmsvault.catalog.connection import writing
+from mmsvault.catalog.filters import chosen
 from mmsvault.catalog.language import EVERYTHING, Query, parse
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import Receipt, fold, normal_number
-from tests.integration.searchable import ARCHIVE, NOON, expected, fill
+from tests.integration.searchable import ARCHIVE, NOON, expected, fill, message
 
 SCOPES = (
     "keyword:storm",
@@ -79,3 +81,46 @@ def test_postbacks_of_other_teams_are_not_counted(catalog: Engine) -> None:
 def test_a_scope_is_made_of_whole_keywords_and_numbers_only(text: str) -> None:
     with pytest.raises(RejectedInputError):
         scope_of(text, region="US")
+
+
+def test_what_is_newer_what_is_tagged_and_what_looks_the_same_stay_within_the_scope(catalog: Engine) -> None:
+    pictures = {
+        "one": "00ff00ff00ff00ff",
+        "two": "00ff00ff00ff00fe",
+        "far": "123456789abcdef0",
+        "plain": "0" * 16,
+    }
+    with writing(catalog) as connection:
+        for minute, (name, looks) in enumerate(pictures.items()):
+            keyword, tag = ("storm", "Front page") if minute < 2 else ("harbor", "reviewed")
+            one = message(name, "image/jpeg", minutes=minute, keyword=keyword, tags=(tag,))
+            item = one.media[0].model_copy(update={"perceptual_hash": looks})
+            assert writes.insert_whole(connection, one.model_copy(update={"media": (item,)}))
+    everything, team = View(catalog), View(catalog, scope_of("keyword:harbor", region="US"))
+    assert everything.newer(EVERYTHING, than="sinch-two") == 2
+    assert everything.newer(parse("keyword:storm"), than="sinch-two") == 0
+    assert team.newer(EVERYTHING, than="sinch-gone") == 2
+    assert everything.tags() == ["Front page", "reviewed"]
+    assert team.tags() == ["reviewed"]
+    assert everything.similar(everything.load("sinch-one")) == ["sinch-two"]
+    assert team.similar(everything.load("sinch-one")) == []
+    assert everything.similar(everything.load("sinch-plain")) == []
+    assert (everything.any(), View(catalog, scope_of("keyword:x", region="US")).any()) == (True, False)
+    assert [one.id for one in team.load_all(["sinch-far", "sinch-one"])] == ["sinch-far"]
+
+
+def test_chosen_messages_are_those_and_no_others_and_other_terms_still_count(catalog: Engine) -> None:
+    fill(catalog)
+    ids = ("sinch-harbor", "sinch-film", "sinch-nowhere")
+    choices = {
+        "": {"harbor", "film"},
+        "type:video": {"film"},
+        "keyword:storm": {"harbor"},
+        "-type:video old": {"harbor"},
+        "after:2030-01-01": set(),
+    }
+    for text, expected_ids in choices.items():
+        query = Query((*parse(text).groups, chosen(ids)))
+        found = queries.search(catalog, query, limit=50)
+        assert {one.tracking_id for one in found.messages} == expected_ids, text
+        assert found.total == len(expected_ids)
