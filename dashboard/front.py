@@ -28,7 +28,7 @@ MODULES = Path(__file__).parent / "components"
 PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
 """The paths of Streamlit's other pages."""
 PRELOADED = 24
-"""So many thumbnails are asked for by the page itself, before any module has run."""
+"""So many thumbnails, a screenful, are asked for by the page itself, before Streamlit's own program."""
 _KINDS = (".js", ".css")
 _STYLE = (
     ".mmsvault-early { position: fixed; z-index: 999; inset: 0; overflow: auto; padding: 5.5rem 5rem 1rem; }"
@@ -120,7 +120,7 @@ def _first_tiles(first: dict[str, Any] | None) -> str:
             for name in sorted(_modules())
             if _early(name)
         ),
-        *(f'<link rel="preload" as="image" href="./{_escaped(src)}">' for src in pictures),
+        *(f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">' for src in pictures),
     ]
     if first is not None:
         # Data, not a script: the browser runs nothing of it.

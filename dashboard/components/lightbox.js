@@ -277,6 +277,7 @@ export class Lightbox {
       event.preventDefault();
       this.zoom(this.scale * Math.exp(-event.deltaY / 300), [event.clientX, event.clientY]);
     }, { passive: false });
+    stage.addEventListener("dragstart", (event) => event.preventDefault()); // a drag is a swipe here
     stage.addEventListener("dblclick", (event) => this.zoom(this.scale > 1 ? 1 : 2.5, [event.clientX, event.clientY]));
     stage.addEventListener("pointerdown", (event) => this.down(event));
     stage.addEventListener("pointermove", (event) => this.moved(event));
