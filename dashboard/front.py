@@ -120,7 +120,10 @@ def _first_tiles(first: dict[str, Any] | None) -> str:
             for name in sorted(_modules())
             if _early(name)
         ),
-        *(f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">' for src in pictures),
+        *(
+            f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">'
+            for src in pictures
+        ),
     ]
     if first is not None:
         # Data, not a script: the browser runs nothing of it.
