@@ -144,21 +144,24 @@ def save_attempts(
     """Write what attempts came to and return the message as it now stands; None if no longer `token`'s.
 
     The message is due until `settle`, so that one cut off in between is finished by another worker.
+    Attempts that are there already, of a call whose answer was lost, are not entered once more.
     """
     with writing(engine, forced=False) as connection:
         known = queries.load_held_in(connection, message_id, token=token)
         if known is None:
             return None
+        there = {(one.position, one.at) for one in known.attempts}
+        new = [one for one in tried if (one.position, one.at) not in there]
         connection.execute(_MAKE_DUE, {"message_id": message_id, "now": utc_now()})
         for item in items:
             row = _media_row(message_id, item)
             connection.execute(_CHANGE_MEDIA, {**row, "its_message": message_id, "its_place": item.position})
-        _insert_all(connection, attempts, _numbered(message_id, tried, start=len(known.attempts) + 1))
+        _insert_all(connection, attempts, _numbered(message_id, new, start=len(known.attempts) + 1))
         changed = {item.position: item for item in items}
         message = known.model_copy(
             update={
                 "media": tuple(changed.get(item.position, item) for item in known.media),
-                "attempts": (*known.attempts, *tried),
+                "attempts": (*known.attempts, *new),
             }
         )
         documents.keep(connection, message)

@@ -60,15 +60,15 @@ def test_a_vault_is_brought_to_real_servers_though_it_is_cut_off_once(
     def has_some() -> bool:
         if not client.bucket_exists(bucket):
             return False
-        return sum(1 for _ in client.list_objects(bucket, "messages/", recursive=True)) > count
+        return sum(1 for _ in client.list_objects(bucket, "messages/", recursive=True)) > count // 2
 
     with started(here, "migrate", "--to", str(file)) as cut_off:
-        until(has_some, seconds=120, what="a part of the bucket being there")
+        until(has_some, seconds=600, what="a part of the bucket being there")
         cut_off.send_signal(signal.SIGKILL)
     done = answer(here, "migrate", "--to", str(file))
     assert done["problems"] == []
     assert done["messages"] == count
-    assert count < done["copied"] < done["objects"]
+    assert count // 2 < done["copied"] < done["objects"]
     assert done["receipts"] == 1
 
     both = {**here, **there}

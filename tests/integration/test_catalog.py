@@ -127,6 +127,8 @@ def test_attempts_are_kept_and_the_message_is_due_until_it_is_settled(catalog: E
     saved = writes.save_attempts(catalog, one.id, items=[stored(one.media[0])], tried=[attempt], token="a")
     assert saved is not None
     assert saved.attempts == (attempt,)
+    again = writes.save_attempts(catalog, one.id, items=[stored(one.media[0])], tried=[attempt], token="a")
+    assert again == saved, "the answer was lost, and the worker says it once more"
     assert queries.due(catalog, now=NOON, limit=9), "cut off here, another worker must finish it"
     settle(catalog, one.id)
     assert not queries.due(catalog, now=NOON, limit=9)
