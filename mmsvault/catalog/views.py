@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, FromClause, Select, String, Table, cast, func, select
+from sqlalchemy import Connection, Engine, FromClause, Select, String, Table, cast, false, func, select
 
 from mmsvault.catalog import counting, filters, flow, queries, rhythm
 from mmsvault.catalog.connection import reading
@@ -78,10 +78,11 @@ class View:
     def newer(self, query: Query, *, than: str, limit: int = 100) -> int:
         """Return how many messages of the query are newer than the message `than`, counted up to `limit`.
 
-        Where there is no such message (any more), all of them are.
+        Where there is no such message (any more) in the scope, all of them are.
         """
+        known = messages.c.id == than if self.holds(than) else false()
         with reading(self.engine) as connection:
-            place = connection.scalar(select(messages.c.place).where(messages.c.id == than))
+            place = connection.scalar(select(messages.c.place).where(known))
             asked = queries.narrowed(connection, self.narrowed(query))
             found = filters.places(asked, connection.dialect.name).limit(limit)
             places = list(connection.scalars(found))

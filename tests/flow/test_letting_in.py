@@ -37,7 +37,9 @@ from tests.servers import running, until
 
 PAGES = (
     *("/", "/message?id=sinch-of-storm", "/senders", "/keywords", "/exports", "/operations", "/audit"),
-    *("/settings", "/lists/senders.csv", "/_stcore/host-config", "/_stcore/metrics"),
+    *("/settings", "/lists/senders.csv", "/api/gallery", "/api/news", "/api/suggestions?text=1"),
+    *("/api/message?id=sinch-of-storm", "/api/similar?id=sinch-of-storm", "/app/x/base.js"),
+    *("/_stcore/host-config", "/_stcore/metrics"),
 )
 SENDERS = {"storm": "14085550111", "harbor": "14085550122"}
 SCOPES = ("", "keyword:storm", f"number:{SENDERS['harbor']}", "keyword:nothing")
@@ -165,7 +167,17 @@ def test_each_role_and_scope_reaches_what_it_may_and_nothing_else(
     signed = Links(house.settings.generated.link_secret).sign("exports/x/y.zip", "application/zip")
     export = "/" + signed.replace("files/", "download/", 1)
     assert ask(house, export, visitor).status_code == (404 if may_export else 403)
-    listed = ask(house, "/lists/senders.csv", visitor)
+    asked = ("/", "/api/gallery", "/api/gallery?q=secret", "/api/news", "/api/suggestions?text=from:1408")
+    shown = "".join(ask(house, path, visitor).text for path in asked)
+    for keyword, seen in sees(scope).items():
+        assert (f"sinch-of-{keyword}" in shown) == (SENDERS[keyword] in shown) == seen, keyword
+        for path in ("message", "similar"):
+            answer = ask(house, f"/api/{path}?id=sinch-of-{keyword}", visitor)
+            assert answer.status_code == (200 if seen else 404), path
+        told = ask(house, f"/api/news?than=sinch-of-{keyword}", visitor).json()["new"]
+        if not seen:
+            assert told == ask(house, "/api/news?than=sinch-of-nobody", visitor).json()["new"]
+    listed = ask(house, "/lists/senders.csv?order=last_at", visitor)
     assert listed.status_code == (200 if may_export else 403)
     for keyword, seen in sees(scope).items():
         assert (SENDERS[keyword] in listed.text) == (seen and may_export), keyword
@@ -381,7 +393,7 @@ def test_pages_that_a_role_may_not_see_are_not_there(house: House, browser: Brow
         "/exports": "Messages to export",
         "/operations": "Nearest deadlines",
         "/audit": "To what",
-        "/settings": "Address for postbacks",
+        "/settings": "Send a test postback",
     }
     for role, scope, sees in (
         (Role.VIEWER, "", set()),
