@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-import streamlit as st
-
 from mmsvault.catalog.queries import Counts
-from mmsvault.catalog.views import View
-from mmsvault.message import utc_now
 
 AT_RISK = timedelta(days=1)
 """A waiting file whose deadline is nearer than this is at risk."""
@@ -45,31 +41,3 @@ def counted(counts: Counts) -> list[Count]:
     ]
     rare = {"other", "quarantined"}
     return [number for number in numbers if number.value or number.name not in rare]
-
-
-def show_counts(view: View) -> int:
-    """Show the counts, and return how many messages there are in all."""
-    counts = view.counts(at_risk_before=utc_now() + AT_RISK)
-    numbers = counted(counts)
-    # Only numbers and our own words go into this markup.
-    st.html(
-        f"<style>{_STYLE}</style><div class='mms-counts' role='list'>"
-        + "".join(
-            f"<div class='{number.tone if number.value else 'quiet'}' role='listitem'"
-            f" title='{number.meaning}'><span>{number.label}</span>"
-            f" <b data-count='{number.name}'>{number.value:,}</b></div>"
-            for number in numbers
-        )
-        + "</div>"
-    )
-    return sum(counts.messages.values())
-
-
-_STYLE = """
-.mms-counts { display: flex; flex-wrap: wrap; gap: .25rem 1.4rem; margin: 0; padding: 0; }
-.mms-counts div { display: flex; gap: .4rem; align-items: baseline; font-size: .85rem; line-height: 1.5; }
-.mms-counts span { opacity: .7; }
-.mms-counts b { font-weight: 600; font-variant-numeric: tabular-nums; }
-.mms-counts .busy b { color: light-dark(#9a6200, #f2b544); }
-.mms-counts .bad b { color: light-dark(#b3261e, #ff8a80); }
-"""

@@ -42,16 +42,6 @@ def exports_page() -> None:
         st.fragment(_history, run_every=FRESH_EVERY_SECONDS)()
 
 
-def search_in_words(text: str, *, sender: str | None, keyword: str | None) -> str:
-    """Return the gallery's filters as one query."""
-    terms = [text.strip()]
-    if sender:
-        terms.append(f'from:"{sender}"')
-    if keyword:
-        terms.append(f'keyword:"{keyword}"')
-    return " ".join(term for term in terms if term)
-
-
 def _saved(visitor: Visit) -> None:
     """Offer the saved searches to start from."""
     known = {

@@ -3,7 +3,7 @@
 Times are UTC. Nothing here is markup: what a stranger sent stays text.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 from functools import lru_cache
 
 import phonenumbers
@@ -116,19 +116,6 @@ def carrier(operator_id: str) -> str:
     """Return the carrier's name with its operator id."""
     name = CARRIERS.get(operator_id)
     return f"{name} ({operator_id})" if name else operator_id
-
-
-def day(moment: datetime, today: date) -> str:
-    """Return a day's heading."""
-    days = (today - moment.date()).days
-    if days in (0, 1):
-        return ("Today", "Yesterday")[days]
-    return long_day(moment)
-
-
-def long_day(moment: datetime) -> str:
-    """Return a date in full."""
-    return f"{moment:%A}, {moment.day} {moment:%B %Y}"
 
 
 def moment(at: datetime) -> str:

@@ -1,18 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
-from dashboard.exports_page import in_words, search_in_words
-from mmsvault.catalog import language
+from dashboard.exports_page import in_words
 from mmsvault.exporting.planning import Choice, Plan, Volume
 from mmsvault.exporting.register import Export, State
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-def test_the_gallerys_filters_become_one_query() -> None:
-    words = search_in_words(" old harbor ", sender="14085550123", keyword="Störm front")
-    assert words == 'old harbor from:"14085550123" keyword:"Störm front"'
-    assert len(language.parse(words).groups) == 4
-    assert search_in_words("", sender=None, keyword=None) == ""
 
 
 def test_progress_is_told_with_the_time_to_go() -> None:
