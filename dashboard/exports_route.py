@@ -20,8 +20,8 @@ from dashboard.gate import VISIT
 from dashboard.media_route import byte_range
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
-from mmsvault.bucket import EXPORTS
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.layout import EXPORTS
 
 if TYPE_CHECKING:
     from mmsvault.exporting.packing import Written

@@ -18,8 +18,9 @@ from dashboard import links
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
-from mmsvault.bucket import Bucket, message_id_in
+from mmsvault.bucket import Bucket
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.layout import message_id_in
 
 log = structlog.get_logger(__name__)
 

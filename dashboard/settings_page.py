@@ -12,7 +12,8 @@ from dashboard.visiting import Visit, visit
 from mmsvault import rehearsal
 from mmsvault.catalog import permissions
 from mmsvault.catalog.permissions import Action
-from mmsvault.settings import Origin, Settings, origin
+from mmsvault.settings import Settings
+from mmsvault.settings.sources import Origin
 
 HIDDEN = "•" * 8
 _SECRET = {"key", "token", "tokens", "secret", "password", "webhook"}
@@ -94,7 +95,7 @@ def _what_is_set(settings: Settings) -> None:
     st.text(
         "Settings are read at the start, from the environment or a file .env; docs/settings.md explains each."
     )
-    lines = {name: (shown(settings, name), origin(settings, name)) for name in type(settings).model_fields}
+    lines = {name: (shown(settings, name), settings.origin(name)) for name in type(settings).model_fields}
     _table({name: line for name, line in lines.items() if line[1] is not Origin.DEFAULT})
     with st.expander("Defaults"):
         _table({name: line for name, line in lines.items() if line[1] is Origin.DEFAULT})

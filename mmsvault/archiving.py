@@ -22,7 +22,7 @@ from typing import Any
 
 import structlog
 
-from mmsvault import bucket, leases
+from mmsvault import layout, leases
 from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
 from mmsvault.catalog.writes import Recorded
@@ -104,9 +104,9 @@ def archive_receipt(vault: Vault, kept: Mapping[str, Any]) -> None:
 def quarantine(vault: Vault, receipt: Receipt, reason: str) -> None:
     """Keep what was not understood, with the reason, where a person or a better parser finds it."""
     digest = hashlib.sha256(receipt.body).hexdigest()
-    folder = bucket.quarantine_prefix(receipt.received_at, digest)
+    folder = layout.quarantine_prefix(receipt.received_at, digest)
     kept = receipt.model_dump(mode="json", exclude={"body", "quarantined_as"})
-    vault.bucket.put(f"{folder}{bucket.BODY_NAME}", receipt.body, content_type=sniffing.OCTETS)
+    vault.bucket.put(f"{folder}{layout.BODY_NAME}", receipt.body, content_type=sniffing.OCTETS)
     keep_reason(vault, folder, {"reason": reason, **kept, "sha256": digest})
     writes.count_receipt(vault.catalog, receipt, "quarantined")
     log.warning("postback not understood", reason=reason, key=folder)
@@ -119,19 +119,19 @@ def leave_quarantine(vault: Vault, receipt: Receipt, announced: Message | OtherN
     """
     folder = receipt.quarantined_as
     if isinstance(announced, Message):
-        for name in (bucket.REASON_NAME, bucket.BODY_NAME):
+        for name in (layout.REASON_NAME, layout.BODY_NAME):
             vault.bucket.remove(f"{folder}{name}")
         with contextlib.suppress(RefusedError):  # a version that stayed here would outlive the message
             vault.bucket.erase(folder)
     else:
-        about = json.loads(vault.bucket.get(f"{folder}{bucket.REASON_NAME}"))
+        about = json.loads(vault.bucket.get(f"{folder}{layout.REASON_NAME}"))
         keep_reason(vault, folder, {**about, "understood_as": announced.code})
 
 
 def keep_reason(vault: Vault, folder: str, about: Mapping[str, Any]) -> None:
     """Write why a postback is in quarantine, and what else is known of its receipt."""
     vault.bucket.put(
-        f"{folder}{bucket.REASON_NAME}", pretty_json(about).encode(), content_type="application/json"
+        f"{folder}{layout.REASON_NAME}", pretty_json(about).encode(), content_type="application/json"
     )
 
 
@@ -286,7 +286,7 @@ def store(
     """Look into the downloaded file and keep it, untouched, with what is shown of it."""
     with step("inspect"):
         facts = vault.sandbox.inspect(path, fetched.declared_type)
-    key = bucket.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
+    key = layout.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
     with step("store"), path.open("rb") as original:
         vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type, forced=forced)
     return item.model_copy(
@@ -312,7 +312,7 @@ def keep_views(
     """Keep what is shown in place of the file, and return its keys by the names of their fields."""
     thumbnail_key = ""
     if facts.thumbnail:
-        thumbnail_key = bucket.thumbnail_key(message.prefix, item.position)
+        thumbnail_key = layout.thumbnail_key(message.prefix, item.position)
         vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp", forced=forced)
     return {"thumbnail_key": thumbnail_key}
 
@@ -361,7 +361,7 @@ def settle(vault: Vault, message: Message, lease: Lease) -> None:
 def keep_record(vault: Vault, message: Message) -> None:
     """Write message.json, which is enough to make the catalog again."""
     vault.bucket.put(
-        f"{message.prefix}{bucket.RECORD_NAME}", message.as_record(), content_type="application/json"
+        f"{message.prefix}{layout.RECORD_NAME}", message.as_record(), content_type="application/json"
     )
 
 

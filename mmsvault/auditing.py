@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from mmsvault import bucket
+from mmsvault import layout
 from mmsvault.catalog import trail
 from mmsvault.catalog.trail import Entry
 from mmsvault.vault import Vault
@@ -97,7 +97,7 @@ def keep(vault: Vault) -> int:
     count = 0
     while batch := trail.not_kept(vault.catalog):
         lines = "".join(json.dumps(entry.as_json(), ensure_ascii=False) + "\n" for entry in batch)
-        key = bucket.trail_key(batch[0].at.date(), batch[0].number, batch[-1].number)
+        key = layout.trail_key(batch[0].at.date(), batch[0].number, batch[-1].number)
         vault.bucket.put(key, lines.encode(), content_type="application/x-ndjson")
         trail.mark_kept(vault.catalog, [entry.number for entry in batch])
         count += len(batch)
@@ -143,7 +143,7 @@ def problems(vault: Vault) -> Iterator[tuple[str, str]]:
 
 
 def _kept(vault: Vault) -> Iterator[tuple[str, Any]]:
-    for found in vault.bucket.list(bucket.TRAIL):
+    for found in vault.bucket.list(layout.TRAIL):
         for line in vault.bucket.read(found.key).splitlines():
             try:
                 yield found.key, json.loads(line)

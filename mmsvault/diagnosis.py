@@ -25,7 +25,8 @@ from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
 from mmsvault.queueing.spool import Spool
-from mmsvault.settings import PREFIX, Settings
+from mmsvault.settings import Settings
+from mmsvault.settings.sources import PREFIX
 from mmsvault.vault import Vault
 from mmsvault.watching import AT_RISK
 

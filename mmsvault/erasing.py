@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from mmsvault import bucket, disposition, naming
+from mmsvault import disposition, layout, naming
 from mmsvault.catalog import leaving, scrubbing, trail
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
@@ -69,7 +69,7 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
         "exports": [one.as_json() for one in holding(vault.bucket, [one["id"] for one in erased])],
         "quarantine": list(in_quarantine(vault, forms)),
     }
-    key = bucket.erasure_key(began_at, digest)
+    key = layout.erasure_key(began_at, digest)
     vault.bucket.put(key, pretty_json(receipt).encode(), content_type="application/json")
     details = f"{len(erased):,} messages erased, {len(kept):,} kept; receipt {key}"
     trail.append(vault.catalog, "erased", who=who, subject=digest, details=details)
@@ -80,7 +80,7 @@ def forget_name(vault: Vault, number: str) -> None:
     """Take away the name that people gave a number, with every version of it."""
     naming.name(vault, number, "")
     with suppress(RefusedError):
-        vault.bucket.erase(bucket.name_key(normal_number(number)))
+        vault.bucket.erase(layout.name_key(normal_number(number)))
 
 
 def digest_of(forms: Sequence[str]) -> str:
@@ -91,12 +91,12 @@ def digest_of(forms: Sequence[str]) -> str:
 def in_quarantine(vault: Vault, forms: Sequence[str]) -> Iterator[str]:
     """Give the folders of postbacks that were not understood and have the number somewhere in them."""
     wanted = [form for form in forms if len(form) >= LEAST_LETTERS]
-    for found in vault.bucket.list(bucket.QUARANTINE):
-        if wanted and found.key.endswith(f"/{bucket.BODY_NAME}"):
+    for found in vault.bucket.list(layout.QUARANTINE):
+        if wanted and found.key.endswith(f"/{layout.BODY_NAME}"):
             text = fold(vault.bucket.read(found.key).decode("utf-8", "replace"))
             bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", text)
             if any(form in text or form in bare for form in wanted):
-                yield found.key.removesuffix(bucket.BODY_NAME)
+                yield found.key.removesuffix(layout.BODY_NAME)
 
 
 def _moment(at: datetime) -> str:

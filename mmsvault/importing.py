@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmsvault.bucket import RECORD_NAME
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Entered
 from mmsvault.errors import RecordError, RejectedInputError
@@ -19,6 +18,7 @@ from mmsvault.exporting import opening, verifying
 from mmsvault.exporting.opening import Contents
 from mmsvault.exporting.verifying import Flaw, Proof
 from mmsvault.integrity.verifying import tombstone
+from mmsvault.layout import RECORD_NAME
 from mmsvault.media import sniffing
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
 from mmsvault.vault import Vault

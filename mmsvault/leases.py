@@ -15,7 +15,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Engine
 
-from mmsvault.catalog import writes
+from mmsvault.catalog import entering, writes
 from mmsvault.errors import OvertakenError, UnavailableError
 from mmsvault.message import utc_now
 
@@ -40,10 +40,10 @@ class Lease:
         self._renewing = threading.Lock()
         self._may_renew = True
 
-    def claim(self) -> writes.Claim:
+    def claim(self) -> entering.Claim:
         """Return what takes it together with its message, which is new."""
         self._taken = time.monotonic()
-        return writes.Claim(self.token, utc_now() + SPAN)
+        return entering.Claim(self.token, utc_now() + SPAN)
 
     def take(self) -> bool:
         """Take or renew it; return whether it counts now. Raises UnavailableError."""

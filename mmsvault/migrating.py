@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from rq import Worker
 from rq.exceptions import NoSuchJobError
 
-from mmsvault.bucket import MESSAGES, PROBE_KEY, Bucket, Listed, is_evidence
+from mmsvault.bucket import PROBE_KEY, Bucket, Listed
 from mmsvault.catalog import copying, upkeep
 from mmsvault.catalog.connection import migrate as make_tables
 from mmsvault.errors import (
@@ -31,6 +31,7 @@ from mmsvault.errors import (
 from mmsvault.importing import Readable
 from mmsvault.integrity.checking import Problem
 from mmsvault.integrity.repairing import verify_and_repair
+from mmsvault.layout import MESSAGES, is_evidence
 from mmsvault.media import sniffing
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
@@ -38,7 +39,8 @@ from mmsvault.queueing.durable import DurableQueue, Kept
 from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, open_queue
 from mmsvault.queueing.leftovers import PREFIX as JOB_PREFIX
 from mmsvault.queueing.spool import Spool
-from mmsvault.settings import PREFIX, Settings
+from mmsvault.settings import Settings
+from mmsvault.settings.sources import PREFIX
 from mmsvault.vault import Vault
 
 AT_ONCE = 8

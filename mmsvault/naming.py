@@ -7,10 +7,10 @@ the bucket is always right, and what was cut off in between is done again by nam
 import json
 from datetime import datetime
 
-from mmsvault import bucket
-from mmsvault.bucket import name_key
+from mmsvault import layout
 from mmsvault.catalog import names
 from mmsvault.errors import RejectedInputError
+from mmsvault.layout import name_key
 from mmsvault.message import normal_number, pretty_json, utc_now
 from mmsvault.vault import Vault
 
@@ -47,7 +47,7 @@ def restore(vault: Vault) -> int:
     """
     began_at = utc_now()
     named: dict[str, tuple[str, datetime]] = {}
-    for found in vault.bucket.list(bucket.NAMES):
+    for found in vault.bucket.list(layout.NAMES):
         try:
             kept = json.loads(vault.bucket.read(found.key))
             named[str(kept["number"])] = (str(kept["name"]), datetime.fromisoformat(kept["named_at"]))

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 from rq import Queue
 
-from mmsvault import bucket, leases
+from mmsvault import layout, leases
 from mmsvault.archiving import settle
 from mmsvault.catalog import queries, writes
 from mmsvault.errors import NotFoundError, OvertakenError
@@ -96,7 +96,7 @@ def make_preview(vault: Vault, message: Message, item: MediaItem) -> MediaItem:
                 original, item.content_type, into=made, preview_type=preview_type
             )
             extension = playing.preview_extension(preview_type)
-            key = bucket.preview_key(message.prefix, item.position, extension)
+            key = layout.preview_key(message.prefix, item.position, extension)
             with made.open("rb") as file:
                 vault.bucket.put(key, file, size=made.stat().st_size, content_type=preview_type)
         except NotShownError as error:

@@ -14,10 +14,10 @@ from xml.sax.saxutils import escape
 import httpx
 
 from mmsvault import disposition
-from mmsvault.bucket import RECORD_NAME
 from mmsvault.catalog import queries
 from mmsvault.catalog.language import Query, Term
 from mmsvault.errors import NotFoundError, RecordError, RefusedError, UnavailableError
+from mmsvault.layout import RECORD_NAME
 from mmsvault.message import Message, MessageState, utc_now
 from mmsvault.postbacks import message_id
 from mmsvault.settings import Settings

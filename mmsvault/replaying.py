@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from mmsvault import bucket
+from mmsvault import layout
 from mmsvault.catalog import upkeep
 from mmsvault.errors import NotFoundError
 from mmsvault.message import Receipt
@@ -47,12 +47,12 @@ class Quarantined:
 
 def quarantined(vault: Vault, *, limit: int) -> list[Quarantined]:
     """Return what is in quarantine, the newest days first. Raises UnavailableError."""
-    return list(islice(_folders(vault, bucket.QUARANTINE, depth=4), limit))
+    return list(islice(_folders(vault, layout.QUARANTINE, depth=4), limit))
 
 
 def body(vault: Vault, folder: str, *, most_bytes: int) -> bytes:
     """Return the beginning of a body in quarantine. Raises NotFoundError."""
-    with vault.bucket.open(f"{folder}{bucket.BODY_NAME}") as response:
+    with vault.bucket.open(f"{folder}{layout.BODY_NAME}") as response:
         return response.read(most_bytes)
 
 
@@ -61,7 +61,7 @@ def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[R
     for path in paths:
         if Path(path).exists():
             yield from _from_files(Path(path), provider, max_bytes=vault.settings.max_postback_bytes)
-        elif path.startswith(bucket.QUARANTINE.rstrip("/")):
+        elif path.startswith(layout.QUARANTINE.rstrip("/")):
             yield from _from_quarantine(vault, path)
         else:
             yield Skipped(path, "there is no such file, nor is it a key in quarantine")
@@ -103,7 +103,7 @@ def _folders(vault: Vault, prefix: str, *, depth: int) -> Iterator[Quarantined]:
 
 def _told(vault: Vault, folder: str) -> Quarantined:
     try:
-        about = json.loads(vault.bucket.read(f"{folder}{bucket.REASON_NAME}"))
+        about = json.loads(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
         at = datetime.fromisoformat(about["received_at"])
         told = (str(about.get(name) or "") for name in ("reason", "source", "understood_as"))
         reason, source, code = told
@@ -126,19 +126,19 @@ def _from_files(path: Path, provider: str, *, max_bytes: int) -> Iterator[Receip
 
 def _from_quarantine(vault: Vault, path: str) -> Iterator[Receipt | Skipped]:
     name = path.rpartition("/")[2]
-    within = path.removesuffix(name) if name in (bucket.BODY_NAME, bucket.REASON_NAME) else path
+    within = path.removesuffix(name) if name in (layout.BODY_NAME, layout.REASON_NAME) else path
     folders = {
-        found.key.removesuffix(bucket.REASON_NAME)
+        found.key.removesuffix(layout.REASON_NAME)
         for found in vault.bucket.list(f"{within.rstrip('/')}/")
-        if found.key.endswith(f"/{bucket.REASON_NAME}")
+        if found.key.endswith(f"/{layout.REASON_NAME}")
     }
     if not folders:
         yield Skipped(path, "there is nothing in quarantine under this key")
     for folder in sorted(folders):
         try:
-            about = json.loads(vault.bucket.read(f"{folder}{bucket.REASON_NAME}"))
+            about = json.loads(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
             told = Receipt.model_validate({**about, "body": b""})
-            body = vault.bucket.read(f"{folder}{bucket.BODY_NAME}")
+            body = vault.bucket.read(f"{folder}{layout.BODY_NAME}")
         except (NotFoundError, ValueError, TypeError) as error:
             yield Skipped(folder, f"it cannot be read: {error}")
         else:

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from mmsvault.bucket import RECEIPTS, tally_key
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day
 from mmsvault.errors import NotFoundError
+from mmsvault.layout import RECEIPTS, tally_key
 from mmsvault.message import pretty_json, utc_now
 from mmsvault.vault import Vault
 

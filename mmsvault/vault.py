@@ -13,7 +13,8 @@ from mmsvault.bucket import Bucket
 from mmsvault.catalog.connection import migrate, open_catalog
 from mmsvault.s3.locking import Locks
 from mmsvault.s3.talking import open_client
-from mmsvault.settings import Encryption, Settings
+from mmsvault.settings import Settings
+from mmsvault.settings.forms import Encryption
 
 if TYPE_CHECKING:
     from redis import Redis

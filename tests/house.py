@@ -19,7 +19,8 @@ from mmsvault.catalog import people, queries, sessions
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import Message, MessageState, utc_now
-from mmsvault.settings import Settings, free_port
+from mmsvault.settings import Settings
+from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests.servers import end, until
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine, Table, delete, insert, select
 
-from mmsvault.catalog import queries, upkeep, writes
+from mmsvault.catalog import entering, queries, upkeep
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.tables import exports, messages, receipts, searches, tombstones, trail, users
 from mmsvault.message import Message
@@ -44,7 +44,7 @@ def bring(engine: Engine, page: Sequence[tuple[Message, int]]) -> None:
         for message, place in page:
             if known.get(message.id) != message:
                 connection.execute(delete(messages).where(messages.c.id == message.id))
-                writes.insert_whole(connection, message, place=place)
+                entering.insert_whole(connection, message, place=place)
 
 
 def copy_table(source: Engine, target: Engine, table: Table) -> int:

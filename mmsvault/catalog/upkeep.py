@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
-from mmsvault.catalog import documents, queries, writes
+from mmsvault.catalog import documents, entering, queries
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import media, messages, receipts, serials, tombstones
@@ -134,14 +134,14 @@ def enter(engine: Engine, records: Sequence[Message], *, now: datetime) -> dict[
 
 def _enter(connection: Connection, record: Message, row: Standing | None) -> Entered:
     if row is None:
-        return Entered.NEW if writes.insert_whole(connection, record) else Entered.KEPT
+        return Entered.NEW if entering.insert_whole(connection, record) else Entered.KEPT
     if row.message == record:
         return Entered.SAME
     known, told = progress(row.message), progress(record)
     if known > told or (row.unfinished and known == told):
         return Entered.KEPT
     connection.execute(delete(messages).where(messages.c.id == record.id))
-    writes.insert_whole(connection, record)
+    entering.insert_whole(connection, record)
     return Entered.REPLACED
 
 
@@ -246,7 +246,7 @@ def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> Non
             raise RefusedError("a worker has it in hand")
         overwrite_deleted(connection)
         connection.execute(delete(messages).where(messages.c.id == message_id))
-        writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
+        entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
 
 
 @retried
@@ -255,7 +255,7 @@ def bury(engine: Engine, deleted_at: Mapping[str, datetime]) -> None:
     with writing(engine) as connection:
         connection.execute(delete(messages).where(messages.c.id.in_(deleted_at), messages.c.hold.is_(False)))
         for message_id, at in deleted_at.items():
-            writes.insert_new(connection, tombstones, {"id": message_id, "deleted_at": at})
+            entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": at})
 
 
 @retried

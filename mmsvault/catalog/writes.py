@@ -1,31 +1,35 @@
 """Everything that changes the catalog. Each function is one transaction and safe to run twice."""
 
 import hashlib
-import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
-from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, update
 
-from mmsvault.bucket import postback_name
 from mmsvault.catalog import documents, queries
 from mmsvault.catalog.connection import retried, writing
-from mmsvault.catalog.places import possible_places
+from mmsvault.catalog.entering import (
+    Claim,
+    insert_all,
+    insert_in_dialect,
+    insert_new,
+    insert_whole,
+    media_row,
+    numbered,
+)
 from mmsvault.catalog.tables import (
     attempts,
     media,
     messages,
     postbacks,
     receipts,
-    recipients,
     serials,
     tombstones,
 )
 from mmsvault.errors import OvertakenError
+from mmsvault.layout import postback_name
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -34,7 +38,6 @@ from mmsvault.message import (
     RawPostback,
     Receipt,
     fold,
-    normal_number,
     utc_now,
 )
 
@@ -57,14 +60,6 @@ class Recorded:
     def key(self) -> str:
         """Where the raw postback belongs in the bucket."""
         return f"{self.message.prefix}{self.postback.name}"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A lease that is taken together with what it is for."""
-
-    token: str
-    until_at: datetime
 
 
 @retried
@@ -154,9 +149,9 @@ def save_attempts(
         new = [one for one in tried if (one.position, one.at) not in there]
         connection.execute(_MAKE_DUE, {"message_id": message_id, "now": utc_now()})
         for item in items:
-            row = _media_row(message_id, item)
+            row = media_row(message_id, item)
             connection.execute(_CHANGE_MEDIA, {**row, "its_message": message_id, "its_place": item.position})
-        _insert_all(connection, attempts, _numbered(message_id, new, start=len(known.attempts) + 1))
+        insert_all(connection, attempts, numbered(message_id, new, start=len(known.attempts) + 1))
         changed = {item.position: item for item in items}
         message = known.model_copy(
             update={
@@ -254,7 +249,7 @@ def force(engine: Engine) -> None:
 
 
 def _count_on(connection: Connection, name: str) -> int:
-    first = _insert(connection.dialect.name, serials).values(name=name, value=1)
+    first = insert_in_dialect(connection.dialect.name, serials).values(name=name, value=1)
     following = first.on_conflict_do_update(
         index_elements=[serials.c.name], set_={"value": serials.c.value + 1}
     )
@@ -307,70 +302,6 @@ def annotate(
     return message
 
 
-def insert_whole(
-    connection: Connection, message: Message, *, claim: Claim | None = None, place: int | None = None
-) -> bool:
-    """Return whether the message was new, and enter it with all of its parts then, to be found.
-
-    `place` is the one that it has in another catalog.
-    """
-    row = _message_row(message)
-    if claim:
-        row |= {"lease_token": claim.token, "lease_until_at": claim.until_at}
-    known = select(messages.c.id).where(messages.c.id == message.id)
-    given = () if place is None else (place,)
-    for possible in chain(given, possible_places(message.received_at, message.id)):
-        if insert_new(connection, messages, {**row, "place": possible}):
-            break
-        if connection.scalar(known):
-            return False
-    _insert_parts(connection, message)
-    documents.keep(connection, message)
-    return True
-
-
-def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
-    """Return whether the row was new; one with the same key stays as it is."""
-    return connection.execute(_insert_new(connection.dialect.name, table), row).first() is not None
-
-
-@cache
-def _insert_new(dialect_name: str, table: Table) -> Executable:
-    new = _insert(dialect_name, table).on_conflict_do_nothing().returning(*table.primary_key.columns)
-    made: Executable = new
-    return made
-
-
-def _insert(dialect_name: str, table: Table) -> Any:
-    """Return an insert that can say what happens to a row that is there; only its dialect is loaded."""
-    return importlib.import_module(f"sqlalchemy.dialects.{dialect_name}").insert(table)
-
-
-def _insert_all(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    listed = list(rows)
-    if listed:
-        connection.execute(insert(table), listed)
-
-
-def _insert_parts(connection: Connection, message: Message) -> None:
-    _insert_all(connection, media, (_media_row(message.id, item) for item in message.media))
-    _insert_all(
-        connection,
-        recipients,
-        (
-            {
-                "message_id": message.id,
-                "position": position,
-                "recipient": number,
-                "recipient_number": normal_number(number),
-            }
-            for position, number in enumerate(message.to)
-        ),
-    )
-    _insert_all(connection, postbacks, _numbered(message.id, message.postbacks))
-    _insert_all(connection, attempts, _numbered(message.id, message.attempts))
-
-
 def _add_postback(connection: Connection, message: Message, receipt: Receipt, digest: str) -> RawPostback:
     number = len(message.postbacks) + 1
     entry = RawPostback(
@@ -391,36 +322,13 @@ def _add_media(connection: Connection, known: Message, announced: Message) -> bo
     if not new:  # as for the first postback, whose files are there already
         return False
     placed = [item.model_copy(update={"position": place}) for place, item in enumerate(new, len(known.media))]
-    _insert_all(connection, media, (_media_row(known.id, item) for item in placed))
+    insert_all(connection, media, (media_row(known.id, item) for item in placed))
     connection.execute(
         update(messages)
         .where(messages.c.id == known.id)
         .values(state=MessageState.PENDING.value, due_at=placed[0].next_attempt_at)
     )
     return True
-
-
-def _message_row(message: Message) -> dict[str, Any]:
-    return {
-        **message.model_dump(exclude={"to", "media", "postbacks", "attempts"}),
-        "tags": list(message.tags),
-        "sender_number": normal_number(message.sender),
-        "keyword_folded": fold(message.keyword),
-        "state": message.state.value,
-        "due_at": message.due_at,
-    }
-
-
-def _media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
-    row = item.model_dump()
-    return {"message_id": message_id, **row, "state": item.state.value, "codecs": list(item.codecs)}
-
-
-def _numbered(message_id: str, values: Iterable[Any], *, start: int = 1) -> list[dict[str, Any]]:
-    return [
-        {"message_id": message_id, "number": number, **value.model_dump()}
-        for number, value in enumerate(values, start=start)
-    ]
 
 
 def _receipt_row(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from mmsvault.embedded.part import Part
 from mmsvault.errors import ConfigurationError
-from mmsvault.settings import Settings, free_port
+from mmsvault.settings import Settings
+from mmsvault.settings.generated import free_port
 
 LOG = "server.log"
 

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mmsvault.bucket import EXPORTS, Bucket
+from mmsvault.bucket import Bucket
 from mmsvault.errors import NotFoundError
+from mmsvault.layout import EXPORTS
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from mmsvault.bucket import RECORD_NAME, Bucket
+from mmsvault.bucket import Bucket
 from mmsvault.errors import DamagedError, NotFoundError
 from mmsvault.exporting import bags, gallery, letters, tables
 from mmsvault.exporting.bags import Bag, Tag
@@ -27,6 +27,7 @@ from mmsvault.exporting.outputs import Forward
 from mmsvault.exporting.planning import Choice, Plan, messages_of
 from mmsvault.exporting.reading import Found, Wanted, read_ahead
 from mmsvault.exporting.signing import PUBLIC_KEY, SIGNATURE, Signer
+from mmsvault.layout import RECORD_NAME
 from mmsvault.message import MediaState, Message, Value, pretty_json
 from mmsvault.vault import Vault
 

@@ -14,13 +14,13 @@ from typing import Any
 from pydantic import AwareDatetime
 from sqlalchemy import Engine, delete, or_, select, update
 
-from mmsvault.bucket import EXPORTS
-from mmsvault.catalog import writes
+from mmsvault.catalog import entering
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import exports
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting.packing import Written
 from mmsvault.exporting.planning import Choice, Plan
+from mmsvault.layout import EXPORTS
 from mmsvault.message import Value, utc_now
 
 ABANDONED_AFTER = timedelta(seconds=15)
@@ -94,7 +94,7 @@ def enter(
         "beat_at": utc_now(),
     }
     with writing(catalog) as connection:
-        is_new = writes.insert_new(connection, exports, row)
+        is_new = entering.insert_new(connection, exports, row)
     return _export(row) if is_new else None
 
 

@@ -27,7 +27,7 @@ from mmsvault.exporting.signing import own_signer
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import EXPORTS_QUEUE, Tasks, enqueue, open_queue
-from mmsvault.settings import Schedule
+from mmsvault.settings.forms import Schedule
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)

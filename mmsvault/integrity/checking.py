@@ -8,9 +8,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from mmsvault.bucket import HALF_WRITTEN, RECORD_NAME, Bucket, Listed
+from mmsvault.bucket import HALF_WRITTEN, Bucket, Listed
 from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
+from mmsvault.layout import RECORD_NAME
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
 
 DAMAGED = "damaged/"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from mmsvault import auditing, bucket, naming
+from mmsvault import auditing, layout, naming
 from mmsvault.bucket import Listed
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
@@ -79,7 +79,7 @@ def enter_folder(vault: Vault, prefix: str) -> str:
 
 def bury(vault: Vault) -> None:
     """Enter the tombstones of deleted messages."""
-    for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
+    for batch in upkeep.batches(vault.bucket.list(layout.DELETED)):
         ids = [found.key.rpartition("/")[2].removesuffix(".json") for found in batch]
         deleted_at = {one: tombstone(vault, one) for one in ids}
         upkeep.bury(vault.catalog, {one: at for one, at in deleted_at.items() if at})
@@ -90,9 +90,9 @@ def undelete(vault: Vault) -> None:
 
     The vault's own deletions leave a tombstone.
     """
-    keys = list(vault.bucket.deleted(bucket.MESSAGES))
+    keys = list(vault.bucket.deleted(layout.MESSAGES))
     for batch in upkeep.batches(keys):
-        ids = {key: bucket.message_id_in(key) for key in batch}
+        ids = {key: layout.message_id_in(key) for key in batch}
         buried = upkeep.buried(vault.catalog, set(ids.values()))
         for key in batch:
             if ids[key] and ids[key] not in buried:
@@ -117,7 +117,7 @@ def _enter(vault: Vault, accounts: list[Account], rebuilt: Rebuilt) -> None:
 
 def _read(vault: Vault, prefix: str) -> Account | Problem | None:
     """Return what a folder tells; None for an empty one."""
-    key = f"{prefix}{bucket.RECORD_NAME}"
+    key = f"{prefix}{layout.RECORD_NAME}"
     try:
         message = Message.from_record(vault.bucket.read(key))
     except NotFoundError:
@@ -132,7 +132,7 @@ def _read(vault: Vault, prefix: str) -> Account | Problem | None:
 def _read_postbacks(vault: Vault, prefix: str) -> Account | Problem | None:
     """Return what the raw postbacks announce, for a message whose first attempt was cut off."""
     there = list(vault.bucket.list(prefix))
-    raw = [found for found in there if bucket.is_postback_name(found.key.removeprefix(prefix))]
+    raw = [found for found in there if layout.is_postback_name(found.key.removeprefix(prefix))]
     if not raw:
         return (
             Problem(prefix, "there is neither message.json nor a raw postback", Kind.UNKNOWN)
@@ -192,8 +192,8 @@ def _receipts(message: Message) -> Counter[Day]:
 
 def _quarantined(vault: Vault) -> Counter[Day]:
     counted: Counter[Day] = Counter()
-    for found in vault.bucket.list(bucket.QUARANTINE):
-        if found.key.endswith(f"/{bucket.REASON_NAME}"):
+    for found in vault.bucket.list(layout.QUARANTINE):
+        if found.key.endswith(f"/{layout.REASON_NAME}"):
             about = reason(vault, found.key)
             if about:
                 day = datetime.fromisoformat(about["received_at"]).astimezone(UTC).date()

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmsvault import archiving, bucket, leases, previewing
+from mmsvault import archiving, layout, leases, previewing
 from mmsvault.archiving import Tried
 from mmsvault.catalog import counting, queries, upkeep
 from mmsvault.errors import (
@@ -96,7 +96,7 @@ def _mend(vault: Vault, message_id: str, problems: Sequence[Problem]) -> Mended:
     first = problems[0]
     if first.kind is Kind.DELETED:
         try:
-            for folder in sorted({bucket.folder_of(problem.key) for problem in problems}):
+            for folder in sorted({layout.folder_of(problem.key) for problem in problems}):
                 vault.bucket.erase(folder)
         except RefusedError as error:
             return [], {problem.key: str(error) for problem in problems}
@@ -205,7 +205,7 @@ def _make_again(vault: Vault, message: Message, item: MediaItem, key: str) -> No
 def _check_record(vault: Vault, message: Message) -> None:
     """Raise RefusedError where message.json knows more than the catalog does."""
     try:
-        record = Message.from_record(vault.bucket.read(f"{message.prefix}{bucket.RECORD_NAME}"))
+        record = Message.from_record(vault.bucket.read(f"{message.prefix}{layout.RECORD_NAME}"))
     except NewerRecordError as error:
         raise RefusedError("it is not this version's to write") from error
     except (NotFoundError, RecordError):

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from mmsvault import bucket
+from mmsvault import bucket, layout
 from mmsvault.bucket import Listed
 from mmsvault.catalog import counting, upkeep
 from mmsvault.errors import NotFoundError
@@ -29,8 +29,8 @@ READS_AT_ONCE = 8
 SECOND_LOOK_AFTER_SECONDS = 0.2
 DELETION_TAKES = timedelta(minutes=5)
 _PARTS = (
-    *(bucket.MESSAGES, bucket.QUARANTINE, bucket.EXPORTS, bucket.DELETED, bucket.ERASURES),
-    *(bucket.RECEIPTS, bucket.TRAIL, bucket.NAMES),
+    *(layout.MESSAGES, layout.QUARANTINE, layout.EXPORTS, layout.DELETED, layout.ERASURES),
+    *(layout.RECEIPTS, layout.TRAIL, layout.NAMES),
 )
 _LEVELS = (r"\d{4}/", r"\d\d/", r"\d\d/", r"[^/]+/")
 """Year, month, day, message."""
@@ -124,7 +124,7 @@ def _of_folder(vault: Vault, message_id: str, prefix: str, *, elsewhere: bool) -
     if not elsewhere and upkeep.folders(vault.catalog, [message_id]):
         return []  # it has come in since
     names = {found.key.removeprefix(prefix) for found in there}
-    if not elsewhere and (bucket.RECORD_NAME in names or any(map(bucket.is_postback_name, names))):
+    if not elsewhere and (layout.RECORD_NAME in names or any(map(layout.is_postback_name, names))):
         return [Problem(prefix, "the catalog does not have this message", Kind.NO_ROW)]
     return list(chain.from_iterable(stray(found) for found in there))
 
@@ -132,7 +132,7 @@ def _of_folder(vault: Vault, message_id: str, prefix: str, *, elsewhere: bool) -
 def tombstone(vault: Vault, message_id: str) -> datetime | None:
     """Return when the message was deleted, None where it was not; a damaged tombstone is one as well."""
     try:
-        kept = json.loads(vault.bucket.read(bucket.tombstone_key(message_id)))
+        kept = json.loads(vault.bucket.read(layout.tombstone_key(message_id)))
         return datetime.fromisoformat(kept["deleted_at"])
     except NotFoundError:
         return None
@@ -142,7 +142,7 @@ def tombstone(vault: Vault, message_id: str) -> datetime | None:
 
 def walk(vault: Vault, *, since: date | None = None) -> Iterator[Listed]:
     """Give the folder of every message in the bucket, and every object that stands beside them."""
-    yield from _walk(vault, bucket.MESSAGES, _LEVELS, since=since)
+    yield from _walk(vault, layout.MESSAGES, _LEVELS, since=since)
 
 
 def _walk(vault: Vault, prefix: str, levels: Sequence[str], *, since: date | None) -> Iterator[Listed]:
@@ -151,7 +151,7 @@ def _walk(vault: Vault, prefix: str, levels: Sequence[str], *, since: date | Non
         if found.is_folder and not re.fullmatch(levels[0], own_name):
             yield from vault.bucket.list(found.key)
         elif found.is_folder and len(levels) > 1:
-            if not since or not _is_before(found.key.removeprefix(bucket.MESSAGES), since):
+            if not since or not _is_before(found.key.removeprefix(layout.MESSAGES), since):
                 yield from _walk(vault, found.key, levels[1:], since=since)
         else:
             yield found
@@ -177,7 +177,7 @@ def _other_parts(vault: Vault) -> Findings:
     yield from _quarantine(vault)
     for problem in counting.check(vault.catalog):
         yield "", Checked(0, (Problem("catalog", problem, Kind.COUNTS),))
-    for batch in upkeep.batches(vault.bucket.list(bucket.DELETED)):
+    for batch in upkeep.batches(vault.bucket.list(layout.DELETED)):
         keys = {_id(found.key).removesuffix(".json"): found for found in batch}
         for message_id in upkeep.folders(vault.catalog, list(keys)):
             found = keys[message_id]
@@ -187,14 +187,14 @@ def _other_parts(vault: Vault) -> Findings:
 
 
 def _quarantine(vault: Vault) -> Findings:
-    for found in vault.bucket.list(bucket.QUARANTINE):
+    for found in vault.bucket.list(layout.QUARANTINE):
         folder, _, name = found.key.rpartition("/")
-        if name == bucket.BODY_NAME:
+        if name == layout.BODY_NAME:
             text = "the postback has other bytes than its SHA-256 says"
             with suppress(NotFoundError):  # it has left quarantine since
                 right = digest(vault.bucket, found.key) == _id(folder)
                 yield "", Checked(1, () if right else (Problem(found.key, text, Kind.POSTBACK),))
-        elif name != bucket.REASON_NAME:
+        elif name != layout.REASON_NAME:
             yield "", Checked(1, tuple(stray(found)))
         else:
             with suppress(NotFoundError):

@@ -21,7 +21,7 @@ from minio.sseconfig import Rule, SSEConfig
 
 from mmsvault.errors import ConfigurationError, RefusedError
 from mmsvault.s3.talking import translated
-from mmsvault.settings import LockMode
+from mmsvault.settings.forms import LockMode
 
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed")
 _NO_ENCRYPTION = ("NotImplemented", "InvalidRequest", "InvalidArgument", "MethodNotAllowed")

@@ -14,7 +14,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from mmsvault.errors import NotFoundError, UnavailableError
-from mmsvault.settings import Style
+from mmsvault.settings.forms import Style
 
 NOT_THERE = ("NoSuchKey", "NoSuchObject", "NoSuchVersion")
 BUSY = (429, 500, 502, 503, 504)

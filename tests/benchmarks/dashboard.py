@@ -30,7 +30,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from mmsvault.catalog.connection import migrate
 from mmsvault.message import Message, utc_now
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests import bulk
 from tests.benchmarks.ground import Ratio, memory_bytes, say

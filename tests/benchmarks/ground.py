@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmsvault.embedded import servers
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from tests.flow.site import ROOT, Site, family
 from tests.servers import end, running
 

@@ -19,7 +19,7 @@ from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sample.media import photograph
 from mmsvault.sample.notices import Notice, lower_case_xml
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests.benchmarks import ground
 from tests.benchmarks.ground import Ratio

@@ -8,7 +8,7 @@ from pathlib import Path
 from redis import Redis
 
 from mmsvault.sample.notices import Notice, lower_case_xml
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from tests.benchmarks import ground, load
 from tests.benchmarks.ground import Ratio
 from tests.servers import listens, until

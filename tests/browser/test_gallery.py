@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from mmsvault.catalog import queries, writes
+from mmsvault.catalog import entering, queries
 from mmsvault.catalog.connection import writing
 from mmsvault.message import Message, utc_now
 from tests import bulk
@@ -82,7 +82,7 @@ def arrive(house: House, name: str, **more: object) -> Message:
     }
     message = Message.model_validate(given)
     with house.vault() as vault, writing(vault.catalog) as connection:
-        assert writes.insert_whole(connection, message)
+        assert entering.insert_whole(connection, message)
     return message
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from mmsvault.catalog import writes
+from mmsvault.catalog import entering
 from mmsvault.catalog.connection import writing
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
 from tests import corpora
@@ -22,7 +22,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with running.up():
         with running.vault() as vault, writing(vault.catalog) as connection:
             for number, text in enumerate(STRINGS):
-                assert writes.insert_whole(connection, of(number, text.replace("\0", "")))
+                assert entering.insert_whole(connection, of(number, text.replace("\0", "")))
         yield running
 
 

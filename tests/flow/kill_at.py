@@ -32,7 +32,7 @@ POINTS = {
     "worker-before-download": (BEFORE, "mmsvault.archiving", "archive_file"),
     "worker-after-download": (BEFORE, "mmsvault.archiving", "store"),
     "worker-after-inspect": (AFTER, "mmsvault.media.sandbox", "Sandbox.inspect"),
-    "worker-after-original": (BEFORE, "mmsvault.bucket", "thumbnail_key"),
+    "worker-after-original": (BEFORE, "mmsvault.layout", "thumbnail_key"),
     "worker-before-finish": (BEFORE, "mmsvault.archiving", "finish"),
     "worker-after-attempts": (AFTER, "mmsvault.catalog.writes", "save_attempts"),
     "worker-before-settle": (BEFORE, "mmsvault.catalog.writes", "settle"),

@@ -14,7 +14,7 @@ import httpx
 from sqlalchemy.engine import make_url
 
 from mmsvault.embedded import servers as embedded
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from tests import servers
 from tests.house import House
 from tests.servers import end, listens, until

@@ -27,7 +27,8 @@ from dashboard.visiting import COOKIE
 from mmsvault.sample import media
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings import Settings, free_port
+from mmsvault.settings import Settings
+from mmsvault.settings.generated import free_port
 from tests.flow.site import Site
 from tests.flow.test_archive import notice
 from tests.servers import listens, open_to_others, require, until

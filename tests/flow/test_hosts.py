@@ -27,7 +27,7 @@ import pytest
 from minio import Minio
 from redis import Redis
 
-from mmsvault.bucket import is_evidence
+from mmsvault.layout import is_evidence
 from mmsvault.message import Receipt
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue

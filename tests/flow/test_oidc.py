@@ -14,7 +14,7 @@ from dashboard.visiting import COOKIE
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Role
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from tests.house import House
 from tests.servers import running
 

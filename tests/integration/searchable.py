@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from mmsvault.catalog import writes
+from mmsvault.catalog import entering
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.language import Query, Term
 from mmsvault.catalog.words import words_of
@@ -97,7 +97,7 @@ ARCHIVE = tuple(
 def fill(catalog: Engine) -> None:
     with writing(catalog) as connection:
         for one in ARCHIVE:
-            assert writes.insert_whole(connection, one)
+            assert entering.insert_whole(connection, one)
 
 
 def expected(query: Query) -> set[str]:

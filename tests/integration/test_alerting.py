@@ -22,7 +22,8 @@ from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.message import MediaItem, MediaState, Receipt, utc_now
 from mmsvault.message import Message as VaultMessage
-from mmsvault.settings import Settings, free_port
+from mmsvault.settings import Settings
+from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 
 

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import delete, update
 
 from mmsvault import auditing
-from mmsvault.bucket import TRAIL
 from mmsvault.catalog import trail
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import trail as table
 from mmsvault.integrity.rebuilding import rebuild
+from mmsvault.layout import TRAIL
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.vault import Vault
 from tests.integration.archive import Archive, embedded_bucket, opened

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, delete, select, text, update
 
-from mmsvault.catalog import counting, language, queries, searches, upkeep, writes
+from mmsvault.catalog import counting, entering, language, queries, searches, upkeep, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import keywords, messages, senders
 from mmsvault.errors import NotFoundError
@@ -120,8 +120,8 @@ def test_the_name_is_as_last_written(catalog: Engine) -> None:
 def test_more_messages_of_one_moment_than_have_room_keep_their_places(catalog: Engine) -> None:
     with writing(catalog) as connection:
         for number in range(700):
-            assert writes.insert_whole(connection, message(str(number), urls=()))
-            assert number % 100 or not writes.insert_whole(connection, message(str(number), urls=()))
+            assert entering.insert_whole(connection, message(str(number), urls=()))
+            assert number % 100 or not entering.insert_whole(connection, message(str(number), urls=()))
     seen: list[str] = []
     after = None
     while True:

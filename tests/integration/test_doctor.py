@@ -10,7 +10,8 @@ from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.diagnosis import Finding, State, examine
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
-from mmsvault.settings import Settings, free_port
+from mmsvault.settings import Settings
+from mmsvault.settings.generated import free_port
 from mmsvault.steps import Counts
 from mmsvault.vault import Vault
 from tests.house import House

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from mmsvault.catalog import upkeep, verdicts, writes
+from mmsvault.catalog import entering, upkeep, verdicts, writes
 from mmsvault.catalog.connection import migrate, open_catalog, writing
 from mmsvault.catalog.counting import KEYWORDS, SENDERS
 from mmsvault.catalog.verdicts import Extent, Verdict
@@ -59,7 +59,7 @@ def test_a_few_messages_are_taken_from_all_over(catalog: Engine) -> None:
     assert upkeep.some(catalog, 5) == []
     with writing(catalog) as connection:
         for number in range(30):
-            writes.insert_whole(connection, message(str(number), minutes=number))
+            entering.insert_whole(connection, message(str(number), minutes=number))
     found = upkeep.some(catalog, 200)
     assert len(found) == len(set(found)) > 10
 
@@ -96,7 +96,7 @@ def test_days_and_pictures_are_read_from_the_index_over_column_and_place(tmp_pat
     migrate(engine)
     with writing(engine) as connection:
         for number in range(50):
-            writes.insert_whole(connection, message(str(number), "image/jpeg", minutes=number))
+            entering.insert_whole(connection, message(str(number), "image/jpeg", minutes=number))
     asked: list[tuple[str, object]] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _cur, sql, given, *_: asked.append((sql, given)))
     view = View(engine)

@@ -12,10 +12,11 @@ from minio import Minio
 from minio.error import S3Error
 
 from mmsvault import archiving, disposition
-from mmsvault.bucket import Bucket, is_evidence
+from mmsvault.bucket import Bucket
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import ConfigurationError, NotFoundError, RefusedError, UnavailableError
 from mmsvault.integrity.rebuilding import rebuild
+from mmsvault.layout import is_evidence
 from mmsvault.message import utc_now
 from mmsvault.s3.talking import open_client, translated
 from mmsvault.sample.provider import SampleProvider

@@ -10,7 +10,7 @@ from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
 from mmsvault import auditing, replaying
 from mmsvault.archiving import quarantine
-from mmsvault.catalog import queries, trail, verdicts, writes
+from mmsvault.catalog import entering, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.verdicts import Extent, Verdict
@@ -49,7 +49,7 @@ def waits(room: ReadingRoom, *, days: float, keyword: str = "") -> None:
     one = message("waits", "pending", deadline_at=utc_now() + timedelta(days=days), keyword=keyword)
     item = one.media[0].model_copy(update={"reason": "The *provider* said 503.", "attempts": 2})
     with writing(room.catalog) as connection:
-        writes.insert_whole(connection, one.model_copy(update={"media": (item,)}))
+        entering.insert_whole(connection, one.model_copy(update={"media": (item,)}))
 
 
 def health(*, workers: int = 2, swept: bool = True) -> Health:
@@ -108,7 +108,7 @@ def test_a_sample_is_verified_and_remembered(room: ReadingRoom, monkeypatch: Pat
     one = message("kept", "image/jpeg")
     kept = one.media[0].model_copy(update={"key": f"{one.prefix}00.jpg", "size": 3, "sha256": "0" * 64})
     with writing(room.catalog) as connection:
-        writes.insert_whole(connection, one.model_copy(update={"media": (kept,)}))
+        entering.insert_whole(connection, one.model_copy(update={"media": (kept,)}))
     app = look_at(PAGE, monkeypatch)
     app.button(key="verify").click().run()
     said = texts(app)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from receiver.bounds import MOST_HEAD_BYTES, SECONDS_FOR_A_HEAD
 from tests.integration.test_hostile_input import json_attacks, keep_count, xml_attacks
 from tests.servers import running

@@ -27,7 +27,8 @@ from mmsvault.queueing.jobs import open_queue
 from mmsvault.queueing.spool import Spool
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings import Settings, free_port
+from mmsvault.settings import Settings
+from mmsvault.settings.generated import free_port
 from tests import servers
 from tests.house import House
 from tests.integration.archive import notice, words

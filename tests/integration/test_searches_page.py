@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.exports_page import what_goes
 from dashboard.reading_room import ReadingRoom
-from mmsvault.catalog import searches, trail, writes
+from mmsvault.catalog import entering, searches, trail
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, RefusedError
@@ -27,7 +27,7 @@ def room(tmp_path: Path) -> Iterator[ReadingRoom]:
     with reading_room(settings_in(tmp_path)) as opened:
         with writing(opened.catalog) as connection:
             for name in ("storm", "pier"):
-                writes.insert_whole(connection, message(name, "image/jpeg", keyword=name))
+                entering.insert_whole(connection, message(name, "image/jpeg", keyword=name))
         yield opened
 
 

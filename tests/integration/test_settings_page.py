@@ -13,7 +13,8 @@ from mmsvault.catalog import people, sessions, trail
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
 from mmsvault.message import utc_now
-from mmsvault.settings import Origin, free_port, origin
+from mmsvault.settings.generated import free_port
+from mmsvault.settings.sources import Origin
 from tests.looking import look_at, reading_room, settings_in, texts
 
 Patch = pytest.MonkeyPatch
@@ -51,12 +52,12 @@ def test_no_secret_is_shown_and_every_setting_says_where_it_comes_from(
     assert told["redis_url"] == f"redis://:{HIDDEN}@queue.example:6379/0"
     assert told["database_url"] == f"postgresql://vault:{HIDDEN}@db.example/vault"
     assert (told["keep_days_by_keyword"], told["retention_days"]) == ("storm=90", "14")
-    assert origin(settings, "retention_days") is Origin.ENVIRONMENT
-    assert origin(settings, "workers") is Origin.FILE
-    assert origin(settings, "s3_endpoint") is Origin.GIVEN
-    assert origin(settings, "s3_region") is Origin.DEFAULT
+    assert settings.origin("retention_days") is Origin.ENVIRONMENT
+    assert settings.origin("workers") is Origin.FILE
+    assert settings.origin("s3_endpoint") is Origin.GIVEN
+    assert settings.origin("s3_region") is Origin.DEFAULT
     assert shown(settings_in(tmp_path), "postback_token") == HIDDEN
-    assert origin(settings_in(tmp_path), "postback_token") is Origin.MADE
+    assert settings_in(tmp_path).origin("postback_token") is Origin.MADE
 
 
 @pytest.mark.parametrize(("role", "scope"), [(Role.MANAGER, ""), (Role.ADMIN, "keyword:storm")])

@@ -9,7 +9,7 @@ import pytest
 from dashboard import lists_route, tallies_page
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import visit_of
-from mmsvault.catalog import names, writes
+from mmsvault.catalog import entering, names
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.counting import KEYWORDS, SENDERS
 from mmsvault.catalog.people import Person, Role
@@ -38,7 +38,7 @@ def fill(room: ReadingRoom, *, senders: int = 3) -> None:
                 received_at=utc_now() - timedelta(days=number),
             )
             picture = one.media[0].model_copy(update={"thumbnail_key": f"{one.prefix}thumbs/00.webp"})
-            assert writes.insert_whole(connection, one.model_copy(update={"media": (picture,)}))
+            assert entering.insert_whole(connection, one.model_copy(update={"media": (picture,)}))
 
 
 def rows(monkeypatch: Patch, page: str, **more: str) -> list[tallies_page.Row]:
@@ -81,7 +81,7 @@ def test_the_order_and_what_is_looked_for_come_from_the_address(
 
 def test_keywords_without_a_name_lead_to_messages_without_one(room: ReadingRoom, monkeypatch: Patch) -> None:
     with writing(room.catalog) as connection:
-        writes.insert_whole(connection, message("1"))
+        entering.insert_whole(connection, message("1"))
     (only,) = rows(monkeypatch, "tallies_page.keywords_page")
     assert (only["title"], only["href"], only["may_name"]) == ("No keyword", "./?keyword=%28none%29", False)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from mmsvault.catalog import counting, queries, writes
+from mmsvault.catalog import counting, entering, queries, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.filters import chosen
 from mmsvault.catalog.language import EVERYTHING, Query, parse
@@ -95,7 +95,7 @@ def test_what_is_newer_what_is_tagged_and_what_looks_the_same_stay_within_the_sc
             keyword, tag = ("storm", "Front page") if minute < 2 else ("harbor", "reviewed")
             one = message(name, "image/jpeg", minutes=minute, keyword=keyword, tags=(tag,))
             item = one.media[0].model_copy(update={"perceptual_hash": looks})
-            assert writes.insert_whole(connection, one.model_copy(update={"media": (item,)}))
+            assert entering.insert_whole(connection, one.model_copy(update={"media": (item,)}))
     everything, team = View(catalog), View(catalog, scope_of("keyword:harbor", region="US"))
     assert everything.newer(EVERYTHING, than="sinch-two") == 2
     assert everything.newer(parse("keyword:storm"), than="sinch-two") == 0

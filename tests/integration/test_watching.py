@@ -29,7 +29,7 @@ from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue, open_queue
 from mmsvault.queueing.spool import Spool
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings import free_port
+from mmsvault.settings.generated import free_port
 from mmsvault.steps import COUNTED, Counts, step
 from mmsvault.watching import VaultCollector, counted
 from receiver.metrics import Metrics

@@ -7,7 +7,8 @@ import pytest
 import typer
 
 from mmsvault.cli import commands
-from mmsvault.settings import PREFIX, Settings
+from mmsvault.settings import Settings
+from mmsvault.settings.sources import PREFIX
 
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS, COMMANDS, METRICS = (DOCS / f"{name}.md" for name in ("settings", "commands", "metrics"))

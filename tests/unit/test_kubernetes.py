@@ -9,7 +9,8 @@ import typer
 import yaml
 
 from mmsvault.cli import commands
-from mmsvault.settings import PREFIX, Settings
+from mmsvault.settings import Settings
+from mmsvault.settings.sources import PREFIX
 
 FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())

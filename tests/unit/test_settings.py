@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from mmsvault.errors import ConfigurationError
-from mmsvault.settings import Origin, Settings, origin
+from mmsvault.settings import Settings
+from mmsvault.settings.sources import Origin
 
 REAL = {"s3_endpoint": "http://127.0.0.1:9000", "s3_access_key": "a", "s3_secret_key": "b"}
 
@@ -152,10 +153,10 @@ def test_a_secret_may_be_a_file_and_the_environment_comes_first(
     monkeypatch.setenv("MMSVAULT_REDIS_URL", "redis://queue:6379/0")
     assert Settings.load().effective_token == "of-the-file"
     assert Settings.load().effective_redis_url == "redis://:p%40ss%2Fword@queue:6379/0"
-    assert origin(Settings.load(), "postback_token") is Origin.SECRETS_FILE
+    assert Settings.load().origin("postback_token") is Origin.SECRETS_FILE
     monkeypatch.setenv("MMSVAULT_POSTBACK_TOKEN", "of-the-environment")
     assert Settings.load().effective_token == "of-the-environment"
-    assert origin(Settings.load(), "postback_token") is Origin.ENVIRONMENT
+    assert Settings.load().origin("postback_token") is Origin.ENVIRONMENT
 
 
 def test_a_secret_that_is_no_setting_and_a_folder_that_is_not_there_are_refused(

@@ -3,130 +3,39 @@
 Everything that was not set but is needed is made once and kept in `DATA_DIR/generated.json` with
 mode 600: the provider's token, and ports and keys of the embedded servers. So a second terminal
 with the same DATA_DIR talks to the running vault.
+
+`forms` are those that values have, `generated` is what the first start makes, `sources` where settings
+come from.
 """
 
-import difflib
 import os
-import secrets
-import socket
 from datetime import date
-from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Self
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from typing import Self
+from urllib.parse import urlencode, urlsplit
 
-from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmsvault.errors import ConfigurationError
+from mmsvault.settings.forms import (
+    Days,
+    DaysByName,
+    Encryption,
+    LockMode,
+    Names,
+    Networks,
+    Port,
+    Schedule,
+    Style,
+    with_password,
+)
+from mmsvault.settings.generated import Generated
+from mmsvault.settings.sources import PREFIX, Origin, origin, refuse_unknown, secrets_folder
 
-PREFIX = "MMSVAULT_"
-TEST_PREFIX = "MMSVAULT_TEST_"
 SHORTEST_PROXY_SECRET = 16
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _days_by_name(value: object) -> object:
-    """Return `storm=90, harbor=0` as days by name."""
-    if not isinstance(value, str):
-        return value
-    days: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in value.split(","))):
-        name, sign, number = (piece.strip() for piece in part.rpartition("="))
-        if not sign or not name or name.casefold() in map(str.casefold, days):
-            raise ValueError(f"write each keyword once, with its days, like storm=90; {part!r} is not so")
-        days[name] = number
-    return days
-
-
-class Schedule(StrEnum):
-    """When exports to the bucket are made by themselves."""
-
-    NEVER = "never"
-    DAILY = "daily"
-    MONTHLY = "monthly"
-
-
-class Style(StrEnum):
-    """Where a bucket's name stands in an address."""
-
-    AUTO = "auto"
-    PATH = "path"
-    HOST = "host"
-
-
-class LockMode(StrEnum):
-    """Who may take a lock away before its time: nobody, or an administrator with a right of its own."""
-
-    NONE = "none"
-    GOVERNANCE = "governance"
-    COMPLIANCE = "compliance"
-
-
-class Encryption(StrEnum):
-    """Whether the bucket's server encrypts what it keeps."""
-
-    NONE = "none"
-    SSE_S3 = "sse-s3"
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
-Days = Annotated[int, Field(ge=0, le=36500)]
-DaysByName = Annotated[dict[str, Days], NoDecode, BeforeValidator(_days_by_name)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Generated(BaseModel):
-    """What the first start made. Ports are those of the embedded servers on 127.0.0.1."""
-
-    postback_token: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
-    link_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
-    demo_password: str = Field(default_factory=lambda: secrets.token_urlsafe(12))
-    redis_port: int = Field(default_factory=free_port)
-    redis_password: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
-    s3_port: int = Field(default_factory=free_port)
-    s3_access_key: str = Field(default_factory=lambda: secrets.token_hex(10))
-    s3_secret_key: str = Field(default_factory=lambda: secrets.token_hex(20))
-
-    def save(self, path: Path) -> None:
-        """Write it whole or not at all, readable by its owner only."""
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(self.model_dump_json(indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what the first start kept, or be the first start. Two at once agree on one."""
-        if not path.exists():
-            made = path.with_name(f"{path.name}.first.{os.getpid()}")
-            cls().save(made)
-            try:
-                os.link(made, path)  # fails where the other first start was quicker
-            except FileExistsError:
-                pass
-            finally:
-                made.unlink()
-        return cls.model_validate_json(path.read_bytes())
 
 
 class Settings(BaseSettings):
@@ -287,8 +196,8 @@ class Settings(BaseSettings):
 
         Raises ConfigurationError that names the setting.
         """
-        folder = _secrets_folder(given.get("secrets_dir"))
-        _refuse_unknown(folder)
+        folder = secrets_folder(given.get("secrets_dir"))
+        refuse_unknown(cls.model_fields, secrets_folder=folder)
         try:
             settings = cls(_secrets_dir=folder, **given)  # type: ignore[arg-type, call-arg]  # checked by pydantic, not by mypy
         except ValidationError as error:
@@ -364,6 +273,10 @@ class Settings(BaseSettings):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.receiver_host, self.receiver_host)  # noqa: S104 - any address means this one, too
         return f"http://{f'[{host}]' if ':' in host else host}:{self.receiver_port}"
 
+    def origin(self, name: str) -> Origin:
+        """Return where a setting comes from, as this process finds it."""
+        return origin(name, secrets_folder=self.secrets_dir, is_given=name in self.model_fields_set)
+
     @property
     def generated_path(self) -> Path:
         """Where the values of the first start are kept."""
@@ -390,7 +303,7 @@ class Settings(BaseSettings):
         made = self.generated
         if self.embeds_redis:
             return f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
-        url = _with_password(self.redis_url, self.redis_password)
+        url = with_password(self.redis_url, self.redis_password)
         if self.redis_ca is None:
             return url
         authority = urlencode({"ssl_ca_certs": self.redis_ca.absolute()})
@@ -408,7 +321,7 @@ class Settings(BaseSettings):
         """The catalog's address, embedded or given."""
         if not self.database_url:
             return f"sqlite:///{(self.data_dir / 'catalog.sqlite').absolute()}"
-        return _with_password(self.database_url, self.database_password)
+        return with_password(self.database_url, self.database_password)
 
     @property
     def effective_token(self) -> str:
@@ -446,60 +359,3 @@ class Settings(BaseSettings):
     def spool_dir(self) -> Path:
         """Where receipts stand while the queue is away."""
         return self.data_dir / "spool"
-
-
-class Origin(StrEnum):
-    """Where the value of a setting comes from."""
-
-    ENVIRONMENT = "environment"
-    FILE = "file .env"
-    SECRETS_FILE = "file in MMSVAULT_SECRETS_DIR"
-    GIVEN = "the program's start"
-    MADE = "made at the first start"
-    DEFAULT = "default"
-
-
-def origin(settings: Settings, name: str) -> Origin:
-    """Return where a setting comes from, as this process finds it."""
-    variable = PREFIX + name.upper()
-    if os.environ.get(variable):
-        return Origin.ENVIRONMENT
-    if dotenv_values(".env").get(variable):
-        return Origin.FILE
-    if settings.secrets_dir and (settings.secrets_dir / variable.lower()).is_file():
-        return Origin.SECRETS_FILE
-    if name in settings.model_fields_set:
-        return Origin.GIVEN
-    return Origin.MADE if name == "postback_token" else Origin.DEFAULT
-
-
-def _secrets_folder(given: object) -> Path | None:
-    """Return the folder of secrets. Raises ConfigurationError where it is none."""
-    name = PREFIX + "SECRETS_DIR"
-    told = given or os.environ.get(name) or dotenv_values(".env").get(name)
-    if not told:
-        return None
-    folder = Path(str(told))
-    if not folder.is_dir():
-        raise ConfigurationError(name, f"there is no folder {folder}")
-    return folder
-
-
-def _with_password(url: str, password: str) -> str:
-    """Return a server's URL with the password, unless it has one already."""
-    parts = urlsplit(url)
-    if not password or parts.password or not parts.netloc:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}"))
-
-
-def _refuse_unknown(secrets_folder: Path | None) -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    files = [path.name.upper() for path in secrets_folder.iterdir()] if secrets_folder else []
-    for name in (*os.environ, *dotenv_values(".env"), *files):
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            raise ConfigurationError(
-                name, "is not a setting" + (f"; did you mean {close[0]}?" if close else "")
-            )

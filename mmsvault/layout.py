@@ -1,0 +1,90 @@
+"""Where everything is in the bucket: the keys.
+
+A message is one prefix, `messages/2014/02/03/sinch-MMS_MO_iLnCRrL6/`, with the raw postbacks, the
+originals numbered by position, `thumbs/`, `previews/` and `message.json`. Nothing from outside is
+used in a key unchecked: ids are encoded and extensions come from what the bytes are.
+"""
+
+import hashlib
+import re
+from datetime import date, datetime
+
+RECORD_NAME = "message.json"
+BODY_NAME, REASON_NAME = "body", "reason.json"
+MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
+DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
+NAMES = "names/"
+
+
+def original_key(prefix: str, position: int, extension: str) -> str:
+    """Return the key of a file as it was received."""
+    return f"{prefix}{position:02d}{extension}"
+
+
+def thumbnail_key(prefix: str, position: int) -> str:
+    """Return the key of its thumbnail."""
+    return f"{prefix}thumbs/{position:02d}.webp"
+
+
+def preview_key(prefix: str, position: int, extension: str) -> str:
+    """Return the key of what a browser is given in place of a file that it cannot show."""
+    return f"{prefix}previews/{position:02d}{extension}"
+
+
+def postback_name(number: int, body: bytes) -> str:
+    """Return the name of a raw postback in its message's folder; `number` counts from 1."""
+    extension = "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
+    return f"postback.{extension}" if number == 1 else f"postback-{number}.{extension}"
+
+
+def is_postback_name(name: str) -> bool:
+    """Return whether a name in a message's folder is a raw postback's."""
+    return re.fullmatch(r"postback(-\d+)?\.(xml|json)", name) is not None
+
+
+def quarantine_prefix(received_at: datetime, sha256: str) -> str:
+    """Return the folder of a postback that was not understood."""
+    return f"{QUARANTINE}{received_at:%Y/%m/%d}/{sha256}/"
+
+
+def tombstone_key(message_id: str) -> str:
+    """Return the key of what is left of a deleted message: its id and when, nothing else."""
+    return f"{DELETED}{message_id}.json"
+
+
+def tally_key(day: date) -> str:
+    """Return the key of the counts of the receipts of one day (UTC)."""
+    return f"{RECEIPTS}{day:%Y/%m/%d}.json"
+
+
+def trail_key(day: date, first: int, last: int) -> str:
+    """Return the key of a batch of the trail's entries, by their numbers; `day` (UTC) is the first's."""
+    return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}.jsonl"
+
+
+def erasure_key(at: datetime, sha256: str) -> str:
+    """Return the key of the receipt of an erasure, by the SHA-256 of the number."""
+    return f"{ERASURES}{at:%Y/%m/%d}/{at:%H%M%S%f}-{sha256[:12]}.json"
+
+
+def name_key(number: str) -> str:
+    """Return the key of the name that people gave to a sender, whose number may be any text."""
+    return f"{NAMES}{hashlib.sha256(number.encode('utf-8', 'replace')).hexdigest()}.json"
+
+
+def message_id_in(key: str) -> str:
+    """Return the id of the message that an object belongs to; empty for one of no message."""
+    found = re.fullmatch(rf"{MESSAGES}\d{{4}}/\d\d/\d\d/([^/]+)/.+", key)
+    return found[1] if found else ""
+
+
+def is_evidence(key: str) -> bool:
+    """Return whether an object is an original or a raw postback: what never changes once it is written."""
+    name = key.rpartition("/")[2]
+    stands_in_folder = bool(message_id_in(key)) and key == folder_of(key) + name
+    return stands_in_folder and (is_postback_name(name) or re.fullmatch(r"\d+\.[a-z0-9]+", name) is not None)
+
+
+def folder_of(key: str) -> str:
+    """Return the folder of the message that an object belongs to, as `message_id_in` knows it."""
+    return "/".join(key.split("/")[:5]) + "/"
