@@ -31,7 +31,7 @@ def insert_whole(
 
     `place` is the one that it has in another catalog.
     """
-    row = _message_row(message)
+    row = message_row(message)
     if claim:
         row |= {"lease_token": claim.token, "lease_until_at": claim.until_at}
     known = select(messages.c.id).where(messages.c.id == message.id)
@@ -91,7 +91,8 @@ def _insert_parts(connection: Connection, message: Message) -> None:
     insert_all(connection, attempts, numbered(message.id, message.attempts))
 
 
-def _message_row(message: Message) -> dict[str, Any]:
+def message_row(message: Message) -> dict[str, Any]:
+    """Return what a message has of its own, without its parts and its place, as a row."""
     return {
         **message.model_dump(exclude={"to", "media", "postbacks", "attempts"}),
         "tags": list(message.tags),

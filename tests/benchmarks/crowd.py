@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Engine, insert, text
 
 from mmsvault.catalog import counting, documents
 from mmsvault.catalog.connection import writing
+from mmsvault.catalog.entering import media_row, message_row, numbered
 from mmsvault.catalog.places import first_place
 from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients
-from mmsvault.catalog.writes import _media_row, _message_row, _numbered
 from mmsvault.message import Attempt, MediaItem, MediaState, Message, RawPostback, normal_number
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -158,15 +158,15 @@ def _rows(crowd: Sequence[Message], *, in_postgresql: bool) -> dict[str, list[di
     for one in crowd:
         place = first_place(one.received_at)
         rows["messages"].append(
-            {**_message_row(one), "place": place, "lease_token": None, "lease_until_at": None}
+            {**message_row(one), "place": place, "lease_token": None, "lease_until_at": None}
         )
-        rows["media"] += [_media_row(one.id, item) for item in one.media]
+        rows["media"] += [media_row(one.id, item) for item in one.media]
         rows["recipients"] += [
             {"message_id": one.id, "position": at, "recipient": to, "recipient_number": normal_number(to)}
             for at, to in enumerate(one.to)
         ]
-        rows["postbacks"] += _numbered(one.id, one.postbacks)
-        rows["attempts"] += _numbered(one.id, one.attempts)
+        rows["postbacks"] += numbered(one.id, one.postbacks)
+        rows["attempts"] += numbered(one.id, one.attempts)
         rows["receipts"].append(
             {
                 "id": one.id,

@@ -113,7 +113,7 @@ def test_who_was_let_in_comes_in_with_role_and_scope_and_goes_on_to_the_page(
     assert not browser.is_in
     with house.vault() as vault:
         done = [entry.action for entry in trail.latest(vault.catalog, who="anna@example.org")]
-    assert done[:2] == ["logged out", "logged in"]
+    assert [action for action in done if action.startswith("logged")][:2] == ["logged out", "logged in"]
 
 
 def test_the_provider_is_asked_with_state_nonce_and_a_challenge_and_never_for_another_site(

@@ -8,7 +8,9 @@ import pytest
 from mmsvault import cli
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import migrate, open_catalog
+from mmsvault.embedded import supervisor
 from mmsvault.message import utc_now
+from mmsvault.settings import Settings
 from tests.integration.test_catalog import message
 
 Said = pytest.CaptureFixture[str]
@@ -80,7 +82,7 @@ def test_a_broken_catalog_of_a_running_vault_is_left_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
 ) -> None:
     (folder / "catalog.sqlite").write_bytes(b"\xff" * 9999)
-    with cli.keeping.supervisor._only_one(folder / "up.lock"):
+    with supervisor.alone(Settings.load()):
         assert call(monkeypatch, "rebuild") == 1
     assert "End the vault first" in capsys.readouterr().err
     assert not list(folder.glob("catalog.sqlite.broken-*"))
