@@ -30,8 +30,8 @@ up: setup ## run every part on embedded servers, until Ctrl-C
 demo: setup ## the same, and a sample provider that sends real postbacks
 	@exec $(BIN)/mmsvault demo
 
-test: dev ## run all tests (MMSVAULT_TEST_REQUIRE=redis,minio,... forbids skips)
-	$(BIN)/python -m pytest
+test: dev ## run all tests, three files at a time (MMSVAULT_TEST_REQUIRE=redis,minio,... forbids skips)
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-faults: dev ## bring every fault about and write the table in docs/reliability.md
 	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m faults tests/flow
