@@ -1,7 +1,8 @@
 """What every answer of the dashboard says to the browser, and which WebSockets are taken at all.
 
-The policy lets a page load from this server only. Streamlit's page has one inline script, allowed by
-its hash; components arrive as `blob:` modules; styles are set inline by its widgets.
+The policy lets a page load from this server only, and files from the bucket where browsers reach it.
+Streamlit's page has one inline script, allowed by its hash; components arrive as `blob:` modules; styles
+are set inline by its widgets.
 """
 
 import base64
@@ -19,8 +20,12 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _FOREIGN_ORIGIN = 1008  # RFC 6455, 7.4.1: policy violation
 
 
-def content_security_policy() -> str:
-    """Return the policy for Streamlit's pages as they are installed here."""
+def content_security_policy(bucket_origin: str = "") -> str:
+    """Return the policy for Streamlit's pages as they are installed here.
+
+    `bucket_origin` is where browsers get large files, if they reach the bucket.
+    """
+    also = f" {bucket_origin}" if bucket_origin else ""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes()
     digests = (hashlib.sha256(script).digest() for script in _INLINE_SCRIPT.findall(page))
     inline = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
@@ -29,8 +34,8 @@ def content_security_policy() -> str:
             "default-src 'self'",
             f"script-src 'self' blob: {inline}",
             "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "media-src 'self' blob:",
+            f"img-src 'self' data: blob:{also}",
+            f"media-src 'self' blob:{also}",
             "font-src 'self' data:",
             "worker-src 'self' blob:",
             "object-src 'none'",

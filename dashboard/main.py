@@ -18,6 +18,7 @@ from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.oidc import oidc_routes
 from dashboard.reading_room import ReadingRoom, open_for_visitors
+from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 
@@ -47,6 +48,7 @@ def run(settings: Settings) -> None:
         bucket=vault.bucket,
         links=Links(settings.generated.link_secret),
         vault=vault,
+        public=public_links(settings),
     )
     try:
         uvicorn.run(
@@ -70,6 +72,7 @@ def application(room: ReadingRoom) -> "streamlit.App":
     for name, value in OPTIONS.items():
         config.set_option(name, value)
     open_for_visitors(room)
+    policy = content_security_policy(room.public.origin if room.public else "")
     return streamlit.App(
         Path(__file__).with_name("script.py"),
         routes=[
@@ -82,7 +85,9 @@ def application(room: ReadingRoom) -> "streamlit.App":
             *front_routes(room),
         ],
         middleware=[
-            Middleware(SecurityHeaders, policy=content_security_policy()),
+            Middleware(
+                SecurityHeaders, policy=content_security_policy(room.public.origin if room.public else "")
+            ),
             Middleware(SameOrigin),
             Middleware(Gate, room=room),
         ],

@@ -2,25 +2,27 @@
 
 A link opens nothing for somebody who may not see its message.
 The content type comes from the link, that is from what the worker found the bytes to be, and only
-inert types are shown in the browser; anything else is a download. What is large is never in memory whole.
+inert types are shown in the browser; anything else is a download. What is large is never in memory whole;
+where browsers reach the bucket, they are sent there for it, by a link of their own.
 """
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dashboard import links
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
-from mmsvault.bucket import Bucket
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.layout import message_id_in
+from mmsvault.s3.linking import PublicLinks
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +63,7 @@ def media_route(room: ReadingRoom) -> Route:
                 return _refusal(404, "The archive does not hold this file.")
             if claims.get("download"):
                 visit.note("downloaded", subject=key)
-            return _object(room.bucket, key, request)
+            return _object(room, key, request)
         except NotFoundError:
             return _refusal(404, "The archive does not hold this file.")
         except UnavailableError as error:
@@ -91,12 +93,14 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     return start, stop - start
 
 
-def _object(bucket: Bucket, key: str, request: Request) -> Response:
-    asked = request.headers
+def _object(room: ReadingRoom, key: str, request: Request) -> Response:
+    bucket, asked = room.bucket, request.headers
     if request.method == "GET" and not asked.get("range") and not asked.get("if-none-match"):
         small = bucket.whole(key, most_bytes=SMALL_BYTES)
         if small:
             return Response(small[0], headers=_headers(key, small[1], request))
+    if room.public and request.method == "GET":
+        return _elsewhere(room.public, key, request)
     size, mark = bucket.look_up(key)
     headers = _headers(key, mark, request)
     if asked.get("if-none-match") == headers["etag"]:
@@ -117,6 +121,19 @@ def _object(bucket: Bucket, key: str, request: Request) -> Response:
     chunks = bucket.chunks(key, offset=start, length=count)
     first = next(chunks, b"")  # says that the object is away while there is no answer yet
     return StreamingResponse(_pieces(first, chunks), status_code=status, headers=headers)
+
+
+def _elsewhere(public: PublicLinks, key: str, request: Request) -> Response:
+    """Send the browser to the bucket. It asks here again while its link is good, so that a film goes on."""
+    told = _headers(key, "", request)
+    link = public.sign(
+        key,
+        content_type=told["content-type"],
+        disposition=told["content-disposition"],
+        lasts=timedelta(seconds=2 * links.SPAN_SECONDS),
+    )
+    kept = {"cache-control": f"private, max-age={links.SPAN_SECONDS}"}
+    return RedirectResponse(link, 307, headers=kept)
 
 
 async def _pieces(first: bytes, chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from dashboard.links import Links
 from mmsvault.bucket import Bucket
+from mmsvault.s3.linking import PublicLinks
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 
@@ -23,6 +24,8 @@ class ReadingRoom:
     bucket: Bucket
     links: Links
     vault: Vault
+    public: PublicLinks | None = None
+    """Where browsers reach the bucket itself."""
 
 
 _opened: list[ReadingRoom] = []

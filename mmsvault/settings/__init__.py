@@ -85,7 +85,12 @@ class Settings(BaseSettings):
         None, ge=1, le=36500, description="for so many days after they were written"
     )
     s3_lock_until: date | None = Field(None, description="or to the end of this day (UTC)")
-    s3_public_endpoint: str = Field("", description="the address under which browsers reach the bucket")
+    s3_public_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#]+)?$",
+        description="address under which browsers reach the bucket, like `https://media.example.org`: they get"
+        " large files from there",
+    )
     database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
     database_password: str = Field("", description="its password, where the URL has none")
     database_connections: int = Field(
@@ -252,6 +257,7 @@ class Settings(BaseSettings):
         asked = {
             "S3_OBJECT_LOCK": self.s3_object_lock,
             "S3_ENCRYPTION": self.s3_encryption is not Encryption.NONE,
+            "S3_PUBLIC_ENDPOINT": self.s3_public_endpoint,
         }
         for name, is_asked in asked.items():
             if is_asked and self.embeds_bucket:

@@ -1,11 +1,15 @@
 import io
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import pytest
 
 from mmsvault.bucket import Bucket
 from mmsvault.embedded.servers import bucket_part
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.s3.linking import public_links
 from mmsvault.s3.talking import open_client
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -70,3 +74,27 @@ def test_a_server_that_is_away_is_unavailable() -> None:
     away = Bucket(client, "tests", region="us-east-1")
     with pytest.raises(UnavailableError, match="cannot be reached"):
         away.get("x")
+
+
+def test_a_browser_gets_one_object_by_a_link_as_the_type_that_the_link_says(tmp_path: Path) -> None:
+    with servers.minio_server(tmp_path) as given:
+        made = {name.removeprefix("MMSVAULT_").lower(): value for name, value in given.items()}
+        public = made["s3_endpoint"].replace("127.0.0.1", "localhost")
+        settings = Settings.load(data_dir=str(tmp_path), s3_public_endpoint=public, **made)
+        kept = Vault(settings).bucket
+        kept.make()
+        kept.put("m/00.svg", b"<svg onload='alert(1)'/>", content_type="image/svg+xml")
+        links = public_links(settings)
+        assert links
+        asked = {"content_type": "application/octet-stream", "disposition": "attachment"}
+        link = links.sign("m/00.svg", **asked, lasts=timedelta(hours=1))
+        assert link.startswith(f"{links.origin}/")
+        answer = httpx.get(link, trust_env=False)
+        assert answer.content == kept.get("m/00.svg")
+        told = ("content-type", "content-disposition", "x-content-type-options")
+        assert [answer.headers[name] for name in told] == [*asked.values(), "nosniff"]
+        part = httpx.get(link, headers={"range": "bytes=1-3"}, trust_env=False)
+        assert (part.status_code, part.content) == (206, b"svg")
+        for changed in (link.replace("00.svg", "01.svg"), link.replace("octet-stream", "xhtml")):
+            assert httpx.get(changed, trust_env=False).status_code == 403
+    assert public_links(Settings.load(data_dir=str(tmp_path))) is None

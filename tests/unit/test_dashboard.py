@@ -108,6 +108,14 @@ def test_the_policy_allows_this_server_only_and_no_inline_script_without_its_has
     assert policy["frame-ancestors"] == "'none'"
 
 
+def test_where_browsers_reach_the_bucket_they_may_show_its_files_and_run_nothing_of_it() -> None:
+    policy = content_security_policy("https://media.example").split("; ")
+    assert {part.split(" ")[0] for part in policy if "https://media.example" in part} == {
+        "img-src",
+        "media-src",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [("14085550123", "+1 408-555-0123"), ("28444", "28444"), ("a@b.example", "a@b.example"), ("", "")],

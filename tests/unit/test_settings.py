@@ -121,6 +121,7 @@ def test_a_login_provider_that_cannot_be_safe_is_refused(given: dict[str, str], 
     ("given", "named"),
     [
         ({"s3_object_lock": True}, "S3_OBJECT_LOCK.*embedded"),
+        ({"s3_public_endpoint": "https://media.example"}, "S3_PUBLIC_ENDPOINT.*embedded"),
         ({"s3_encryption": "sse-s3"}, "S3_ENCRYPTION.*embedded"),
         ({**REAL, "s3_lock_days": 3}, "S3_LOCK_MODE"),
         ({**REAL, "s3_lock_mode": "compliance", "s3_lock_days": 3}, "S3_OBJECT_LOCK.*is needed"),
