@@ -85,9 +85,7 @@ def application(room: ReadingRoom) -> "streamlit.App":
             *front_routes(room),
         ],
         middleware=[
-            Middleware(
-                SecurityHeaders, policy=content_security_policy(room.public.origin if room.public else "")
-            ),
+            Middleware(SecurityHeaders, policy=policy),
             Middleware(SameOrigin),
             Middleware(Gate, room=room),
         ],

@@ -88,8 +88,8 @@ class Settings(BaseSettings):
     s3_public_endpoint: str = Field(
         "",
         pattern=r"^(https?://[^/?#]+)?$",
-        description="address under which browsers reach the bucket, like `https://media.example.org`: they get"
-        " large files from there",
+        description="address under which browsers reach the bucket, like `https://media.example.org`:"
+        " they get large files from there",
     )
     database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
     database_password: str = Field("", description="its password, where the URL has none")

@@ -109,11 +109,9 @@ def test_the_policy_allows_this_server_only_and_no_inline_script_without_its_has
 
 
 def test_where_browsers_reach_the_bucket_they_may_show_its_files_and_run_nothing_of_it() -> None:
-    policy = content_security_policy("https://media.example").split("; ")
-    assert {part.split(" ")[0] for part in policy if "https://media.example" in part} == {
-        "img-src",
-        "media-src",
-    }
+    origin = "https://media.example"
+    told = content_security_policy(origin).split("; ")
+    assert [part.split(" ")[0] for part in told if origin in part] == ["img-src", "media-src"]
 
 
 @pytest.mark.parametrize(
