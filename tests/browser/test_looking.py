@@ -126,15 +126,19 @@ def test_a_swipe_turns_to_the_next_file(house: House, quiet: Page) -> None:
     quiet.set_viewport_size({"width": 390, "height": 844})
     opened(house, quiet, "/?sender=14085550124")
     quiet.locator("a.tile").first.click()
-    first = shown(quiet)
+    first = until(lambda: shown(quiet), what="the first file being shown")
     stage = quiet.locator(".stage").bounding_box()
     assert stage
     middle = stage["y"] + stage["height"] / 3
-    quiet.mouse.move(300, middle)
-    quiet.mouse.down()
-    quiet.mouse.move(90, middle, steps=4)
-    quiet.mouse.up()
-    until(lambda: shown(quiet) not in ("", first), what="the next file being shown")
+
+    def swiped() -> bool:
+        quiet.mouse.move(300, middle)
+        quiet.mouse.down()
+        quiet.mouse.move(90, middle, steps=4)
+        quiet.mouse.up()
+        return shown(quiet) not in ("", first)
+
+    until(swiped, what="the next file being shown")  # again, where the gallery was still being taken over
 
 
 def test_facts_the_original_and_the_message_are_at_hand_and_looking_is_noted(
