@@ -14,13 +14,13 @@ from dashboard.visiting import Visit, visit
 from mmsvault import health
 from mmsvault.catalog import verdicts
 from mmsvault.catalog.permissions import Action
+from mmsvault.catalog.queries import AT_RISK
 from mmsvault.catalog.verdicts import Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import VaultError
 from mmsvault.health import Health
 from mmsvault.message import utc_now
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
-from mmsvault.sweeping import URGENT
 
 LOOKED_EVERY_SECONDS = 15
 KEPT_SECONDS = 10
@@ -97,7 +97,7 @@ def of_verdict(failing: Verdict) -> Alert:
 def _at_risk(scope: str) -> int:
     room = reading_room()
     view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
-    return view.at_risk(before=utc_now() + URGENT)
+    return view.at_risk(before=utc_now() + AT_RISK)
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)

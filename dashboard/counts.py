@@ -1,12 +1,8 @@
 """The live counts: what came in and what is left to do, in one line."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from mmsvault.catalog.queries import Counts
-
-AT_RISK = timedelta(days=1)
-"""A waiting file whose deadline is nearer than this is at risk."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dashboard.counts import AT_RISK, counted
+from dashboard.counts import counted
 from dashboard.filters import Filters
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
@@ -24,6 +24,7 @@ from dashboard.record import record
 from dashboard.suggesting import suggestions
 from dashboard.tiles import tiles
 from dashboard.visiting import Visit
+from mmsvault.catalog.queries import AT_RISK
 from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RejectedInputError, SearchError, UnavailableError
 from mmsvault.message import utc_now

@@ -21,13 +21,12 @@ from mmsvault import disposition
 from mmsvault.catalog import permissions, verdicts
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.permissions import Action
-from mmsvault.catalog.queries import Counts
+from mmsvault.catalog.queries import AT_RISK, Counts
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.health import Answer, Health
 from mmsvault.integrity import remembering
 from mmsvault.message import MediaState, Message, MessageState, utc_now
-from mmsvault.sweeping import URGENT
 
 HOURS = 24
 FRESH_EVERY_SECONDS = 10
@@ -81,7 +80,7 @@ def _flow() -> None:
 def _come_in(scope: str) -> tuple[list[Hour], Counts]:
     room, now = reading_room(), utc_now()
     view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
-    return view.by_hour(hours=HOURS, now=now), view.counts(at_risk_before=now + URGENT)
+    return view.by_hour(hours=HOURS, now=now), view.counts(at_risk_before=now + AT_RISK)
 
 
 def figures(found: Sequence[Hour], counts: Counts) -> list[tuple[str, str, str]]:

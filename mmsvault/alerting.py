@@ -19,11 +19,11 @@ import httpx
 import structlog
 
 from mmsvault.catalog import queries, upkeep, verdicts
+from mmsvault.catalog.queries import AT_RISK
 from mmsvault.errors import VaultError
 from mmsvault.message import utc_now
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
-from mmsvault.watching import AT_RISK
 
 log = structlog.get_logger(__name__)
 

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from mmsvault.alerting import NotToldError, mail_server
 from mmsvault.catalog import queries, verdicts, writes
 from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.queries import AT_RISK
 from mmsvault.errors import ConfigurationError, VaultError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
@@ -28,7 +29,6 @@ from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.settings.sources import PREFIX
 from mmsvault.vault import Vault
-from mmsvault.watching import AT_RISK
 
 LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 1 << 30, 5 << 30
 SHORT_TOKEN = 16

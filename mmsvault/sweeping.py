@@ -32,8 +32,6 @@ log = structlog.get_logger(__name__)
 MOST_AT_ONCE = 1000
 REQUEUED_AFTER = timedelta(minutes=5)
 """A message whose job got lost on the way is looked at again after this."""
-URGENT = timedelta(days=1)
-"""A file whose deadline is nearer than this is fetched before all others, and at risk."""
 SWEPT = "mmsvault:swept"
 """Where in Redis stands when the last sweep ended."""
 STRANDED_EVERY_SECONDS = 300
@@ -149,7 +147,7 @@ def enqueue_due(vault: Vault, queue: Queue) -> int:
     # Pushed to the front one by one, the last comes out first: so the nearest deadline goes last.
     with queue.connection.pipeline() as pipeline:
         for message_id, deadline_at in reversed(due):
-            urgent = deadline_at - now < URGENT
+            urgent = deadline_at - now < queries.AT_RISK
             enqueue(queue, ARCHIVE_MESSAGE, message_id, at_front=urgent, pipeline=pipeline)
         pipeline.execute()
     if due:

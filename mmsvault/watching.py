@@ -6,7 +6,7 @@ the same whoever tells it. A server that is away leaves its numbers out, and say
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -25,9 +25,6 @@ from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.steps import ATTEMPT, BOUNDS_SECONDS, BYTES, SEPARATOR, STEP
 from mmsvault.vault import Vault
-
-AT_RISK = timedelta(days=1)
-"""A waiting file whose deadline is nearer than this is at risk."""
 
 
 class VaultCollector(Collector):
@@ -57,7 +54,7 @@ class VaultCollector(Collector):
         )
 
     def _catalog(self) -> Iterator[Metric]:
-        counts = queries.counts(self._vault.catalog, at_risk_before=utc_now() + AT_RISK)
+        counts = queries.counts(self._vault.catalog, at_risk_before=utc_now() + queries.AT_RISK)
         yield _gauges("mmsvault_messages", "Messages by state", "state", counts.messages)
         yield _gauges("mmsvault_files", "Files by state", "state", counts.media)
         receipts = {name: number for name, number in counts.receipts.items() if name != "total"}

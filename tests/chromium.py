@@ -4,7 +4,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.servers import require
 
@@ -31,3 +31,14 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def what_gets_out(page: Page, *, of: str) -> list[str]:
+    """Return a list that every dialog is put into from now on, and every request to elsewhere than `of`."""
+    found: list[str] = []
+    page.on("dialog", lambda dialog: found.append(dialog.message))
+    page.on(
+        "request",
+        lambda one: None if one.url.startswith((of, "data:", "blob:")) else found.append(one.url),
+    )
+    return found

@@ -30,6 +30,8 @@ from mmsvault.catalog.tables import (
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import Attempt, MediaItem, MediaState, Message, MessageState, RawPostback
 
+AT_RISK = timedelta(days=1)
+"""A file that waits, and whose deadline is nearer than this, is at risk: it goes ahead of all others."""
 COUNTED_TO = 10_000
 """Totals are exact up to here; beyond, where no count is kept, they say only that there are more."""
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from mmsvault.catalog import counting, language, queries, searches, verdicts
 from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.queries import AT_RISK
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.queueing import figures
@@ -23,7 +24,6 @@ from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.vault import Vault
-from mmsvault.watching import AT_RISK
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
 Orders = Annotated[str, typer.Option(help=f"Which first: {', '.join(counting.ORDERS)}.")]

@@ -25,9 +25,14 @@ class PublicLinks:
 
     def sign(self, key: str, *, content_type: str, disposition: str, lasts: timedelta) -> str:
         """Return a link to one object, as that type and no other, good for as long as it `lasts`."""
-        answered = {"response-content-type": content_type, "response-content-disposition": disposition}
         return self._client.presigned_get_object(
-            self._name, key, expires=lasts, extra_query_params=dict(answered)
+            self._name,
+            key,
+            expires=lasts,
+            extra_query_params={
+                "response-content-type": content_type,
+                "response-content-disposition": disposition,
+            },
         )
 
 

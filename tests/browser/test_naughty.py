@@ -10,6 +10,7 @@ from mmsvault.catalog import entering
 from mmsvault.catalog.connection import writing
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
 from tests import corpora
+from tests.chromium import what_gets_out
 from tests.house import House
 from tests.integration.test_hostile_input import keep_count
 
@@ -43,14 +44,7 @@ def of(number: int, text: str) -> Message:
 
 def test_they_are_seen_as_they_are_and_nothing_of_them_runs(house: House, page: Page) -> None:
     house.enter(page)
-    outside: list[str] = []
-    page.on("dialog", lambda dialog: outside.append(dialog.message))
-    page.on(
-        "request",
-        lambda one: (
-            None if one.url.startswith((house.dashboard, "data:", "blob:")) else outside.append(one.url)
-        ),
-    )
+    outside = what_gets_out(page, of=house.dashboard)
     page.goto(house.dashboard)
     while page.locator(".root[data-loaded]").get_attribute("data-loaded") != str(len(STRINGS)):
         page.locator("a.tile").last.scroll_into_view_if_needed()

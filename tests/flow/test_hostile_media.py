@@ -19,6 +19,7 @@ from mmsvault.sample.media import SampleFile
 from mmsvault.sample.notices import Notice
 from mmsvault.sample.provider import SampleProvider
 from tests import hostile, polyglots
+from tests.chromium import what_gets_out
 from tests.house import House
 from tests.integration.test_hostile_input import canary, keep_count
 from tests.servers import until
@@ -126,14 +127,7 @@ def test_nothing_active_is_ever_served_as_such(hurt: Hurt) -> None:
 def test_a_browser_that_opens_them_runs_nothing_and_asks_nobody(hurt: Hurt, page: Page) -> None:
     house = hurt.house
     house.enter(page)
-    outside: list[str] = []
-    page.on("dialog", lambda dialog: outside.append(dialog.message))
-    page.on(
-        "request",
-        lambda one: (
-            None if one.url.startswith((house.dashboard, "data:", "blob:")) else outside.append(one.url)
-        ),
-    )
+    outside = what_gets_out(page, of=house.dashboard)
     for identity, message in hurt.messages.items():
         page.goto(f"{house.dashboard}/message?id={identity}")
         expect(page.get_by_text(message.media[0].sha256).first).to_be_attached()
