@@ -113,8 +113,7 @@ def _raw_postback(message: Message, postback: RawPostback) -> None:
         visitor = visit()
         visitor.view.load(message.id)
         key = message.prefix + postback.name
-        with visitor.room.bucket.open(key) as response:
-            body = response.read(POSTBACK_BYTES_SHOWN + 1)
+        body = visitor.room.bucket.beginning(key, most_bytes=POSTBACK_BYTES_SHOWN + 1)
         st.code(body[:POSTBACK_BYTES_SHOWN].decode(errors="replace"), language=None, wrap_lines=True)
         if len(body) > POSTBACK_BYTES_SHOWN:
             st.text("Only its beginning is shown.")

@@ -10,8 +10,9 @@ Reading order, which is also the order of import (a module imports only what sta
     postbacks   a provider's notice -> Message; one file for each provider
     queueing    Redis: keeping receipts, the job class, the worker class
     layout      where everything is in the bucket: the keys
-    s3          the server under the bucket: its errors in plain words, Object Lock
     bucket      what is kept, put there and got back: the archive itself
+    s3          the bucket on an S3 server: its errors in plain words, Object Lock
+    folder      the bucket as files of this machine
     catalog     the index over it: tables, writes, queries, search language
     fetching    guarded, bounded, hashed download
     media       what a file is and its thumbnail, found out in a sandbox

@@ -124,7 +124,7 @@ def leave_quarantine(vault: Vault, receipt: Receipt, announced: Message | OtherN
         with contextlib.suppress(RefusedError):  # a version that stayed here would outlive the message
             vault.bucket.erase(folder)
     else:
-        about = json.loads(vault.bucket.get(f"{folder}{layout.REASON_NAME}"))
+        about = json.loads(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
         keep_reason(vault, folder, {**about, "understood_as": announced.code})
 
 

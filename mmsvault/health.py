@@ -142,7 +142,7 @@ def _queue(vault: Vault) -> Answer:
 
 def _bucket(vault: Vault) -> Answer:
     try:
-        vault.bucket.describe(PROBE_KEY)
+        vault.bucket.look_up(PROBE_KEY)
     except NotFoundError:
         pass
     except UnavailableError:

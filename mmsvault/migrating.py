@@ -151,7 +151,7 @@ def _copy(source: Bucket, target: Bucket, found: Listed) -> bool:
     """Copy an object unless it is there; return whether it was copied. Raises RefusedError."""
     key = found.key
     with suppress(NotFoundError):
-        if target.describe(key)["size"] == found.size and _digest(target, key) == _digest(source, key):
+        if target.look_up(key)[0] == found.size and _digest(target, key) == _digest(source, key):
             return False
         if is_evidence(key):
             raise RefusedError(f"The bucket there has other bytes at {key}; name an empty bucket.")
@@ -171,10 +171,13 @@ def _digest(bucket: Bucket, key: str) -> str:
 
 
 def _content_type(source: Bucket, key: str) -> str:
-    if source.is_local:
-        extension = Path(key).suffix
-        return TYPES.get(extension) or mimetypes.types_map.get(extension) or sniffing.OCTETS
-    return str(source.describe(key)["content_type"] or sniffing.OCTETS)
+    extension = Path(key).suffix
+    return (
+        source.content_type(key)
+        or TYPES.get(extension)
+        or mimetypes.types_map.get(extension)
+        or sniffing.OCTETS
+    )
 
 
 def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:

@@ -52,8 +52,7 @@ def quarantined(vault: Vault, *, limit: int) -> list[Quarantined]:
 
 def body(vault: Vault, folder: str, *, most_bytes: int) -> bytes:
     """Return the beginning of a body in quarantine. Raises NotFoundError."""
-    with vault.bucket.open(f"{folder}{layout.BODY_NAME}") as response:
-        return response.read(most_bytes)
+    return vault.bucket.beginning(f"{folder}{layout.BODY_NAME}", most_bytes=most_bytes)
 
 
 def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[Receipt | Skipped]:

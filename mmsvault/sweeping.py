@@ -16,8 +16,8 @@ import structlog
 from rq import Queue
 
 from mmsvault import auditing, previewing, retention
-from mmsvault.bucket import HALF_WRITTEN
 from mmsvault.catalog import queries, upkeep, writes
+from mmsvault.folder import HALF_WRITTEN
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue

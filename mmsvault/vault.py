@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from mmsvault.bucket import Bucket
 from mmsvault.catalog.connection import migrate, open_catalog
-from mmsvault.s3.locking import Locks
-from mmsvault.s3.talking import open_client
+from mmsvault.folder import FolderBucket
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import Encryption
 
@@ -58,6 +57,12 @@ class Vault:
     def bucket(self) -> Bucket:
         """The archive itself."""
         settings = self.settings
+        if settings.embedded_bucket_dir is not None:
+            return FolderBucket(settings.embedded_bucket_dir)
+        from mmsvault.s3.locking import Locks
+        from mmsvault.s3.objects import S3Bucket
+        from mmsvault.s3.talking import open_client
+
         address, secure = settings.bucket_address
         client = open_client(
             address,
@@ -66,7 +71,7 @@ class Vault:
             region=settings.s3_region,
             style=settings.s3_style,
         )
-        return Bucket(
+        return S3Bucket(
             client,
             settings.s3_bucket,
             region=settings.s3_region,
@@ -77,7 +82,6 @@ class Vault:
                 until=settings.s3_lock_until,
                 encrypts=settings.s3_encryption is Encryption.SSE_S3,
             ),
-            local_dir=settings.embedded_bucket_dir,
         )
 
     @cached_property

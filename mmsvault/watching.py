@@ -90,7 +90,7 @@ class VaultCollector(Collector):
 
     def _bucket(self) -> Iterator[Metric]:
         with suppress(NotFoundError):  # an answer
-            self._vault.bucket.describe(PROBE_KEY)
+            self._vault.bucket.look_up(PROBE_KEY)
         yield from ()
 
 

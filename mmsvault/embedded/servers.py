@@ -81,6 +81,7 @@ def bucket_part(settings: Settings) -> Part:
         f"--addr=127.0.0.1:{made.s3_port}",
         "--log-level=NOTICE",
         "--no-cleanup",
+        "--dir-cache-time=1s",  # the vault itself writes files beside it, see `folder`
     )
     env = {
         "RCLONE_AUTH_KEY": f'"{made.s3_access_key},{made.s3_secret_key}"',

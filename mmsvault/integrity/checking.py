@@ -8,9 +8,10 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from mmsvault.bucket import HALF_WRITTEN, Bucket, Listed
+from mmsvault.bucket import Bucket, Listed
 from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
+from mmsvault.folder import HALF_WRITTEN
 from mmsvault.layout import RECORD_NAME
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
 

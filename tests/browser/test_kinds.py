@@ -109,7 +109,7 @@ def test_a_preview_whose_worker_was_killed_is_made_after_all(kinds: tuple[House,
             )
 
         until(made, seconds=60, what="the sweep having the preview made")
-        assert vault.bucket.describe(item.preview_key)["content_type"] == "image/webp"
+        assert item.preview_key.endswith(".webp")
 
 
 def figure(page: Page, item: MediaItem) -> Locator:

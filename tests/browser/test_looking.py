@@ -153,7 +153,7 @@ def test_facts_the_original_and_the_message_are_at_hand_and_looking_is_noted(
     expect(box.get_by_text(picture.sha256, exact=True)).to_be_visible()
     with quiet.expect_download() as taken, house.vault() as vault:
         box.get_by_role("link", name="Download the original").click()
-        assert taken.value.path().read_bytes() == vault.bucket.get(picture.key)
+        assert taken.value.path().read_bytes() == vault.bucket.read(picture.key)
     with house.vault() as vault:
         actions = [one.action for one in trail.latest(vault.catalog, who="tests")]
     assert {"looked at", "downloaded"} <= set(actions)

@@ -103,6 +103,21 @@ class Site(House):
         self.signal(name, signal.SIGKILL)
         self.running.pop(name).wait()
 
+    @contextlib.contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Have a server killed meanwhile; the embedded bucket is files, whose folder is away."""
+        folder = self.settings.embedded_bucket_dir
+        if name != "bucket" or folder is None:
+            self.kill(name)
+            yield
+            self.start_server(name)
+            return
+        elsewhere = folder.rename(folder.with_name("elsewhere"))
+        folder.touch()  # or a worker that starts would make it anew
+        yield
+        folder.unlink()
+        elsewhere.rename(folder)
+
     def signal(self, name: str, number: int) -> None:
         for process in family(self.running[name].pid):
             with contextlib.suppress(ProcessLookupError):

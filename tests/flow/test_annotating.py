@@ -31,7 +31,7 @@ def test_tags_and_notes_reach_the_record_in_the_bucket(house: House, provider: S
     with house.vault() as vault:
 
         def record() -> dict[str, object]:
-            kept = json.loads(vault.bucket.get(f"{prefix}message.json"))
+            kept = json.loads(vault.bucket.read(f"{prefix}message.json"))
             return {name: kept[name] for name in ("tags", "note", "state")}
 
         prefix = message["media"][0]["key"].rpartition("/")[0] + "/"

@@ -1,5 +1,6 @@
 """From a postback to the gallery, with every part a process of its own."""
 
+import io
 import hashlib
 import os
 import signal
@@ -54,15 +55,13 @@ def test_the_published_example_is_archived_byte_for_byte_and_found(
     assert [item["content_type"] for item in message["media"]] == ["image/jpeg", "image/jpeg", "text/plain"]
     with house.vault() as vault:
         for item, file in zip(message["media"], files, strict=True):
-            assert vault.bucket.get(item["key"]) == file.data
+            assert vault.bucket.read(item["key"]) == file.data
             assert item["sha256"] == hashlib.sha256(file.data).hexdigest()
         prefix = "messages/2014/02/03/sinch-MMS_MO_iLnCRrL6/"
-        assert vault.bucket.get(f"{prefix}postback.xml") == lower_case_xml(example)
-        assert b'"tracking_id": "MMS_MO_iLnCRrL6"' in vault.bucket.get(f"{prefix}message.json")
-        with (
-            vault.bucket.open(message["media"][1]["thumbnail_key"]) as response,
-            Image.open(response) as small,
-        ):
+        assert vault.bucket.read(f"{prefix}postback.xml") == lower_case_xml(example)
+        assert b'"tracking_id": "MMS_MO_iLnCRrL6"' in vault.bucket.read(f"{prefix}message.json")
+        thumbnail = vault.bucket.read(message["media"][1]["thumbnail_key"])
+        with Image.open(io.BytesIO(thumbnail)) as small:
             assert small.size == (320, 240), "its pixels were lying on their side"
     for query in ("from:14082257140", "keyword:all", "pier"):
         found = house.json("search", query)
@@ -156,8 +155,8 @@ def test_what_is_not_understood_is_kept_with_its_reason(house: House, body: byte
     until(lambda: house.receipts()["quarantined"] == before + 1, what="quarantine")
     folder = f"quarantine/{datetime.now(UTC):%Y/%m/%d}/{hashlib.sha256(body).hexdigest()}/"
     with house.vault() as vault:
-        assert vault.bucket.get(f"{folder}body") == body
-        assert reason in vault.bucket.get(f"{folder}reason.json").decode()
+        assert vault.bucket.read(f"{folder}body") == body
+        assert reason in vault.bucket.read(f"{folder}reason.json").decode()
 
 
 def test_what_may_not_come_in_has_its_answer_and_the_service_goes_on(house: House) -> None:

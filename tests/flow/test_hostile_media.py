@@ -87,7 +87,7 @@ def test_hostile_originals_are_kept_byte_for_byte(hurt: Hurt) -> None:
     with hurt.house.vault() as vault:
         for name, file, item in hurt.items():
             assert item.sha256 == hashlib.sha256(file.data).hexdigest(), name
-            assert vault.bucket.get(item.key) == file.data, name
+            assert vault.bucket.read(item.key) == file.data, name
 
 
 def test_nothing_in_a_file_makes_the_vault_ask_for_anything(hurt: Hurt) -> None:

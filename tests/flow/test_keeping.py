@@ -119,7 +119,7 @@ def test_verify_finds_each_kind_of_damage_and_repair_mends_what_can_be_mended(
     assert "not mended" in left[f"{row}postback.xml"]
     assert len(answer["repaired"]) == 6, "four objects, and original and record of the row"
     with house.vault() as vault:
-        assert vault.bucket.get(keys["flipped"]) == right
+        assert vault.bucket.read(keys["flipped"]) == right
     # What is left is for a person: the stray object is removed, the message without its postback deleted.
     damage(house, stray, None)
     assert house.json("delete", "sinch-row", "--yes") == {"deleted": 1, "refused": [], "exports": []}

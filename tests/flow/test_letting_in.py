@@ -322,7 +322,7 @@ def test_an_export_holds_the_teams_own_messages_and_is_for_the_team_alone(
             lambda: register.find(vault.catalog, asked.id).state is State.DONE, what="the export being made"
         )
         made = register.find(vault.catalog, asked.id)
-        held = zipfile.ZipFile(io.BytesIO(vault.bucket.get(made.prefix + made.volumes[0].name))).namelist()
+        held = zipfile.ZipFile(io.BytesIO(vault.bucket.read(made.prefix + made.volumes[0].name))).namelist()
     assert (made.messages, made.made_by) == (1, "exporter-storm")
     assert any("sinch-of-storm" in name for name in held)
     assert not any("sinch-of-harbor" in name for name in held)

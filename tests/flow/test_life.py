@@ -203,7 +203,7 @@ class Life(RuleBasedStateMachine):
     def is_stored_for_good(self, message: Message, position: int) -> None:
         item = message.media[position]
         file = next(file for key, file in self.files.items() if self.urls[key] == item.url)
-        assert self.vault.bucket.get(item.key) == file.data
+        assert self.vault.bucket.read(item.key) == file.data
         assert item.sha256 == hashlib.sha256(file.data).hexdigest()
         assert self.stored.setdefault((message.id, position), item.key) == item.key
 
@@ -228,11 +228,11 @@ class Life(RuleBasedStateMachine):
             for item in message.media:  # lost only where nobody asked again before the deadline
                 last = max(one.at for one in message.attempts if one.position == item.position)
                 assert item.state is MediaState.STORED or _may_be_lost(message, item.position, last)
-            record = json.loads(self.vault.bucket.get(f"{message.prefix}message.json"))
+            record = json.loads(self.vault.bucket.read(f"{message.prefix}message.json"))
             assert record["state"] == message.state
             assert Message.model_validate(record) == message
             for entry in message.postbacks:
-                body = self.vault.bucket.get(message.prefix + entry.name)
+                body = self.vault.bucket.read(message.prefix + entry.name)
                 assert hashlib.sha256(body).hexdigest() == entry.sha256
         with reading(self.vault.catalog) as connection:
             counted = {row.id for row in connection.execute(receipt_rows.select())}

@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -69,8 +69,10 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Sp
     """Archive a message of two files while the bucket goes away, and give the spans and the log's lines."""
     folder = tmp_path_factory.mktemp("followed")
     with collector() as (url, spans), SampleProvider() as provider:
-        with Site(folder, {"MMSVAULT_TRACING_URL": url}) as site, site.vault() as vault:
-            site.start_embedded_servers()
+        with ExitStack() as stack:
+            site = stack.enter_context(Site(folder, {"MMSVAULT_TRACING_URL": url}))
+            site.start_real_servers()
+            vault = stack.enter_context(site.vault())
             site.start("worker", "worker archive")
             queue = DurableQueue(open_queue(vault.redis))
             until(lambda: vault.redis.zcard("mmsvault:workers:archive"), what="the worker being ready")

@@ -80,5 +80,5 @@ def test_asked_to_end_while_a_server_is_away_a_worker_ends_in_time(
     provider.send(site.postbacks, notice("before", provider.offer(media.text("x"))))
     archived(site, "sinch-before")
     provider.send(site.postbacks, notice("during", provider.offer(media.text("y"), held=True)))
-    site.kill(server)
-    asked_to_end(worker)
+    with site.away(server):
+        asked_to_end(worker)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import func, select
 
@@ -15,6 +14,7 @@ from mmsvault.catalog import queries
 from mmsvault.catalog.connection import reading
 from mmsvault.catalog.tables import messages
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.folder import HALF_WRITTEN
 from mmsvault.message import Message, MessageState
 from mmsvault.sample import media
 from mmsvault.sample.faults import Answer
@@ -147,7 +147,7 @@ def _is_whole(vault: Vault, sent: Sent) -> bool:
     try:
         message = queries.load(vault.catalog, sent.id)
         return message.state is MessageState.ARCHIVED and all(
-            item.sha256 == hashlib.sha256(file.data).hexdigest() and vault.bucket.get(item.key) == file.data
+            item.sha256 == hashlib.sha256(file.data).hexdigest() and vault.bucket.read(item.key) == file.data
             for item, file in zip(message.media, sent.files, strict=True)
         )
     except NotFoundError:
@@ -168,14 +168,5 @@ def _surplus(vault: Vault, sent: Sent) -> int:
 
 
 def _objects(vault: Vault, message: Message) -> list[str]:
-    local = vault.settings.embedded_bucket_dir
-    if local is not None:
-        files: Iterator[Path] = (local / message.prefix).rglob("*")
-        return [
-            str(path.relative_to(local))
-            for path in files
-            if path.is_file() and ".rclone_temp_put_" not in path.name
-        ]
-    bucket = vault.bucket
-    listed = bucket._client.list_objects(bucket._name, prefix=message.prefix, recursive=True)
-    return [str(entry.object_name) for entry in listed]
+    listed = (found.key for found in vault.bucket.list(message.prefix))
+    return [key for key in listed if HALF_WRITTEN not in key]

@@ -46,7 +46,7 @@ def test_a_redis_that_forgets_is_named_with_what_to_set(tmp_path: Path) -> None:
 
 def test_what_runs_is_well_and_what_does_not_is_missed(tmp_path: Path) -> None:
     with embedded_bucket(tmp_path), redis_server(tmp_path) as url:
-        assert "there is no such bucket" in found(tmp_path, redis_url=url)["bucket"].said
+        assert "is its disk mounted?" in found(tmp_path, redis_url=url)["bucket"].said
         vault = Vault(Settings.load(data_dir=tmp_path / "vault", redis_url=url))
         vault.bucket.make()
         before = found(tmp_path, redis_url=url)

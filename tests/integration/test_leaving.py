@@ -22,6 +22,7 @@ from mmsvault.catalog.tables import messages, metadata
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.exporting import register, working
 from mmsvault.exporting.planning import Choice
+from mmsvault.folder import FolderBucket
 from mmsvault.integrity import rebuilding
 from mmsvault.message import Message, utc_now
 from mmsvault.queueing.connection import connect_to_answer
@@ -62,8 +63,8 @@ def archive(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> 
 def versions(archive: Archive, prefix: str) -> list[str]:
     """Return everything that the bucket has under a prefix, old versions and marks of deletion too."""
     bucket = archive.vault.bucket
-    if bucket._local_dir is not None:
-        return sorted(str(path) for path in (bucket._local_dir / prefix).rglob("*"))
+    if isinstance(bucket, FolderBucket):
+        return sorted(str(path) for path in (bucket._folder / prefix).rglob("*"))
     found = bucket._client.list_objects(bucket._name, prefix=prefix, recursive=True, include_version=True)
     return [f"{one.object_name} {one.version_id}" for one in found]
 

@@ -12,12 +12,12 @@ from minio import Minio
 from minio.error import S3Error
 
 from mmsvault import archiving, disposition
-from mmsvault.bucket import Bucket
 from mmsvault.catalog.connection import migrate
 from mmsvault.errors import ConfigurationError, NotFoundError, RefusedError, UnavailableError
 from mmsvault.integrity.rebuilding import rebuild
 from mmsvault.layout import is_evidence
 from mmsvault.message import utc_now
+from mmsvault.s3.objects import S3Bucket
 from mmsvault.s3.talking import open_client, translated
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
@@ -184,7 +184,7 @@ def test_the_server_encrypts_what_it_keeps(minio: dict[str, str], tmp_path: Path
     vault.bucket.make()
     words = b"nobody reads this on the disk " * 20_000
     vault.bucket.put("messages/x", words, content_type="text/plain")
-    assert vault.bucket.get("messages/x") == words
+    assert vault.bucket.read("messages/x") == words
     files = [path for path in Path(minio["drives"]).rglob("*") if path.is_file() and "secret" in str(path)]
     assert files
     assert not any(b"nobody reads this" in path.read_bytes() for path in files)
@@ -208,7 +208,7 @@ def test_a_drive_that_is_damaged_or_lost_changes_nothing(archive: Archive, minio
     shutil.rmtree(drives / "drive2" / bucket / "messages")
     assert archive.verify().checked == 4 * len(messages)
     assert archive.problems() == {}
-    assert archive.vault.bucket.get(messages[0].media[0].key)
+    assert archive.vault.bucket.read(messages[0].media[0].key)
 
 
 def test_a_bucket_is_reached_by_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ def test_a_bucket_is_reached_by_a_name_of_its_own(tmp_path: Path, monkeypatch: p
         )
         vault.bucket.make()
         vault.bucket.put("a/b", b"kept", content_type="text/plain")
-        assert vault.bucket.get("a/b") == b"kept"
+        assert vault.bucket.read("a/b") == b"kept"
     assert "mms-vault.s3.test" in asked
 
 
@@ -241,9 +241,9 @@ def test_what_the_server_refuses_is_said_in_plain_words(minio: dict[str, str], t
     ):
         vault = Vault(_settings(minio, tmp_path, **{"MMSVAULT_S3_BUCKET": "said", **wrong}))
         with pytest.raises(UnavailableError, match=said):
-            vault.bucket.get("messages/x")
+            vault.bucket.read("messages/x")
     with pytest.raises(NotFoundError):
-        Vault(right).bucket.get("messages/x")
+        Vault(right).bucket.read("messages/x")
 
 
 @pytest.mark.parametrize(
@@ -283,4 +283,4 @@ def _stranger(archive: Archive) -> tuple[Minio, str]:
 
 
 def _write(client: Minio, name: str, key: str, data: bytes) -> None:
-    Bucket(client, name, region="us-east-1").put(key, data, content_type="text/plain")
+    S3Bucket(client, name, region="us-east-1").put(key, data, content_type="text/plain")

@@ -1,0 +1,194 @@
+"""The bucket on an S3 server: the client that puts what is kept there, and gets it back."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import BinaryIO, cast
+
+import urllib3
+from minio import Minio
+from minio.datatypes import Object
+from minio.error import S3Error
+
+from mmsvault.bucket import CHUNK_BYTES, PROBE_KEY, Bucket, Listed, SupportsRead
+from mmsvault.errors import ConfigurationError, RefusedError
+from mmsvault.layout import is_evidence
+from mmsvault.s3 import locking
+from mmsvault.s3.locking import Locks, Version
+from mmsvault.s3.talking import translated
+
+PART_BYTES = 16 << 20
+"""A part of an upload whose size nobody knows; some are in memory at once, 10,000 make an object."""
+
+
+class S3Bucket(Bucket):
+    """Objects on a server, with versions and locks as far as that has them."""
+
+    def __init__(self, client: Minio, name: str, *, region: str, locks: Locks | None = None) -> None:
+        self._client = client
+        self._name = name
+        self._region = region
+        self._locks = locks or Locks()
+
+    def make(self) -> None:
+        with translated(self._name):
+            if not self._client.bucket_exists(self._name):
+                try:
+                    self._client.make_bucket(self._name, self._region, object_lock=self._locks.is_asked)
+                except S3Error as error:  # another program was quicker
+                    if error.code != "BucketAlreadyOwnedByYou":
+                        raise
+        if self._locks.is_asked and not self.can_lock:
+            raise ConfigurationError(
+                "MMSVAULT_S3_OBJECT_LOCK",
+                f"the bucket {self._name} was made without Object Lock, or its server has none; "
+                "name another bucket in MMSVAULT_S3_BUCKET, and `mmsvault migrate` brings the archive there",
+            )
+        if self._locks.encrypts:
+            locking.encrypt(self._client, self._name, probe=PROBE_KEY)
+
+    @cached_property
+    def can_lock(self) -> bool:  # kept once it is found out, by trying
+        return locking.can_lock(self._client, self._name, probe=PROBE_KEY)
+
+    def hold(self, prefix: str, *, held: bool) -> None:
+        if self.can_lock:
+            for version in self._versions(prefix):
+                locking.hold(self._client, self._name, version, held=held)
+
+    def lock(self, prefix: str) -> str:
+        now = datetime.now(UTC)
+        for version in self._versions(prefix):
+            if found := locking.lock_on(self._client, self._name, version, now=now):
+                return found
+        return ""
+
+    def is_held(self, key: str) -> bool:
+        with translated(key):
+            return self._client.is_object_legal_hold_enabled(self._name, key)
+
+    def bring_back(self, key: str, sha256: str) -> bool:
+        retention = self._locks.retention(datetime.now(UTC)) if is_evidence(key) else None
+        return locking.bring_back(self._client, self._name, key, sha256, retention=retention)
+
+    def deleted(self, prefix: str) -> Iterator[str]:
+        with translated(prefix):
+            found = locking.versions(self._client, self._name, prefix)
+            marked = [version.key for version in found if version.is_mark and version.is_latest]
+        yield from (key for key in marked if any(one.key == key for one in self._versions(key)))
+
+    def undelete(self, key: str) -> None:
+        with translated(key):
+            for version in list(locking.versions(self._client, self._name, key)):
+                if version.key == key and version.is_mark:
+                    self._client.remove_object(self._name, key, version_id=version.id)
+
+    def put(
+        self,
+        key: str,
+        content: bytes | BinaryIO,
+        *,
+        content_type: str,
+        size: int | None = None,
+        forced: bool = True,  # noqa: ARG002 - a server that has answered has it on its disks
+    ) -> None:
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        length = len(content) if isinstance(content, bytes) else size
+        if length is None:
+            raise TypeError("A stream needs its size.")
+        retention = self._locks.retention(datetime.now(UTC)) if is_evidence(key) else None
+        with translated(key):
+            self._client.put_object(
+                self._name, key, stream, length, content_type=content_type, retention=retention
+            )
+
+    def put_stream(self, key: str, source: SupportsRead, *, content_type: str) -> None:
+        with translated(key):
+            self._client.put_object(
+                self._name,
+                key,
+                cast("BinaryIO", source),
+                -1,
+                content_type,
+                part_size=PART_BYTES,
+                num_parallel_uploads=2,
+            )
+
+    def chunks(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
+        with self._open(key, offset=offset, length=length) as response:
+            yield from response.stream(CHUNK_BYTES)
+
+    def look_up(self, key: str) -> tuple[int, str]:
+        found = self._stat(key)
+        return found.size or 0, found.etag or ""
+
+    def content_type(self, key: str) -> str:
+        return self._stat(key).content_type or ""
+
+    def whole(self, key: str, *, most_bytes: int) -> tuple[bytes, str] | None:
+        with self._open(key) as response:
+            if int(response.headers.get("content-length", most_bytes + 1)) > most_bytes:
+                return None
+            return b"".join(response.stream(CHUNK_BYTES)), response.headers.get("etag", "").strip('"')
+
+    def list(self, prefix: str, *, recursive: bool = True) -> Iterator[Listed]:
+        with translated(prefix):
+            for found in self._client.list_objects(self._name, prefix=prefix, recursive=recursive):
+                at = found.last_modified or datetime.min.replace(tzinfo=UTC)
+                yield Listed(found.object_name or "", found.size or 0, at)
+
+    def remove(self, key: str) -> None:
+        with translated(key):
+            self._client.remove_object(self._name, key)
+
+    def erase(self, prefix: str) -> int:
+        with translated(prefix):
+            found = list(
+                self._client.list_objects(self._name, prefix=prefix, recursive=True, include_version=True)
+            )
+            # Marks of deletion last: without them an older version that stays would show again.
+            refused = [
+                reason
+                for one in sorted(found, key=lambda one: one.is_delete_marker)
+                if (reason := self._erase_version(one.object_name or "", one.version_id))
+            ]
+        if refused:
+            raise RefusedError(refused[0])
+        return len(found)
+
+    def check(self, size: int) -> None:
+        with translated(PROBE_KEY):
+            written = self._client.put_object(self._name, PROBE_KEY, io.BytesIO(bytes(size)), size)
+            self._client.remove_object(self._name, PROBE_KEY, version_id=written.version_id)
+
+    def _versions(self, prefix: str) -> tuple[Version, ...]:
+        with translated(prefix):
+            found = locking.versions(self._client, self._name, prefix)
+            return tuple(version for version in found if not version.is_mark)
+
+    def _erase_version(self, key: str, version: str | None) -> str:
+        """Remove a version for good; return why the bucket does not let go of it, or nothing."""
+        try:
+            self._client.remove_object(self._name, key, version_id=version)
+        except S3Error as error:
+            if error.code != "AccessDenied" and "WORM" not in (error.message or ""):
+                raise
+            return f"the bucket does not let go of {key}: {error.message}"
+        return ""
+
+    def _stat(self, key: str) -> Object:
+        with translated(key):
+            return self._client.stat_object(self._name, key)
+
+    @contextmanager
+    def _open(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Give the response to read from; `length` 0 means to the end."""
+        with translated(key):
+            response = self._client.get_object(self._name, key, offset=offset, length=length)
+            try:
+                yield response
+            finally:
+                response.close()
+                response.release_conn()
