@@ -1,7 +1,7 @@
 """From a postback to the gallery, with every part a process of its own."""
 
-import io
 import hashlib
+import io
 import os
 import signal
 from datetime import UTC, datetime, timedelta, timezone
