@@ -5,7 +5,9 @@ from pathlib import Path
 import streamlit
 import uvicorn
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from streamlit import config
+from streamlit.components.v2 import manifest_scanner
 
 from dashboard.exports_route import exports_route
 from dashboard.front import front_routes
@@ -16,7 +18,6 @@ from dashboard.links import Links
 from dashboard.lists_route import lists_route
 from dashboard.login import login_routes
 from dashboard.media_route import media_route
-from dashboard.oidc import oidc_routes
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
@@ -71,13 +72,15 @@ def application(room: ReadingRoom) -> "streamlit.App":
     """Return the ASGI application over `room`; one for each process."""
     for name, value in OPTIONS.items():
         config.set_option(name, value)
+    # There are no components but our own; to look through all that is installed takes a third of the start.
+    manifest_scanner.scan_component_manifests = lambda *_: []
     open_for_visitors(room)
     policy = content_security_policy(room.public.origin if room.public else "")
     return streamlit.App(
         Path(__file__).with_name("script.py"),
         routes=[
             *login_routes(room),
-            *oidc_routes(room),
+            *_oidc_routes(room),
             media_route(room),
             exports_route(room),
             lists_route(room),
@@ -90,3 +93,11 @@ def application(room: ReadingRoom) -> "streamlit.App":
             Middleware(Gate, room=room),
         ],
     )
+
+
+def _oidc_routes(room: ReadingRoom) -> list[Route]:
+    if not room.settings.oidc_issuer:
+        return []
+    from dashboard.oidc import oidc_routes  # noqa: PLC0415 - its client of HTTP is for those who use it
+
+    return oidc_routes(room)

@@ -1,5 +1,6 @@
 """How each program begins: with its settings and its log, or with a plain word why it cannot."""
 
+import gc
 import logging
 import os
 import re
@@ -23,6 +24,8 @@ def start(program: Callable[[Settings], None]) -> None:
     try:
         settings = Settings.load()
         _masking[:] = [settings.mask_numbers]
+        gc.freeze()  # modules are here to stay
+        gc.enable()  # it may be a fork that did without while it loaded them
         program(settings)
     except ConfigurationError as error:
         sys.exit(_complain(error, EXIT_USAGE))

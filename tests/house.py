@@ -1,6 +1,7 @@
 """A whole vault as its users run it: `mmsvault up` and the command line, as real processes."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -25,6 +26,12 @@ from mmsvault.vault import Vault
 from tests.servers import end, until
 
 TOKEN = "tests-token"
+
+
+@functools.cache
+def _asks() -> httpx.Client:
+    """Return a client made once: to make one takes longer than to ask."""
+    return httpx.Client(timeout=2, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 class House:
@@ -131,7 +138,7 @@ class House:
     def is_ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
             return all(
-                httpx.get(url, timeout=2, trust_env=False).status_code == 200
+                _asks().get(url).status_code == 200
                 for url in (f"{self.receiver}/readyz", f"{self.dashboard}/_stcore/health")
             )
         return False

@@ -5,7 +5,6 @@ its own does, and is there at once. The crew's own process opens no connection a
 it starts again who ended, and when it is killed, its workers end with it.
 """
 
-import ctypes
 import gc
 import logging
 import os
@@ -16,7 +15,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -34,10 +32,8 @@ from worker import working
 log = structlog.get_logger(__name__)
 
 ALL = "workers"
-"""What `python -m worker` is told to become the crew; each of its workers then writes its own job there."""
+"""What `python -m worker` is told to become the crew; each of its workers is called by its own job."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
-_ARG_START, _ARG_END = 45, 46
-"""Where /proc/self/stat tells where the arguments are, counted from after the program's name."""
 
 
 def run(settings: Settings) -> None:
@@ -140,7 +136,7 @@ def _become(job: str, parent: int, work: Callable[[], None]) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         tether.tie(parent)
         sandbox.share_server()
-        _be_called(job)
+        tether.be_called(["-m", "worker", job])
         start(lambda _settings: work())
         code = EXIT_DONE
     except SystemExit as asked:
@@ -150,14 +146,3 @@ def _become(job: str, parent: int, work: Callable[[], None]) -> None:
     finally:
         logging.shutdown()
         os._exit(code)  # what the parent would still do is not the worker's
-
-
-def _be_called(job: str) -> None:
-    """Let `ps` tell what this process does: its last argument is written over."""
-    try:
-        stat = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        begin, end = int(stat[_ARG_START]), int(stat[_ARG_END])
-    except (OSError, LookupError, ValueError):
-        return  # not on Linux
-    if begin and (at := ctypes.string_at(begin, end - begin).rfind(ALL.encode() + b"\0")) >= 0:
-        ctypes.memmove(begin + at, job.encode().ljust(len(ALL), b"\0")[: len(ALL)], len(ALL))

@@ -10,6 +10,7 @@ Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usag
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def main() -> None:
     given = sys.argv[1:]
     try:
         if given in [[name] for name in SUPERVISED]:  # people wait for these: nothing is loaded but them
+            gc.disable()  # nothing of a module is ever garbage, and all would be looked at
             from mmsvault.cli import supervising  # noqa: PLC0415
 
             getattr(supervising, given[0])()

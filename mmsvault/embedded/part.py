@@ -1,6 +1,7 @@
 """A part of a running vault: one program, and how to tell that it is ready."""
 
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,11 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] | None = None
     log: Path | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a Python module of this installation."""
+        return tuple(self.command[:2]) == (sys.executable, "-m")
 
 
 def in_words(code: int) -> str:

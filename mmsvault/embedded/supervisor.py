@@ -7,16 +7,17 @@ growing pauses when it keeps ending. When the supervisor is killed, its parts en
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 
 from rich.console import Console
 from rich.text import Text
 
-from mmsvault.embedded import servers, tether
+from mmsvault.embedded import forking, servers, tether
 from mmsvault.embedded.part import Part, in_words
 from mmsvault.embedded.pauses import Pauses
 from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, UnavailableError, VaultError
@@ -26,6 +27,8 @@ LOCK = "up.lock"
 SECONDS_TO_GET_READY = 60.0
 LOOKS_EVERY_SECONDS = 0.05
 SECONDS_TO_END = 30.0
+
+Process = asyncio.subprocess.Process | forking.Forked
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
@@ -46,7 +49,20 @@ def run(
     with alone(settings):
         servers.claim_ports(settings)
         first = servers.embedded_servers(settings)
-        return asyncio.run(Supervisor(first, programs, prepare=prepare, on_ready=on_ready).run())
+        # While there is neither thread nor loop; where something is to be prepared, they come later.
+        begun = (
+            {}
+            if prepare or not forking.CAN_FORK
+            else {
+                part.name: forking.fork(part.command, {**_look(), **part.env})
+                for part in programs
+                if part.is_ours and part.ready
+            }
+        )
+        gc.freeze()
+        gc.enable()  # the forks do so once they have loaded what they need
+        made = Supervisor(first, programs, begun=begun, prepare=prepare, on_ready=on_ready)
+        return asyncio.run(made.run())
 
 
 def runs(settings: Settings) -> bool:
@@ -79,6 +95,11 @@ def alone(settings: Settings) -> Iterator[None]:
         yield
 
 
+def _look() -> dict[str, str]:
+    """Return what tells a part to write for a person."""
+    return {"FORCE_COLOR": "1"} if sys.stdout.isatty() else {}
+
+
 class Supervisor:
     """Runs `first`, after or with them those of `rest` that can tell that they are ready, then the others."""
 
@@ -87,18 +108,19 @@ class Supervisor:
         first: Sequence[Part],
         rest: Sequence[Part],
         *,
+        begun: Mapping[str, tuple[int, int]],
         prepare: Callable[[], None] | None,
         on_ready: Callable[[], None],
     ) -> None:
+        self._begun = dict(begun)
         self._first = first
         self._rest = rest
         self._prepare = prepare
         self._on_ready = on_ready
         self._ending = asyncio.Event()
         self._code = EXIT_DONE
-        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._running: dict[str, Process] = {}
         self._console = Console(highlight=False, soft_wrap=True)
-        self._look = {"FORCE_COLOR": "1"} if self._console.is_terminal else {}
         self._colours = {part.name: COLOURS[at % len(COLOURS)] for at, part in enumerate((*first, *rest))}
 
     async def run(self) -> int:
@@ -165,15 +187,7 @@ class Supervisor:
 
     async def _run_once(self, part: Part) -> int:
         """Run the part to its end, saying what it says; return its exit code."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(tether.__file__), str(os.getpid()), *part.command),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **self._look, **part.env},
-            start_new_session=True,  # Ctrl-C is for the supervisor, which ends the parts in order
-            limit=1 << 20,
-        )
+        process = await self._begin(part)
         self._running[part.name] = process
         try:
             await self._say_what(part, process)
@@ -181,7 +195,20 @@ class Supervisor:
         finally:
             del self._running[part.name]
 
-    async def _say_what(self, part: Part, process: asyncio.subprocess.Process) -> None:
+    async def _begin(self, part: Part) -> "Process":
+        if forked := self._begun.pop(part.name, None):
+            return await forking.Forked.adopted(*forked)
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(tether.__file__), str(os.getpid()), *part.command),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **_look(), **part.env},
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends the parts in order
+            limit=forking.LONGEST_LINE_BYTES,
+        )
+
+    async def _say_what(self, part: Part, process: "Process") -> None:
         if process.stdout is None:
             return
         while True:
