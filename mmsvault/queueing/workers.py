@@ -134,6 +134,7 @@ class QueueWorker(SimpleWorker):
 
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         """Begin, and let the hearts of the jobs beat from now on."""
+        self._install_signal_handlers()  # whoever finds it registered may ask it to end
         super().bootstrap(*args, **kwargs)
         threading.Thread(target=self._keep_beating, name="heartbeats", daemon=True).start()
 
