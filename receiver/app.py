@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exception_handlers import http_exception_handler
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from mmsvault.errors import UnavailableError
@@ -73,5 +74,7 @@ class Receiver(FastAPI):
             response = await postbacks.keep(request)
         except HTTPException as error:
             response = await http_exception_handler(request, error)
+        except ClientDisconnect:  # nobody is there to be answered
+            return
         self.state.metrics.answered(response.status_code, seconds=time.perf_counter() - began)
         await response(scope, receive, send)

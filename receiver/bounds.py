@@ -1,66 +1,90 @@
-"""HTTP with bounds: a head of a request that is too long, or comes too slowly, ends the connection.
+"""HTTP with bounds: a request that is too long in its head, or comes too slowly, ends the connection.
 
-uvicorn's parser bounds neither. The body has bounds of its own (see `postbacks`), and uvicorn closes
-a connection that stays idle between two requests.
+uvicorn's parser bounds neither. The length of a body has bounds of its own (see `postbacks`), and
+uvicorn closes a connection that stays idle between two requests. A request that is here whole as it
+arrives, as nearly all are, costs no timer.
 """
 
 import asyncio
+from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MOST_HEAD_BYTES = 32 << 10
 SECONDS_FOR_A_HEAD = 10
+SECONDS_FOR_A_BODY = 20
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """A connection whose heads are bounded in bytes and in time."""
+class Awaited(Enum):
+    """What is still to come of a request."""
 
-    _head_bytes: int | None = 0
-    """Of a head that is still coming; None while there is none."""
-    _patience: asyncio.TimerHandle | None = None
+    HEAD = "head"
+    BODY = "body"
+    NOTHING = "nothing"
+
+
+_SECONDS: Mapping[Awaited, int] = {Awaited.HEAD: SECONDS_FOR_A_HEAD, Awaited.BODY: SECONDS_FOR_A_BODY}
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection whose heads are bounded in bytes, and whose requests in time."""
+
+    _awaited = Awaited.HEAD
+    _head_bytes = 0
+    """Of a head that is still coming."""
+    _timed = Awaited.NOTHING
+    """What the timer, if there is one, is for."""
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head, for so long."""
         super().connection_made(transport)
-        self._await_head()
+        self._time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._stop_waiting()
+        self._awaited = Awaited.NOTHING
+        self._time()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Hand on what came, but for a head without an end."""
-        is_more_of_it = self._head_bytes is not None
+        is_more_of_it = self._awaited is Awaited.HEAD
         super().data_received(data)
-        if is_more_of_it and self._head_bytes is not None:
+        if is_more_of_it and self._awaited is Awaited.HEAD:
             self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._end(_TOO_LARGE)
+        if self._awaited is not self._timed:
+            self._time()
 
     def on_message_begin(self) -> None:
         """Wait for the rest of the head."""
         super().on_message_begin()
-        if self._head_bytes is None:
-            self._await_head()
+        if self._awaited is not Awaited.HEAD:
+            self._awaited, self._head_bytes = Awaited.HEAD, 0
 
     def on_headers_complete(self) -> Any:
-        """Go on: the head is here."""
-        self._stop_waiting()
-        self._head_bytes = None
+        """Wait for the body."""
+        self._awaited = Awaited.BODY
         return super().on_headers_complete()
 
-    def _await_head(self) -> None:
-        self._stop_waiting()
-        self._head_bytes = 0
-        self._patience = self.loop.call_later(SECONDS_FOR_A_HEAD, self._end, _TOO_SLOW)
+    def on_message_complete(self) -> None:
+        """Wait for nothing more."""
+        self._awaited = Awaited.NOTHING
+        super().on_message_complete()
 
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
+    def _time(self) -> None:
+        """Set the timer for what is awaited now."""
+        if self._timer is not None:
+            self._timer.cancel()
+        seconds = _SECONDS.get(self._awaited)
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._end, _TOO_SLOW)
+        self._timed = self._awaited
 
     def _end(self, answer: bytes) -> None:
         if not self.transport.is_closing():

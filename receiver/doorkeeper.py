@@ -45,6 +45,8 @@ class Doorkeeper:
     def source(self, request: Request) -> str:
         """Return the address that the request comes from, through proxies that are trusted."""
         peer = request.client.host if request.client else ""
+        if not self._proxies:
+            return peer
         return client_address(peer, ",".join(request.headers.getlist("x-forwarded-for")), self._proxies)
 
 

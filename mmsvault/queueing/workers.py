@@ -134,7 +134,8 @@ class QueueWorker(SimpleWorker):
 
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         """Begin, and let the hearts of the jobs beat from now on."""
-        self._install_signal_handlers()  # whoever finds it registered may ask it to end
+        # Whoever finds it registered may ask it to end.
+        self._install_signal_handlers()  # type: ignore[no-untyped-call]  # RQ leaves it open
         super().bootstrap(*args, **kwargs)
         threading.Thread(target=self._keep_beating, name="heartbeats", daemon=True).start()
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmsvault.settings.generated import free_port
-from receiver.bounds import MOST_HEAD_BYTES, SECONDS_FOR_A_HEAD
+from receiver.bounds import MOST_HEAD_BYTES, SECONDS_FOR_A_BODY, SECONDS_FOR_A_HEAD
 from tests.integration.test_hostile_input import json_attacks, keep_count, xml_attacks
 from tests.servers import running
 
@@ -77,8 +77,12 @@ def test_a_head_that_is_too_long_is_refused(port: int) -> None:
     assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
 
 
-def test_who_sends_a_head_slowly_is_cut_off_and_does_not_stop_others(port: int) -> None:
+def test_who_sends_slowly_is_cut_off_and_does_not_stop_others(port: int) -> None:
     began = time.monotonic()
+    halves = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    head = f"POST /postbacks/sinch/{TOKEN} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".encode()
+    for number, connection in enumerate(halves):
+        connection.sendall(head + b"half" * (number % 2))
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
     for number, connection in enumerate(silent):
         connection.sendall(b"POST / HTTP/1.1\r\nx: y" if number % 2 else b"")
@@ -88,6 +92,14 @@ def test_who_sends_a_head_slowly_is_cut_off_and_does_not_stop_others(port: int) 
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()
     assert time.monotonic() - began >= SECONDS_FOR_A_HEAD - 1
+    for number, connection in enumerate(halves):
+        if number < 10:
+            connection.close()  # broken off, and nothing in the log
+            continue
+        connection.settimeout(60)
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+        connection.close()
+    assert time.monotonic() - began >= SECONDS_FOR_A_BODY - 1
 
 
 def test_kept_connections_and_pipelined_requests_still_work(port: int) -> None:
