@@ -2,12 +2,14 @@
 
 Streamlit needs a second until its first script has run. The page at `/` is Streamlit's own with the
 first tiles in it as data, and a module that draws them at once; the component takes the same nodes
-over when it is there. So the pictures of a cold open are on their way with the page itself.
+over when it is there. So the pictures of a cold open are on their way with the page itself. What
+starts Streamlit, a megabyte in sixty files, waits in the page until they are seen.
 """
 
 import hashlib
 import json
 import mimetypes
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,10 @@ PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", 
 PRELOADED = 24
 """So many thumbnails, a screenful, are asked for by the page itself, before Streamlit's own program."""
 _KINDS = (".js", ".css")
+_STARTING = re.compile(
+    r'<script type="module"[^>]*></script>|<link\s+rel="(?:modulepreload|preload|stylesheet)"[^>]*>'
+)
+"""What Streamlit's page starts it with, and what that needs."""
 _STYLE = (
     ".mmsvault-early { position: fixed; z-index: 999; inset: 0; overflow: auto; padding: 5.5rem 5rem 1rem; }"
     ".mmsvault-early.light { color-scheme: light; background: #fff; color: #2f2d2b; }"
@@ -81,7 +87,7 @@ def _modules() -> dict[str, bytes]:
 
 
 async def _other_page(_request: Request) -> Response:
-    return HTMLResponse(_with(_start()), headers={"cache-control": "no-store"})
+    return HTMLResponse(_with(_base()), headers={"cache-control": "no-store"})
 
 
 async def _gallery(request: Request) -> Response:
@@ -91,7 +97,8 @@ async def _gallery(request: Request) -> Response:
         )
     except VaultError:  # the gallery says it itself, once it has asked
         first = None
-    return HTMLResponse(_with(_start() + _first_tiles(first)), headers={"cache-control": "no-store"})
+    page = _with(_base()) if first is None else _with(_base() + _first_tiles(first), waits=True)
+    return HTMLResponse(page, headers={"cache-control": "no-store"})
 
 
 @cache
@@ -99,18 +106,26 @@ def _streamlits_page() -> str:
     return (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
 
 
-def _with(head: str) -> str:
-    """Return Streamlit's page with more in its head, before its own scripts."""
-    return _streamlits_page().replace("<title>", f"{head}<title>", 1)
+def _with(head: str, *, waits: bool = False) -> str:
+    """Return Streamlit's page with more in its head, before its own; `waits`: until `base.js` starts it."""
+    page = _streamlits_page()
+    if waits:
+        starting = "".join(_STARTING.findall(page))
+        page = _STARTING.sub("", page).replace(
+            "</head>", f'<template id="mmsvault-start">{starting}</template></head>', 1
+        )
+    return page.replace("<link", f"{head}<link", 1)
 
 
-def _start() -> str:
+def _base() -> str:
     return f'<script src="./{address("base.js")}"></script>'
 
 
-def _first_tiles(first: dict[str, Any] | None) -> str:
+def _first_tiles(first: dict[str, Any]) -> str:
     """Return the first tiles as data, and what draws them."""
-    pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:PRELOADED] if first else []
+    pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:PRELOADED]
+    # Data, not a script: the browser runs nothing of it.
+    told = json.dumps(first).replace("<", "\\u003c")
     head = [
         f"<style>{_STYLE}</style>",
         f'<link rel="preload" as="style" href="./{address("gallery.css")}">',
@@ -124,11 +139,8 @@ def _first_tiles(first: dict[str, Any] | None) -> str:
             f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">'
             for src in pictures
         ),
+        f'<script type="application/json" id="mmsvault-first">{told}</script>',
     ]
-    if first is not None:
-        # Data, not a script: the browser runs nothing of it.
-        told = json.dumps(first).replace("<", "\\u003c")
-        head.append(f'<script type="application/json" id="mmsvault-first">{told}</script>')
     return "".join(head)
 
 

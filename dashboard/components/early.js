@@ -4,6 +4,7 @@ import { element } from "./drawing.js";
 import { theGallery } from "./gallery.js";
 
 const LONGEST_MS = 20_000;
+const PICTURES_FIRST_MS = 1500;
 
 function isDark() {
   const kept = Object.keys(localStorage).find((name) => name.startsWith("stActiveTheme"));
@@ -18,3 +19,13 @@ const gallery = theGallery(new URL("./gallery.css", import.meta.url));
 early.append(gallery.host);
 document.body.append(early);
 setTimeout(() => early.remove(), LONGEST_MS);
+
+// Streamlit's program would keep the browser busy while the first pictures could be seen.
+async function whenSeen() {
+  await gallery.ready;
+  const pictures = [...gallery.shadow.querySelectorAll("img")];
+  await Promise.allSettled(pictures.map((picture) => picture.decode()));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}
+
+Promise.race([whenSeen(), new Promise((done) => setTimeout(done, PICTURES_FIRST_MS))]).then(window.mmsvaultStart);

@@ -475,7 +475,7 @@ let only = null;
 export function theGallery(style) {
   if (!only) {
     only = new Gallery(style);
-    only.begin(embedded());
+    only.ready = only.begin(embedded());
   }
   return only;
 }
