@@ -29,8 +29,8 @@ PATH = "app"
 MODULES = Path(__file__).parent / "components"
 PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
 """The paths of Streamlit's other pages."""
-PRELOADED = 24
-"""So many thumbnails, a screenful, are asked for by the page itself, before Streamlit's own program."""
+PRELOADED = 60
+"""So many thumbnails, the first page, are asked for by the page itself, before the gallery is drawn."""
 _KINDS = (".js", ".css")
 _STARTING = re.compile(
     r'<script type="module"[^>]*></script>|<link\s+rel="(?:modulepreload|preload|stylesheet)"[^>]*>'

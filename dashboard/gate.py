@@ -5,6 +5,7 @@ is not listed here as open is closed.
 """
 
 from collections.abc import Mapping
+from time import monotonic
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
+from dashboard.links import PATH as FILES
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import recognise, visit_of
 from mmsvault.catalog import permissions
@@ -32,6 +34,10 @@ ACTIONS: Mapping[str, Action] = {
     "/_stcore/upload_file": Action.SEE_SERVER,
 }
 """What one must be allowed for what lies under a path; elsewhere, to look."""
+SEEN_SECONDS = 1.0
+"""A page has sixty pictures: whoever was recognised so lately is not looked up for each. Pages and deeds
+look anew. A log-out here forgets it all; one by another program holds for files after this time."""
+MOST_SEEN = 1000
 VISIT = "mmsvault.visit"
 """Where routes find the visit in their scope."""
 _POLICY_VIOLATION = 1008
@@ -43,6 +49,7 @@ class Gate:
     def __init__(self, app: ASGIApp, room: ReadingRoom) -> None:
         self._app = app
         self._room = room
+        self._seen: dict[str, tuple[float, Person]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what may come in, with the visit in its scope."""
@@ -51,7 +58,7 @@ class Gate:
             return
         headers = Headers(scope=scope)
         try:
-            person = await run_in_threadpool(recognise, self._room, headers)
+            person = self._just_seen(scope, headers) or await self._recognised(scope, headers)
             refusal = self._refusal(person, scope, headers)
             if person and not refusal:
                 scope[VISIT] = visit_of(self._room, person, source=source_of(self._room, scope))
@@ -65,6 +72,24 @@ class Gate:
             await WebSocketClose(code=_POLICY_VIOLATION)(scope, receive, send)
         else:
             await refusal(scope, receive, send)
+
+    async def _recognised(self, scope: Scope, headers: Headers) -> Person | None:
+        person = await run_in_threadpool(recognise, self._room, headers)
+        if self._room.settings.proxy_login_header or scope["path"] in ACCOUNT:
+            self._seen.clear()
+        elif person:
+            if len(self._seen) >= MOST_SEEN:
+                self._seen.clear()
+            self._seen[headers.get("cookie", "")] = (monotonic(), person)
+        return person
+
+    def _just_seen(self, scope: Scope, headers: Headers) -> Person | None:
+        """Return who asks for a file, if they were recognised just now."""
+        if scope["path"].startswith(f"/{FILES}/"):
+            seen_at, person = self._seen.get(headers.get("cookie", ""), (0.0, None))
+            if monotonic() - seen_at < SEEN_SECONDS:
+                return person
+        return None
 
     def _refusal(self, person: Person | None, scope: Scope, headers: Headers) -> Response | None:
         path: str = scope["path"]
