@@ -111,13 +111,8 @@ def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None =
     below = _read_cursor(after) if after else None
     with reading(engine) as connection:
         query = narrowed(connection, query)
-        found = filters.places(query, connection.dialect.name, below=below).limit(limit + 1)
-        places = [place for (place,) in connection.execute(found)]
+        places, total, is_exact = _found(connection, query, limit=limit, below=below)
         page = _load_where(connection, messages.c.place.in_(places[:limit]))
-        if len(places) <= limit and below is None:
-            total, is_exact = len(places), True
-        else:
-            total, is_exact = _total(connection, query)
     return Page(
         total=total,
         total_is_exact=is_exact,
@@ -162,6 +157,25 @@ def _with_named(connection: Connection, term: Term) -> Term:
     if own[0].isdigit():  # a name has a letter in it
         return term
     return replace(term, numbers=tuple(dict.fromkeys((*own, *names.find_in(connection, term.value)))))
+
+
+def _found(
+    connection: Connection, query: Query, *, limit: int, below: int | None
+) -> tuple[Sequence[int], int, bool]:
+    """Return the places of a page and one more, how many there are in all, and whether no more than that."""
+    dialect = connection.dialect.name
+    counted: tuple[int, bool] | None = None
+    is_counted = query == EVERYTHING or filters.tally_of(query) is not None
+    if below is None and not is_counted and dialect == "postgresql":
+        # Its index of words has no order: to count takes as long as to find, so one question does both.
+        some = connection.scalars(filters.places(query, dialect).order_by(None).limit(COUNTED_TO + 1)).all()
+        if len(some) <= COUNTED_TO:
+            return sorted(some, reverse=True)[: limit + 1], len(some), True
+        counted = COUNTED_TO, False
+    places = connection.scalars(filters.places(query, dialect, below=below).limit(limit + 1)).all()
+    if len(places) <= limit and below is None:
+        return places, len(places), True
+    return places, *(counted or _total(connection, query))
 
 
 def _total(connection: Connection, query: Query) -> tuple[int, bool]:
