@@ -34,7 +34,7 @@ def measure(part: str, folder: Path, *, rounds: int, brief: bool) -> list[Ratio]
         case "waiting":
             return pipeline.measure_waiting(folder, rounds=rounds, workers=2 if brief else 16)
         case "backlog":
-            return resting.measure_backlog(folder, waiting=2000 if brief else 100_000, rounds=rounds)
+            return resting.measure_backlog(folder, waiting=2000 if brief else 1_000_000, rounds=rounds)
         case "idle":
             return resting.measure_idle(folder, rounds=rounds, seconds=2 if brief else 10)
         case _:

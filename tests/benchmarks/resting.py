@@ -18,6 +18,7 @@ from tests.flow.site import family
 from tests.house import House
 
 BATCH = 200
+BATCHES_A_TURN = 50
 SETTLE_SECONDS = 20
 
 
@@ -60,31 +61,39 @@ def measure_start(folder: Path, *, rounds: int) -> list[Ratio]:
 
 
 def measure_backlog(folder: Path, *, waiting: int, rounds: int) -> list[Ratio]:
-    """Return what a waiting receipt weighs, and the rate of keeping more over an empty queue's."""
+    """Return what a waiting receipt weighs, and the rate of keeping more over an empty queue's, in turns."""
     weight = Ratio(f"backlog of {waiting:,}: Redis memory a receipt beyond its body, KB", "<= 1.5")
     rate = Ratio(f"backlog of {waiting:,}: keeping rate / that of an empty queue", ">= 0.9")
-    with ground.site(folder) as made, Redis.from_url(made.settings.effective_redis_url) as redis:
-        queue = DurableQueue(open_queue(redis))
-        batch = [Receipt.of(POSTBACK, provider="sinch").model_dump(mode="json") for _ in range(BATCH)]
-
-        def keep(batches: int) -> float:
-            began = time.perf_counter()
-            for _ in range(batches):
-                queue.keep(batch)
-            return batches * BATCH / (time.perf_counter() - began)
-
-        keep(10)
-        empty = []
-        for _ in range(rounds):
-            redis.execute_command("FLUSHDB", "SYNC")  # or it would go on freeing memory for a while
-            empty.append(keep(20))
-        redis.execute_command("FLUSHDB", "SYNC")
-        before = _kept_bytes(redis)
-        keep(waiting // BATCH)
-        used = _kept_bytes(redis) - before
-        weight.rounds.append((used / redis.llen("rq:queue:archive") - len(POSTBACK)) / 1000)
-        rate.rounds.extend(keep(20) / one for one in empty)
+    with (
+        ground.site(folder / "full") as full,
+        ground.site(folder / "empty") as empty,
+        Redis.from_url(full.settings.effective_redis_url) as with_backlog,
+        Redis.from_url(empty.settings.effective_redis_url) as without,
+    ):
+        _keep(with_backlog, 10)
+        with_backlog.execute_command("FLUSHDB", "SYNC")
+        before = _kept_bytes(with_backlog)
+        _keep(with_backlog, waiting // BATCH)
+        used = _kept_bytes(with_backlog) - before
+        weight.rounds.append((used / with_backlog.llen("rq:queue:archive") - len(POSTBACK)) / 1000)
+        for at in range(rounds + 1):
+            without.execute_command("FLUSHDB", "SYNC")  # or it would go on freeing memory for a while
+            order = (without, with_backlog) if at % 2 else (with_backlog, without)
+            rates = {one: _keep(one, BATCHES_A_TURN) for one in order}
+            if at:  # the first was to warm up
+                rate.rounds.append(rates[with_backlog] / rates[without])
+                rate.note = f"{rates[with_backlog]:,.0f} a second in the last round"
     return [weight, rate]
+
+
+def _keep(redis: "Redis", batches: int) -> float:
+    """Have so many batches of receipts kept; return receipts a second."""
+    queue = DurableQueue(open_queue(redis))
+    batch = [Receipt.of(POSTBACK, provider="sinch").model_dump(mode="json") for _ in range(BATCH)]
+    began = time.perf_counter()
+    for _ in range(batches):
+        queue.keep(batch)
+    return batches * BATCH / (time.perf_counter() - began)
 
 
 def _kept_bytes(redis: "Redis") -> int:
