@@ -123,11 +123,11 @@ def minio_server(
     port = free_port()
     command, own, bucket = prepare_minio(folder, port, drives=drives)
     with running(command, log=folder / "minio.log", port=port, env={**own, **(env or {})}):
-        until(lambda: _is_live(port), what="MinIO being ready")
+        until(lambda: takes_objects(port), what="MinIO being ready")
         yield bucket
 
 
-def _is_live(port: int) -> bool:
+def takes_objects(port: int) -> bool:
     with contextlib.suppress(httpx.HTTPError):
         health = f"http://127.0.0.1:{port}/minio/health/cluster"
         return httpx.get(health, timeout=2, trust_env=False).status_code == 200

@@ -6,21 +6,36 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import httpx
-from sqlalchemy.engine import make_url
+from redis import Redis
+from redis.exceptions import RedisError
 
 from mmsvault.embedded import servers as embedded
 from mmsvault.settings.generated import free_port
 from tests import servers
 from tests.house import House
-from tests.servers import end, listens, until
+from tests.servers import end, until
 
 ROOT = Path(__file__).parents[2]
+EMBEDDED, REAL = "embedded", "real"
 SERVERS = ("redis", "bucket", "postgresql")
+REDIS_PASSWORD = "redis-of-the-tests"
+
+
+@dataclass(frozen=True)
+class Server:
+    """How a server is started, and whether it is this one that answers on its port."""
+
+    command: Sequence[str]
+    answers: Callable[[], bool]
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
 
 
 class Site(House):
@@ -29,8 +44,7 @@ class Site(House):
     def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
         super().__init__(folder, env)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.ports: dict[str, int] = {}
-        self._commands: dict[str, tuple[list[str], Mapping[str, str], str | None]] = {}
+        self._servers: dict[str, Server] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -41,51 +55,59 @@ class Site(House):
                 self.signal(name, signal.SIGCONT)
             end(self.running[name], seconds=10)
 
+    @property
+    def is_real(self) -> bool:
+        """Whether the servers are those of a larger installation."""
+        return "postgresql" in self._servers
+
+    def start_servers(self, kind: str) -> None:
+        """Start the servers that `up` brings, or real ones."""
+        if kind == REAL:
+            self.start_real_servers()
+        else:
+            self.start_embedded_servers()
+
     def start_embedded_servers(self) -> None:
         """Start Redis and the bucket as `up` does."""
-        settings = self.settings
-        self.ports |= {"redis": settings.generated.redis_port, "bucket": settings.generated.s3_port}
-        for part in embedded.embedded_servers(settings):
-            self._commands[part.name] = ([*part.command], part.env, None)
+        for part in embedded.embedded_servers(self.settings):
+            assert part.ready
+            self._servers[part.name] = Server(part.command, part.ready, part.env)
             self.start_server(part.name)
 
     def start_real_servers(self) -> None:
         """Start Debian's Redis, MinIO and PostgreSQL, and have the vault use them."""
         url, command, user = servers.prepare_postgresql(self.folder)
-        self.ports["postgresql"] = int(make_url(url).port or 0)
-        self._commands["postgresql"] = (command, {}, user)
-        redis = shutil.which("redis-server")
-        servers.require("redis", found=redis)
-        self.ports["redis"] = free_port()
-        durable = "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.folder)
-        self._commands["redis"] = (
-            [str(redis), "--port", str(self.ports["redis"]), "--bind", "127.0.0.1", *durable],
-            {},
-            None,
-        )
-        self.ports["bucket"] = free_port()
-        minio, keys, bucket = servers.prepare_minio(self.folder, self.ports["bucket"])
-        self._commands["bucket"] = (minio, keys, None)
-        self.env |= {
-            "MMSVAULT_DATABASE_URL": url,
-            "MMSVAULT_REDIS_URL": f"redis://127.0.0.1:{self.ports['redis']}/0",
-            **bucket,
-        }
-        for name in self._commands:
+        self._servers["postgresql"] = Server(command, partial(servers.takes_connections, url), user=user)
+        redis_url = self._prepare_redis()
+        port = free_port()
+        minio, keys, bucket = servers.prepare_minio(self.folder, port)
+        self._servers["bucket"] = Server(minio, partial(servers.takes_objects, port), keys)
+        self.env |= {"MMSVAULT_DATABASE_URL": url, "MMSVAULT_REDIS_URL": redis_url, **bucket}
+        for name in self._servers:
             self.start_server(name)
 
+    def _prepare_redis(self) -> str:
+        binary = shutil.which("redis-server")
+        servers.require("redis", found=binary)
+        port = free_port()
+        durable = "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.folder)
+        own = "--port", str(port), "--bind", "127.0.0.1", "--requirepass", REDIS_PASSWORD
+        url = f"redis://:{REDIS_PASSWORD}@127.0.0.1:{port}/0"
+        self._servers["redis"] = Server([str(binary), *own, *durable], partial(_answers, url))
+        return url
+
     def start_server(self, name: str) -> None:
-        """Start a server, again where it was killed; ready once it listens."""
-        command, env, user = self._commands[name]
+        """Start a server, again where it was killed; ready once it answers, and nobody else in its place."""
+        server = self._servers[name]
 
         def started() -> bool:
             if name not in self.running or self.running[name].poll() is not None:
-                if user:  # another run of pytest may have closed them again
+                if server.user:  # another run of pytest may have closed them again
                     servers.open_to_others(self.folder)
-                self._start(name, command, env=env, user=user)
-            return listens(self.ports[name])
+                self._start(name, server.command, env=server.env, user=server.user)
+            return server.answers() and self.running[name].poll() is None
 
-        until(started, what=f"{name} listening")
+        until(started, what=f"{name} answering")
 
     def receiver_part(self, *flaws: str) -> subprocess.Popen[bytes]:
         process = self.start("receiver", "receiver", *flaws)
@@ -142,7 +164,12 @@ class Site(House):
         return httpx.get(f"{self.receiver}/metrics", timeout=5, trust_env=False).text
 
     def _start(
-        self, name: str, command: list[str], *, env: Mapping[str, str] | None = None, user: str | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        user: str | None = None,
     ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as output:
             process = subprocess.Popen(
@@ -157,6 +184,12 @@ class Site(House):
             )
         self.running[name] = process
         return process
+
+
+def _answers(redis_url: str) -> bool:
+    with contextlib.suppress(RedisError), Redis.from_url(redis_url, socket_timeout=2) as redis:
+        return bool(redis.ping())
+    return False
 
 
 def family(process: int) -> list[int]:

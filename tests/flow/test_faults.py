@@ -15,12 +15,13 @@ import pytest
 from mmsvault.catalog import language, queries
 from mmsvault.catalog.connection import migrate
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
+from mmsvault.queueing.spool import Spool
 from mmsvault.sample import faults, media
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.provider import SampleProvider
 from tests.flow.fault_table import FaultTable
 from tests.flow.kill_at import POINTS
-from tests.flow.site import Site
+from tests.flow.site import EMBEDDED, REAL, SERVERS, Site
 from tests.flow.traffic import Row, Traffic, settled
 from tests.servers import require, until
 from worker.working import JOBS_AT_ONCE
@@ -33,23 +34,21 @@ EVERYDAY = (
     "worker-after-row",
     "worker-after-original",
     "worker-after-attempts",
+    "sweep-after-drain",
 )
 EVERY_SERVER = (
-    ("embedded", "redis"),
-    ("embedded", "bucket"),
-    ("real", "redis"),
-    ("real", "bucket"),
-    ("real", "postgresql"),
+    (EMBEDDED, "redis"),
+    (EMBEDDED, "bucket"),
+    (REAL, "redis"),
+    (REAL, "bucket"),
+    (REAL, "postgresql"),
 )
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=[EMBEDDED])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     with Site(tmp_path) as made:
-        if request.param == "embedded":
-            made.start_embedded_servers()
-        else:
-            made.start_real_servers()
+        made.start_servers(request.param)
         with made.vault() as vault:  # so that the accounts can be asked for from the start
             migrate(vault.catalog)
         yield made
@@ -69,7 +68,13 @@ def expect(table: FaultTable, rows: list[Row]) -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "points", [pytest.param(EVERYDAY, id="everyday"), pytest.param(tuple(POINTS), id="all", marks=full)]
+    ("site", "points"),
+    [
+        pytest.param(EMBEDDED, EVERYDAY, id="everyday"),
+        pytest.param(REAL, tuple(POINTS), id="all-real"),
+        pytest.param(EMBEDDED, tuple(POINTS), id="all", marks=full),
+    ],
+    indirect=["site"],
 )
 def test_killed_at_any_point_of_the_story_nothing_is_lost_and_nothing_doubled(
     site: Site, provider: SampleProvider, table: FaultTable, points: tuple[str, ...]
@@ -77,7 +82,8 @@ def test_killed_at_any_point_of_the_story_nothing_is_lost_and_nothing_doubled(
     site.receiver_part()
     traffic = []
     for point in points:
-        met = Traffic(site, provider, f"kill -9 of the {point.replace('-', ' ')}")
+        fault = f"kill -9 of the {point.replace('-', ' ')}"
+        met = Traffic(site, provider, f"{fault}, on real servers" if site.is_real else fault)
         traffic.append(met)
         program = point.partition("-")[0]
         {"receiver": kill_receiver, "worker": kill_worker, "sweep": kill_sweep}[program](site, met, point)
@@ -117,6 +123,7 @@ def kill_sweep(site: Site, met: Traffic, point: str) -> None:
         assert "mmsvault_spooled_receipts 3.0" in site.metrics()
         site.kill("receiver")  # or it would drain the spool itself
         site.start_server("redis")
+        assert len(Spool(site.settings.spool_dir)) == 3
         died(site.start("flawed", "worker sweep", "--often", "--point", point))
         site.receiver_part()
         return
@@ -126,6 +133,42 @@ def kill_sweep(site: Site, met: Traffic, point: str) -> None:
     died(site.start("flawed", "worker sweep", "--often", "--point", point))
     assert worker.poll() is None
     site.kill("worker-first")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("site", [REAL], indirect=True)
+def test_each_real_server_killed_under_load_until_that_is_noticed_costs_no_message(
+    site: Site, provider: SampleProvider, table: FaultTable
+) -> None:
+    def one_after_the_other() -> None:
+        for server in SERVERS:
+            noticed = NOTICED[server](site)
+            with site.away(server):
+                until(noticed, what=f"{server} being missed")
+            archived = met.archived()
+            until(lambda: met.archived() > archived, what="messages flowing through")  # noqa: B023 - asked at once
+
+    met = Traffic(site, provider, "kill -9 of each real server under load, until that is noticed")
+    met_under_load(site, met, table, one_after_the_other)
+    assert all(part.poll() is None for part in site.running.values()), "every worker outlived it"
+
+
+def waiting(site: Site) -> int:
+    """Return how often workers have said that they wait for a server."""
+    logs = (site.folder / f"{name}.log" for name in site.running if name.startswith("worker"))
+    return sum(log.read_text().count("waiting for a server") for log in logs)
+
+
+def a_worker_waits(site: Site) -> Callable[[], bool]:
+    before = waiting(site)
+    return lambda: waiting(site) > before
+
+
+NOTICED: dict[str, Callable[[Site], Callable[[], bool]]] = {
+    "redis": lambda site: lambda: site.keeps() == "spool",
+    "bucket": a_worker_waits,
+    "postgresql": a_worker_waits,
+}
 
 
 def died(process: subprocess.Popen[bytes]) -> None:
@@ -143,9 +186,7 @@ def test_a_server_killed_under_load_and_away_for_a_while_costs_no_message(
         with site.away(server):
             pause(AWAY_SECONDS)
 
-    what = (
-        "folder of the" if (server, "postgresql" in site.running) == ("bucket", False) else "kill -9 of the"
-    )
+    what = "folder of the" if (server, site.is_real) == ("bucket", False) else "kill -9 of the"
     fault = f"{what} {named(site, server)} under load, away for {AWAY_SECONDS} s"
     met_under_load(site, Traffic(site, provider, fault), table, away)
     assert all(part.poll() is None for part in site.running.values()), "every worker outlived it"
@@ -154,7 +195,7 @@ def test_a_server_killed_under_load_and_away_for_a_while_costs_no_message(
 @full
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    ("site", "server"), [one for one in EVERY_SERVER if one != ("embedded", "bucket")], indirect=["site"]
+    ("site", "server"), [one for one in EVERY_SERVER if one != (EMBEDDED, "bucket")], indirect=["site"]
 )
 def test_a_server_that_hangs_for_half_a_minute_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable, server: str
@@ -168,7 +209,7 @@ def test_a_server_that_hangs_for_half_a_minute_costs_no_message(
 
 
 def named(site: Site, server: str) -> str:
-    return server if "postgresql" in site.running else f"embedded {server}"
+    return server if site.is_real else f"embedded {server}"
 
 
 def met_under_load(site: Site, met: Traffic, table: FaultTable, fault: Callable[[], None]) -> None:
@@ -292,11 +333,13 @@ PROVIDER_EVERYDAY = (
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "names",
+    ("site", "names"),
     [
-        pytest.param(PROVIDER_EVERYDAY, id="everyday"),
-        pytest.param(tuple(PROVIDER_FAULTS), id="all", marks=full),
+        pytest.param(EMBEDDED, PROVIDER_EVERYDAY, id="everyday"),
+        pytest.param(REAL, PROVIDER_EVERYDAY, id="everyday-real"),
+        pytest.param(EMBEDDED, tuple(PROVIDER_FAULTS), id="all", marks=full),
     ],
+    indirect=["site"],
 )
 def test_whatever_the_provider_does_its_files_are_archived_once_it_serves_them(
     site: Site, provider: SampleProvider, table: FaultTable, names: tuple[str, ...]

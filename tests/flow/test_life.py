@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy.engine import make_url
 
 from mmsvault import archiving, attempts, disposition
 from mmsvault.bucket import Bucket
@@ -42,7 +44,7 @@ from mmsvault.sample.notices import Notice, today_json
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
-from tests.flow.site import Site
+from tests.flow.site import EMBEDDED, REAL, Site
 
 STARTS_AT = datetime(2026, 11, 24, tzinfo=UTC)
 CRASHES = {
@@ -98,10 +100,8 @@ class Life(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.stack = ExitStack()
-        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.vault = Vault(
-            Settings.load(**self.site.given, database_url=f"sqlite:///{folder / 'catalog.sqlite'}")
-        )
+        given = {**self.site.given, "database_url": self.stack.enter_context(empty_catalog(self.site))}
+        self.vault = Vault(Settings.load(**given))
         for name in ("bucket", "fetcher", "sandbox"):
             self.vault.__dict__[name] = getattr(self.shared, name)
         migrate(self.vault.catalog)
@@ -271,9 +271,22 @@ def _may_be_lost(message: Message, position: int, last: datetime) -> bool:
     return last > message.give_up_at - 2 * attempts.LAST_PAUSE or len(tired) >= attempts.TIRED_AFTER_ATTEMPTS
 
 
-def run(tmp_path: Path, provider: SampleProvider, **more: Any) -> None:
+@contextmanager
+def empty_catalog(site: Site) -> Iterator[str]:
+    """Give the URL of a catalog that nothing is in yet."""
+    if not site.is_real:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/catalog.sqlite"
+        return
+    name = f"life{next(_numbers)}"
+    with psycopg.connect(site.settings.database_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]  # no LiteralString
+    yield make_url(site.settings.database_url).set(database=name).render_as_string(hide_password=False)
+
+
+def run(tmp_path: Path, provider: SampleProvider, servers: str, **more: Any) -> None:
     with Site(tmp_path) as site:
-        site.start_embedded_servers()
+        site.start_servers(servers)
         with site.vault() as shared:
             shared.bucket.make()
             machine = type("LifeHere", (Life,), {"site": site, "provider": provider, "shared": shared})
@@ -281,12 +294,16 @@ def run(tmp_path: Path, provider: SampleProvider, **more: Any) -> None:
             run_state_machine_as_test(machine, settings=settings(slow, **more))
 
 
-def test_any_interleaving_keeps_every_message(tmp_path: Path, provider: SampleProvider) -> None:
+@pytest.mark.parametrize("servers", [EMBEDDED, REAL])
+def test_any_interleaving_keeps_every_message(tmp_path: Path, provider: SampleProvider, servers: str) -> None:
     phases = (Phase.explicit, Phase.reuse, Phase.generate)  # making a failure small takes minutes
-    run(tmp_path, provider, max_examples=12, stateful_step_count=25, phases=phases)
+    run(tmp_path, provider, servers, max_examples=12, stateful_step_count=25, phases=phases)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-def test_many_interleavings_keep_every_message(tmp_path: Path, provider: SampleProvider) -> None:
-    run(tmp_path, provider, max_examples=60, stateful_step_count=50)
+@pytest.mark.parametrize("servers", [EMBEDDED, REAL])
+def test_many_interleavings_keep_every_message(
+    tmp_path: Path, provider: SampleProvider, servers: str
+) -> None:
+    run(tmp_path, provider, servers, max_examples=60, stateful_step_count=50)

@@ -16,13 +16,14 @@ import pytest
 
 from mmsvault.catalog import language, queries
 from mmsvault.errors import UnavailableError
+from mmsvault.folder import HALF_WRITTEN
 from mmsvault.integrity.verifying import verify
 from mmsvault.message import Message, MessageState, utc_now
 from mmsvault.sample import media
 from mmsvault.sample.notices import Notice, lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.vault import Vault
-from tests.flow.site import Site
+from tests.flow.site import EMBEDDED, REAL, SERVERS, Site
 from tests.servers import until
 
 WHERE = "MMSVAULT_TEST_SOAK"
@@ -96,8 +97,7 @@ def starters(site: Site, soak: Soak) -> dict[str, Callable[[], object]]:
     return {
         "receiver": lambda: site.start("receiver", "receiver"),
         "sweep": lambda: site.start("sweep", "worker sweep"),
-        "redis": lambda: site.start_server("redis"),
-        "bucket": lambda: site.start_server("bucket"),
+        **{name: lambda name=name: site.start_server(name) for name in SERVERS if name in site.running},
         **{
             f"worker-{n}": lambda n=n: site.start(f"worker-{n}", "worker archive")
             for n in range(soak.workers)
@@ -118,13 +118,18 @@ def kill_at_random(site: Site, soak: Soak, ended: threading.Event, killed: dict[
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
-    "soak", [pytest.param(SHORT, id="short"), pytest.param(WHOLE, id="whole", marks=pytest.mark.soak)]
+    ("servers", "soak"),
+    [
+        pytest.param(EMBEDDED, SHORT, id="short"),
+        pytest.param(REAL, SHORT, id="short-real"),
+        pytest.param(EMBEDDED, WHOLE, id="whole", marks=pytest.mark.soak),
+    ],
 )
 def test_under_load_and_kills_every_message_is_archived_once(
-    tmp_path: Path, provider: SampleProvider, soak: Soak
+    tmp_path: Path, provider: SampleProvider, servers: str, soak: Soak
 ) -> None:
     with Site(tmp_path) as site, httpx.Client(timeout=10, trust_env=False) as client:
-        site.start_embedded_servers()
+        site.start_servers(servers)
         site.receiver_part()
         for name, start in starters(site, soak).items():
             if name.startswith("worker") or name == "sweep":
@@ -190,9 +195,7 @@ def found(vault: Vault) -> Iterator[tuple[str, str]]:
 
 
 def stored(vault: Vault, message: Message) -> str:
-    folder = vault.settings.embedded_bucket_dir
-    assert folder is not None
-    return hashlib.sha256((folder / message.media[0].key).read_bytes()).hexdigest()
+    return hashlib.sha256(vault.bucket.read(message.media[0].key)).hexdigest()
 
 
 def wrong(vault: Vault) -> list[str]:
@@ -201,17 +204,12 @@ def wrong(vault: Vault) -> list[str]:
         f"{problem.key}: {problem.problem}"
         for _, checked in verify(vault)
         for problem in checked.problems
-        if ".rclone_temp_put_" not in problem.key
+        if HALF_WRITTEN not in problem.key
     ]
 
 
 def objects(vault: Vault) -> int:
-    folder = vault.settings.embedded_bucket_dir
-    assert folder is not None
-    return sum(
-        path.is_file() and not path.name.startswith(".rclone_temp_put_")
-        for path in (folder / "messages").rglob("*")
-    )
+    return sum(HALF_WRITTEN not in found.key for found in vault.bucket.list("messages/"))
 
 
 def write(

@@ -10,15 +10,15 @@ import pytest
 
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
-from tests.flow.site import Site
+from tests.flow.site import EMBEDDED, REAL, Site
 from tests.flow.test_archive import archived, notice
 from tests.servers import until
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(params=[EMBEDDED, REAL])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     with Site(tmp_path) as made:
-        made.start_embedded_servers()
+        made.start_servers(request.param)
         made.receiver_part()
         yield made
 
