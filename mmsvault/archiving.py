@@ -52,7 +52,7 @@ from mmsvault.message import (
 from mmsvault.outages import patient
 from mmsvault.postbacks import OtherNotice, understand
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, MAKE_PREVIEWS, Tasks, enqueue
-from mmsvault.steps import ATTEMPT, BYTES, COUNTED, about, step
+from mmsvault.steps import ATTEMPT, BYTES, COUNTED, about, carried_on, step
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -74,10 +74,15 @@ def tasks(vault: Vault) -> Tasks:
     }
 
 
-@step("receipt")
 def archive_receipt(vault: Vault, kept: Mapping[str, Any]) -> None:
-    """Take a receipt from the queue as far as it goes: a message, something counted, or quarantine."""
-    receipt = Receipt.model_validate(kept)
+    """Take a receipt from the queue as far as it goes, in the trace that the receiver began."""
+    with carried_on(kept.get("trace")):
+        take_in(vault, Receipt.model_validate(kept))
+
+
+@step("receipt")
+def take_in(vault: Vault, receipt: Receipt) -> None:
+    """Make of a receipt what it is: a message, which is archived, something counted, or quarantine."""
     about(receipt=receipt.id)
     try:
         announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))

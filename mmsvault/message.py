@@ -128,6 +128,12 @@ class Receipt(Value):
         )
 
 
+class TracedReceipt(Receipt):
+    """A receipt that carries the trace which began with it, as W3C Trace Context writes it."""
+
+    trace: dict[str, str] = {}
+
+
 class Attempt(Value):
     """One try to download one file. `headers` are the response's."""
 

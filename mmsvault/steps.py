@@ -2,7 +2,7 @@
 
 What a process counts is gathered here in memory; a worker tells it to Redis every few seconds, from
 where the sweep tells it to Prometheus. `about` says which message a step is for, to the log and to
-the trace alike.
+the trace alike. A trace goes on in another process where what is handed over carries it along.
 """
 
 import threading
@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -61,8 +62,10 @@ class Counts:
 class Tracer(Protocol):
     """What makes spans; OpenTelemetry's own, which is loaded only where steps are traced."""
 
-    def start_as_current_span(self, name: str, *, attributes: Any) -> AbstractContextManager[Any]:
-        """Begin a span within the one that is current."""
+    def start_as_current_span(
+        self, name: str, context: Any = None, *, attributes: Any, start_time: int | None = None
+    ) -> AbstractContextManager[Any]:
+        """Begin a span within the one that is current in `context`; `start_time` in nanoseconds."""
 
 
 COUNTED = Counts()
@@ -91,6 +94,39 @@ def about(**ids: str) -> None:
         from opentelemetry import trace  # noqa: PLC0415 - see Tracer
 
         trace.get_current_span().set_attributes(_attributes(ids))
+
+
+@contextmanager
+def begun(name: str, *, at: datetime, **ids: str) -> Iterator[dict[str, str]]:
+    """Begin a trace with a span that began `at` that time; give what carries it to another process.
+
+    For those who are in `traced`.
+    """
+    from opentelemetry.context import Context  # noqa: PLC0415 - see Tracer
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    carried: dict[str, str] = {}
+    with _tracers[0].start_as_current_span(
+        name, Context(), attributes=_attributes(ids), start_time=int(at.timestamp() * 1e9)
+    ):
+        TraceContextTextMapPropagator().inject(carried)
+        yield carried
+
+
+@contextmanager
+def carried_on(carried: Mapping[str, str] | None) -> Iterator[None]:
+    """Go on with the trace that another process began, where one did and steps are traced here."""
+    if not (_tracers and carried):
+        yield
+        return
+    from opentelemetry import context  # noqa: PLC0415 - see Tracer
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+    token = context.attach(TraceContextTextMapPropagator().extract(carried))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 @contextmanager

@@ -17,9 +17,11 @@ from mmsvault.queueing.intake import Intake
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
+from mmsvault.steps import traced
 from receiver import postbacks, watching
 from receiver.doorkeeper import Doorkeeper
 from receiver.metrics import Metrics
+from receiver.tracing import TracedIntake
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -29,16 +31,18 @@ def create_app(settings: Settings) -> FastAPI:
     """
     connection = connect_to_answer(settings.effective_redis_url)
     queue = DurableQueue(open_queue(connection), replicas=settings.effective_redis_replicas)
-    intake = Intake(queue, Spool(settings.spool_dir))
+    keeping = TracedIntake if settings.tracing_url else Intake  # untraced, tracing costs nothing
+    intake = keeping(queue, Spool(settings.spool_dir))
     with suppress(UnavailableError):  # the spool keeps receipts until it is there
         queue.check()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with intake:
-            gc.collect()
-            gc.freeze()  # collecting would look at all that was loaded, in the middle of a burst
-            yield
+        with traced(settings.tracing_url, program="receiver"):
+            async with intake:
+                gc.collect()
+                gc.freeze()  # collecting would look at all that was loaded, in the middle of a burst
+                yield
         connection.close()
 
     app = Receiver(lifespan=lifespan, openapi_url=None)

@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     tracing_url: str = Field(
         "",
         pattern=r"^(https?://.+)?$",
-        description="OTLP receiver (HTTP) that workers send traces to; empty: none",
+        description="OTLP receiver (HTTP) that receivers and workers send traces to; empty: none",
     )
 
     alert_webhook: str = Field(

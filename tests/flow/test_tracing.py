@@ -1,27 +1,34 @@
 """A message's way can be followed: every line of the log and every span says which message it is about."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mmsvault.message import Receipt
-from mmsvault.queueing.durable import DurableQueue
-from mmsvault.queueing.jobs import open_queue
 from mmsvault.sample import media
-from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from tests.flow.site import Site
 from tests.flow.test_archive import notice
 from tests.servers import end, until
 
 Span = dict[str, Any]
+WITHOUT_TRACING = """
+import sys
+from mmsvault.settings import Settings
+from receiver.app import create_app
+print(type(create_app(Settings.load()).state.intake).__name__, "opentelemetry.exporter" in sys.modules)
+"""
 
 
 @contextmanager
@@ -41,6 +48,8 @@ def collector() -> Iterator[tuple[str, list[Span]]]:
                         "trace": span.trace_id,
                         "id": span.span_id,
                         "parent": span.parent_span_id,
+                        "began": span.start_time_unix_nano,
+                        "ended": span.end_time_unix_nano,
                         "program": about["service.name"],
                         **{one.key: one.value.string_value for one in span.attributes},
                     }
@@ -73,13 +82,12 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Sp
             site = stack.enter_context(Site(folder, {"MMSVAULT_TRACING_URL": url}))
             site.start_real_servers()
             vault = stack.enter_context(site.vault())
+            receiver = site.receiver_part()
             site.start("worker", "worker archive")
-            queue = DurableQueue(open_queue(vault.redis))
             until(lambda: vault.redis.zcard("mmsvault:workers:archive"), what="the worker being ready")
             held = provider.offer(media.photograph(0), held=True)
             urls = (held, provider.offer(media.text("words")))
-            receipt = Receipt.of(lower_case_xml(notice("followed", *urls)), provider="sinch")
-            queue.keep([receipt.model_dump(mode="json")])
+            assert provider.send(site.postbacks, notice("followed", *urls)) == 200
             offer = provider.offered(held)
             assert offer.half_sent.wait(30)
             site.signal("bucket", signal.SIGKILL)
@@ -90,7 +98,8 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Sp
             until(lambda: "waiting for a server" in log.read_text(), what="the worker waiting")
             site.start_server("bucket")
             site.archived("sinch-followed")
-            end(site.running["worker"])
+            for part in (site.running["worker"], receiver):
+                end(part)  # which sends the last spans
         yield spans, [json.loads(line) for line in log.read_text().splitlines()]
 
 
@@ -105,16 +114,43 @@ def test_every_line_about_a_message_says_which(followed: tuple[list[Span], list[
     assert all(line.get("message") == "sinch-followed" for line in theirs), "in the threads of downloads too"
 
 
-def test_every_step_is_a_span_of_its_message(followed: tuple[list[Span], list[Span]]) -> None:
-    spans, _ = followed
-    assert {span["program"] for span in spans} == {"mms-vault-archive"}
-    last = max((span for span in spans if span["name"] == "receipt"), key=spans.index)
-    steps = [span for span in spans if span["trace"] == last["trace"]]
-    names = sorted(span["name"] for span in steps)
-    for name in ("record", "message", "download", "inspect", "store", "finish"):
-        assert name in names, names
-    ids = {span["id"] for span in steps}
-    assert last["parent"] == b""
-    assert all(span["parent"] in ids for span in steps if span is not last)
+def test_one_trace_goes_from_the_postback_to_the_archived_message(
+    followed: tuple[list[Span], list[Span]],
+) -> None:
+    spans, lines = followed
+    (first,) = (span for span in spans if span["program"] == "mms-vault-receiver")
+    assert first["name"] == "postback"
+    assert first["parent"] == b""
+    assert {span["trace"] for span in spans} == {first["trace"]}
+    assert {span["program"] for span in spans if span is not first} == {"mms-vault-archive"}
+    tries = [span for span in spans if span["name"] == "receipt"]
+    assert len(tries) > 1, "one before the bucket was away, one after"
+    assert all(span["parent"] == first["id"] for span in tries)
+    ids = {span["id"] for span in spans}
+    assert all(span["parent"] in ids for span in spans if span is not first)
+    names = {span["name"] for span in spans}
+    assert names >= {"record", "message", "download", "inspect", "store", "finish"}
     assert {span["mmsvault.message"] for span in spans if "mmsvault.message" in span} == {"sinch-followed"}
-    assert last["mmsvault.message"] == "sinch-followed"
+    assert tries[-1]["mmsvault.message"] == "sinch-followed"
+    assert {line["receipt"] for line in lines if line.get("receipt")} == {first["mmsvault.receipt"]}
+
+
+def test_a_span_begins_when_its_postback_came_in_and_the_others_later(
+    followed: tuple[list[Span], list[Span]],
+) -> None:
+    spans, _ = followed
+    first, *later = sorted(spans, key=lambda span: span["began"])
+    assert first["name"] == "postback"
+    assert first["began"] < first["ended"] < min(span["ended"] for span in later)
+
+
+def test_where_nothing_is_traced_a_receipt_carries_nothing_and_nothing_is_loaded(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TRACING],
+        env={**os.environ, "MMSVAULT_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout.split() == ["Intake", "False"], found.stderr
+    assert "trace" not in Receipt.of(b"", provider="sinch").model_dump(mode="json")
