@@ -18,7 +18,7 @@ from mmsvault.embedded.servers import redis_part
 from mmsvault.errors import ConfigurationError, UnavailableError
 from mmsvault.message import Receipt, utc_now
 from mmsvault.queueing import leftovers, workers
-from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
+from mmsvault.queueing.connection import WAITAOF_SINCE, connect_to_answer, needs_waitaof
 from mmsvault.queueing.durable import DurableQueue, Kept
 from mmsvault.queueing.intake import Intake
 from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue, open_queue
@@ -29,10 +29,14 @@ from mmsvault.settings import Settings
 from tests.servers import redis_server, running, until
 
 
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis as the vault embeds it."""
+@pytest.fixture(scope="module", params=["embedded", "real"])
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis as the vault embeds it, and Debian's."""
     folder = tmp_path_factory.mktemp("queue")
+    if request.param == "real":
+        with redis_server(folder) as url:
+            yield url
+        return
     settings = Settings.load(data_dir=folder)
     part = redis_part(settings)
     with running(part.command, log=folder / "out.log", port=settings.generated.redis_port):
@@ -98,6 +102,11 @@ def test_where_the_configuration_is_hidden_waitaof_has_to_do(redis: "Redis", que
     redis.execute_command("ACL", "SETUSER", "guest", "on", "nopass", "~*", "+@all", "-config")
     port = redis.connection_pool.connection_kwargs["port"]
     with connect_to_answer(f"redis://guest:any@127.0.0.1:{port}/0") as connection:
+        version = str(redis.info("server")["redis_version"])
+        if tuple(map(int, version.split(".")[:2])) < WAITAOF_SINCE:
+            with pytest.raises(ConfigurationError, match="does not tell when it writes"):
+                needs_waitaof(connection)
+            return
         assert needs_waitaof(connection)
         DurableQueue(open_queue(connection)).keep([kept(), kept()])
     assert len(ids(queue)) == 2
