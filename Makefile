@@ -54,9 +54,10 @@ bench-media: dev ## measure thumbnails against libvips and the sandbox's cost; w
 kinds: dev ## play every kind of file in Chromium; writes the table in docs/media.md
 	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q tests/browser/test_kinds.py
 
-check: dev ## format, lint, types and import order
+check: dev ## format, lint (the Dockerfile's, too), types and import order
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

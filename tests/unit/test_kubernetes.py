@@ -1,8 +1,13 @@
 """The manifests are what Kubernetes takes, start what there is, and fit together."""
 
+import copy
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import typer
@@ -11,11 +16,13 @@ import yaml
 from mmsvault.cli import commands
 from mmsvault.settings import Settings
 from mmsvault.settings.sources import PREFIX
+from tests.servers import require
 
 FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
 FILES = sorted(path.name for path in FOLDER.glob("*.yaml") if path.name != "kustomization.yaml")
 OF_KEDA = "keda.sh/v1alpha1"
+DEFINITION = "keda.sh_scaledobjects.yaml"
 VERSIONS = ("1.33", kubernetes_validate.latest_version())
 NAME = "app.kubernetes.io/name"
 
@@ -113,6 +120,62 @@ def test_budgets_services_and_policies_are_about_pods_that_there_are() -> None:
     for rule in of_kind("Ingress")["mms-vault"]["spec"]["rules"]:
         for path in rule["http"]["paths"]:
             assert path["backend"]["service"]["name"] in of_kind("Service")
+
+
+@pytest.fixture(scope="module")
+def of_keda() -> jsonschema.Draft7Validator:
+    """What a cluster with KEDA takes as a ScaledObject, by KEDA's own definition of it."""
+    found = shutil.which(DEFINITION, mode=os.R_OK)
+    require("keda", found=found)
+    definition = yaml.safe_load(Path(str(found)).read_text())
+    group, _, version = OF_KEDA.partition("/")
+    assert definition["spec"]["group"] == group
+    (said,) = (one for one in definition["spec"]["versions"] if one["name"] == version)
+    schema: dict[str, Any] = said["schema"]["openAPIV3Schema"]
+    del schema["properties"]["metadata"]  # is the same for all kinds
+    return jsonschema.Draft7Validator(strict(schema) | {"required": ["spec"]})
+
+
+def strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema as one that takes no unknown field; Kubernetes would leave it out without a word."""
+    made = dict(schema)
+    if "properties" in made:
+        made["properties"] = {name: strict(one) for name, one in made["properties"].items()}
+        made["additionalProperties"] = False
+    for name in ("items", "additionalProperties"):
+        if isinstance(made.get(name), dict):
+            made[name] = strict(made[name])
+    return made
+
+
+def without_metadata(manifest: Manifest) -> Manifest:
+    return {name: value for name, value in manifest.items() if name != "metadata"}
+
+
+def test_what_scales_is_what_keda_takes(of_keda: jsonschema.Draft7Validator) -> None:
+    for scaled in of_kind("ScaledObject").values():
+        of_keda.validate(without_metadata(scaled))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda spec: spec.update(maxReplicas=40),
+        lambda spec: spec.update(minReplicaCount="2"),
+        lambda spec: spec.pop("scaleTargetRef"),
+        lambda spec: spec["triggers"][0].pop("type"),
+        lambda spec: spec["triggers"][0]["metadata"].update(threshold=30),
+        lambda spec: spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"].update(scaleUpwards={}),
+    ],
+)
+def test_what_keda_does_not_take_is_found(
+    of_keda: jsonschema.Draft7Validator, spoil: Callable[[Manifest], object]
+) -> None:
+    (scaled,) = of_kind("ScaledObject").values()
+    spoilt = copy.deepcopy(without_metadata(scaled))
+    spoil(spoilt["spec"])
+    with pytest.raises(jsonschema.ValidationError):
+        of_keda.validate(spoilt)
 
 
 def test_workers_are_scaled_by_the_age_of_the_queue() -> None:
