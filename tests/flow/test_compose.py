@@ -1,7 +1,8 @@
 """compose.yaml as it stands: each service's own command and environment, on servers of this machine.
 
 There is no container engine here. What is put in its place is said in `Stack`: addresses, folders,
-and names of programs; everything else is taken from the file.
+and names of servers; everything else is taken from the file. The vault's own programs are those of
+the image, as `image` makes it, and are confined as a container is.
 """
 
 import contextlib
@@ -12,9 +13,8 @@ import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
 from mmsvault.settings.generated import free_port
+from tests.flow import image
+from tests.flow.image import Image, can_confine
 from tests.flow.site import Site
 from tests.flow.test_archive import notice
 from tests.servers import listens, open_to_others, require, until
@@ -98,6 +100,39 @@ def test_the_image_is_made_of_files_that_are_there_with_all_that_setup_installs(
     assert not copied & set(ignored)
 
 
+def test_the_image_has_the_programs_alone_and_says_what_it_can_do(built: Image, tmp_path: Path) -> None:
+    open_to_others(tmp_path)
+    done = subprocess.run(
+        built.confined([*built.entrypoint, *built.command], [tmp_path]),
+        env={**built.env, "MMSVAULT_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("receiver", "worker", "sweep", "dashboard"):
+        assert name in done.stdout
+    there = {path.name for path in (built.folder / "opt/mmsvault/bin").iterdir()}
+    assert not there & {"pip", "rclone", "valkey-server"}
+    assert built.env["MMSVAULT_DATA_DIR"] == "/var/lib/mmsvault"
+
+
+def test_what_is_confined_writes_to_its_volumes_only(built: Image, tmp_path: Path) -> None:
+    require("netns", found=can_confine())  # which takes the same rights
+    open_to_others(tmp_path)
+    volume, other = tmp_path / "volume", tmp_path / "other"
+    for folder in (volume, other):
+        folder.mkdir()
+        folder.chmod(0o777)
+    script = f"id -u; touch {volume}/x && echo written; touch {other}/x || grep Cap /proc/self/status"
+    done = subprocess.run(
+        built.confined(["sh", "-c", script], [volume]), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[:2] == [built.user.partition(":")[0], "written"]
+    assert "Read-only file system" in done.stderr
+    assert set(re.findall(r"Cap\w+:\s*(\S+)", done.stdout)) == {"0" * 16}
+
+
 def make_secrets(folder: Path) -> Path:
     script = folder / "deploy" / "make-secrets"
     script.parent.mkdir(exist_ok=True)
@@ -109,7 +144,8 @@ def make_secrets(folder: Path) -> Path:
 class Stack(Site):
     """The services of compose.yaml as processes. Each has a folder in place of its volumes and its /tmp."""
 
-    def __init__(self, folder: Path, model: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, model: Mapping[str, Any], built: Image) -> None:
+        self.image = built
         self.services: Mapping[str, Any] = model["services"]
         self.secrets = make_secrets(folder)
         names = ("queue:6379", "bucket:9000", "catalog:5432", "receiver:8080", "dashboard:8501")
@@ -118,7 +154,8 @@ class Stack(Site):
         self.loopback: dict[str, str] = {}
         super().__init__(folder)
         # What the test itself reads is what the dashboard reads.
-        self.env = {**os.environ, **self.environment("dashboard")}
+        told = self.environment("dashboard").items()
+        self.env = {**os.environ, **{key: value for key, value in told if key.startswith("MMSVAULT_")}}
 
     def port(self, name: str) -> int:
         return int(next(place for key, place in self.places.items() if key.startswith(name)).split(":")[1])
@@ -136,11 +173,12 @@ class Stack(Site):
         """Return what the image says, and the ports that are only ours."""
         if name not in PROGRAMS:
             return {}
-        dockerfile = (ROOT / "Dockerfile").read_text()
-        data = re.search(r"MMSVAULT_DATA_DIR=(\S+)", dockerfile)
-        assert data
+        data = self.here(name, self.image.env["MMSVAULT_DATA_DIR"])
         ours = {
-            "MMSVAULT_DATA_DIR": self.here(name, data[1]),
+            **self.image.env,
+            "MMSVAULT_DATA_DIR": data,
+            "HOME": data,
+            "TMPDIR": str(self.volume(name, "tmp")),
             "MMSVAULT_RECEIVER_PORT": str(self.port("receiver")),
             "MMSVAULT_DASHBOARD_PORT": str(self.port("dashboard")),
             "MMSVAULT_FETCH_PRIVATE_NETWORKS": "127.0.0.1/32",  # where the sample provider is
@@ -149,13 +187,23 @@ class Stack(Site):
 
     def here(self, name: str, text: str) -> str:
         """Put this machine's addresses and folders in a text of compose.yaml."""
-        places = {**self.places, "/run/secrets": str(self.secrets)}
+        places = {**self.places, "/run/secrets": str(self.secrets_of(name))}
         places["/tmp"] = str(self.volume(name, "tmp"))  # noqa: S108 - the container's
         for volume in self.services[name].get("volumes", ()):
             if volume["type"] == "volume":
                 places[volume["target"]] = str(self.volume(name, volume["target"]))
         there = "|".join(re.escape(place) for place in places)
         return re.sub(rf"(?<!\w)(?<!\w/)({there})(?!\w)", lambda found: places[found[1]], text)
+
+    def secrets_of(self, name: str) -> Path:
+        """Return a folder with the secrets that a container of the service finds, and no others."""
+        folder = self.folder / "secrets" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for secret in self.services[name].get("secrets", ()):
+            shutil.copy(
+                self.secrets / secret["source"], folder
+            )  # and its mode: it belongs to others there, too
+        return folder
 
     def volume(self, name: str, target: str) -> Path:
         folder = self.folder / name / target.strip("/").replace("/", "-")
@@ -166,15 +214,18 @@ class Stack(Site):
         return [self.here(name, word) for word in self.services[name]["command"]]
 
     def run(self, name: str, command: list[str], *, user: str | None = None) -> None:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("MMSVAULT_")}
-        self.env, kept = clean, self.env
+        outside = {key: value for key, value in os.environ.items() if not key.startswith("MMSVAULT_")}
+        self.env, kept = {} if name in PROGRAMS else outside, self.env
         self._start(name, command, env=self.environment(name), user=user)
         self.env = kept
 
     def program(self, name: str) -> None:
-        """Start one of the vault's own services: the image's entry point is `mmsvault`."""
-        assert 'ENTRYPOINT ["mmsvault"]' in (ROOT / "Dockerfile").read_text()
-        self.run(name, [sys.executable, "-m", "mmsvault.cli", *self.command(name)])
+        """Start one of the vault's own services, as the image's entry point does."""
+        assert self.services[name]["user"] == self.image.user
+        self.run(name, self.confined(name, [*self.image.entrypoint, *self.command(name)]))
+
+    def confined(self, name: str, command: Sequence[str]) -> list[str]:
+        return self.image.confined(command, [*(self.folder / name).iterdir()])
 
     def is_healthy(self, name: str) -> bool:
         """Run the service's own health check."""
@@ -185,15 +236,26 @@ class Stack(Site):
             port, key = own[name]
             text = [word.replace(f"127.0.0.1:{port}", f"127.0.0.1:{self.port(key)}") for word in text]
         text = [word.replace("127.0.0.1:9108", f"127.0.0.1:{self.metrics_port}") for word in text]
-        command = ["sh", "-c", *text] if kind == "CMD-SHELL" else [sys.executable, *text[1:]]
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+        command = self.confined(name, ["sh", "-c", *text] if kind == "CMD-SHELL" else text)
+        done = subprocess.run(command, env=self.environment(name), check=False, capture_output=True)
+        return done.returncode == 0
 
 
 @pytest.fixture(scope="module")
-def stack(model: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """Give what the Dockerfile makes, which is large."""
+    folder = tmp_path_factory.mktemp("image")
+    open_to_others(folder)
+    yield image.build(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def stack(model: dict[str, Any], built: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for name, program in (("redis", "redis-server"), ("minio", "minio"), ("caddy", "caddy")):
         require(name, found=shutil.which(program))
-    with Stack(tmp_path_factory.mktemp("compose"), model) as made:
+    with Stack(tmp_path_factory.mktemp("compose"), model, built) as made:
+        open_to_others(made.folder)
         start_queue(made)
         start_bucket(made)
         start_catalog(made)
