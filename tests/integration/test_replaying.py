@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests import servers
 from tests.integration import archive as archives
 from tests.integration.archive import Archive, notice, words
 
+NUMBERS = count()
+
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -28,13 +31,13 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def archive(redis: str, tmp_path: Path) -> Iterator[Archive]:
-    with SampleProvider() as provider, archives.embedded_bucket(tmp_path) as env:
-        catalog = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
-        with archives.opened(
-            {**env, "MMSVAULT_REDIS_URL": redis}, bucket="vault", catalog=catalog, provider=provider
-        ) as made:
-            yield made
+def archive(place: dict[str, str], redis: str, provider: SampleProvider, tmp_path: Path) -> Iterator[Archive]:
+    catalog = place.get("MMSVAULT_DATABASE_URL") or f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+    env = {**place, "MMSVAULT_REDIS_URL": redis}
+    bucket = f"replayed-{next(NUMBERS)}"
+    with archives.opened(env, bucket=bucket, catalog=catalog, provider=provider) as made:
+        made.forget_catalog()
+        yield made
 
 
 def replay(archive: Archive, *paths: str | Path) -> tuple[dict[str, int], list[str]]:

@@ -1,4 +1,4 @@
-"""What a sweep takes up, on a real catalog and a real queue."""
+"""What a sweep takes up, on each database and a real queue."""
 
 import os
 import time
@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from mmsvault import sweeping
 from mmsvault.catalog import queries, upkeep, writes
-from mmsvault.catalog.connection import migrate
 from mmsvault.message import MediaItem, Message, Receipt, utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
@@ -27,10 +27,10 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def vault(tmp_path: Path, redis_url: str) -> Iterator[Vault]:
-    made = Vault(Settings.load(data_dir=tmp_path, redis_url=redis_url))
+def vault(catalog: Engine, tmp_path: Path, redis_url: str) -> Iterator[Vault]:
+    url = catalog.url.render_as_string(hide_password=False)
+    made = Vault(Settings.load(data_dir=tmp_path, redis_url=redis_url, database_url=url))
     made.redis.flushall()
-    migrate(made.catalog)
     yield made
     made.close()
 
