@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -125,9 +126,7 @@ def replay(
 
 def requeue(query: Which, *, as_json: AsJson = False) -> None:
     """Fetch again, at the next sweep, the files of these messages that are waiting or lost."""
-    with opened_vault() as vault:
-        counts = [disposition.retry(vault, found) for found in disposition.chosen(vault, query)]
-        auditing.by_command(vault, "fetched again", subject=query, details=f"{sum(counts):,} files")
+    counts = _decide(query, disposition.retry, did="fetched again", details="{changed:,} files")
     answer = {"messages": sum(count > 0 for count in counts), "files": sum(counts)}
     if as_json:
         print_json(answer)
@@ -142,17 +141,23 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Hold messages: nothing deletes them until they are released."""
+    did = "released" if release else "held"
+    decision = partial(disposition.hold, held=not release)
+    news = _decide(query, decision, did=did, details="{messages:,} messages, {changed:,} as of now")
+    if as_json:
+        print_json({"messages": len(news), "changed": sum(news)})
+    else:
+        _say(f"{len(news):,} messages are {did}, {sum(news):,} of them as of now.")
+
+
+def _decide(query: str, decision: Callable[[Vault, str], int], *, did: str, details: str) -> list[int]:
+    """Carry a decision out on each of the messages, enter it in the trail, and return what each came to."""
     with opened_vault() as vault:
         ids = list(disposition.chosen(vault, query))  # a query such as has:hold changes as it is worked on
-        changed = sum(disposition.hold(vault, found, held=not release) for found in ids)
-        did = "released" if release else "held"
-        auditing.by_command(
-            vault, did, subject=query, details=f"{len(ids):,} messages, {changed:,} as of now"
-        )
-    if as_json:
-        print_json({"messages": len(ids), "changed": changed})
-    else:
-        _say(f"{len(ids):,} messages are {'released' if release else 'held'}, {changed:,} of them as of now.")
+        came_to = [decision(vault, one) for one in ids]
+        said = details.format(messages=len(ids), changed=sum(came_to))
+        auditing.by_command(vault, did, subject=query, details=said)
+    return came_to
 
 
 @contextmanager
