@@ -4,8 +4,8 @@ Everything that was not set but is needed is made once and kept in `DATA_DIR/gen
 mode 600: the provider's token, and ports and keys of the embedded servers. So a second terminal
 with the same DATA_DIR talks to the running vault.
 
-`forms` are those that values have, `generated` is what the first start makes, `sources` where settings
-come from.
+`forms` are those that values have, `agreement` is which values work together, `generated` is what the
+first start makes, `sources` where settings come from.
 """
 
 import os
@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmsvault.errors import ConfigurationError
+from mmsvault.settings.agreement import check
 from mmsvault.settings.forms import (
     Days,
     DaysByName,
@@ -33,9 +34,6 @@ from mmsvault.settings.forms import (
 )
 from mmsvault.settings.generated import Generated
 from mmsvault.settings.sources import PREFIX, Origin, origin, refuse_unknown, secrets_folder
-
-SHORTEST_PROXY_SECRET = 16
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
@@ -214,62 +212,13 @@ class Settings(BaseSettings):
             _ = settings.generated
         except (OSError, ValidationError) as error:
             raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
-        settings.check()
+        check(settings)
         return settings
-
-    def check(self) -> None:
-        """Raise ConfigurationError for values that cannot work together."""
-        if self.s3_endpoint and not (self.s3_access_key and self.s3_secret_key):
-            raise ConfigurationError(
-                PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
-            )
-        if self.redis_ca and not self.redis_ca.is_file():
-            raise ConfigurationError(PREFIX + "REDIS_CA", f"there is no file {self.redis_ca}")
-        if self.redis_ca and not self.redis_url.startswith("rediss"):
-            raise ConfigurationError(PREFIX + "REDIS_URL", "starts with rediss:// where REDIS_CA is set")
-        self._check_locks()
-        if self.alert_email and not self.smtp_url:
-            raise ConfigurationError(PREFIX + "SMTP_URL", "name a mail server together with ALERT_EMAIL")
-        if self.proxy_login_header and len(self.proxy_secret) < SHORTEST_PROXY_SECRET:
-            raise ConfigurationError(
-                PREFIX + "PROXY_SECRET", f"needs {SHORTEST_PROXY_SECRET} characters: it stands for everybody"
-            )
-        if self.oidc_issuer:
-            self._check_oidc()
-        if self.receiver_port == self.dashboard_port and self.receiver_host == self.dashboard_host:
-            raise ConfigurationError(PREFIX + "DASHBOARD_PORT", "is the receiver's port as well")
-
-    def _check_oidc(self) -> None:
-        url = urlsplit(self.oidc_issuer)
-        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
-            raise ConfigurationError(PREFIX + "OIDC_ISSUER", "is an https:// address")
-        if not self.oidc_client_id:
-            raise ConfigurationError(PREFIX + "OIDC_CLIENT_ID", "is needed together with OIDC_ISSUER")
-        if self.proxy_login_header:
-            raise ConfigurationError(PREFIX + "OIDC_ISSUER", "and PROXY_LOGIN_HEADER: give one of the two")
 
     @property
     def has_passwords(self) -> bool:
         """Whether people log in by passwords of the vault's own; else a proxy or a provider names them."""
         return not (self.proxy_login_header or self.oidc_issuer)
-
-    def _check_locks(self) -> None:
-        asked = {
-            "S3_OBJECT_LOCK": self.s3_object_lock,
-            "S3_ENCRYPTION": self.s3_encryption is not Encryption.NONE,
-            "S3_PUBLIC_ENDPOINT": self.s3_public_endpoint,
-        }
-        for name, is_asked in asked.items():
-            if is_asked and self.embeds_bucket:
-                raise ConfigurationError(PREFIX + name, "the embedded server has none; set S3_ENDPOINT")
-        ends = (self.s3_lock_days is not None) + (self.s3_lock_until is not None)
-        if self.s3_lock_mode is LockMode.NONE:
-            if ends:
-                raise ConfigurationError(PREFIX + "S3_LOCK_MODE", "say `governance` or `compliance`")
-        elif not self.s3_object_lock:
-            raise ConfigurationError(PREFIX + "S3_OBJECT_LOCK", "is needed for S3_LOCK_MODE; set it to true")
-        elif ends != 1:
-            raise ConfigurationError(PREFIX + "S3_LOCK_DAYS", "give either S3_LOCK_DAYS or S3_LOCK_UNTIL")
 
     @property
     def receiver_address(self) -> str:

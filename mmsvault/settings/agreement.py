@@ -1,0 +1,71 @@
+"""Which values of settings work together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mmsvault.errors import ConfigurationError
+from mmsvault.settings.forms import Encryption, LockMode
+from mmsvault.settings.sources import PREFIX
+
+if TYPE_CHECKING:
+    from mmsvault.settings import Settings
+
+SHORTEST_PROXY_SECRET = 16
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigurationError for values that cannot work together."""
+    if settings.s3_endpoint and not (settings.s3_access_key and settings.s3_secret_key):
+        raise ConfigurationError(
+            PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
+        )
+    if settings.redis_ca and not settings.redis_ca.is_file():
+        raise ConfigurationError(PREFIX + "REDIS_CA", f"there is no file {settings.redis_ca}")
+    if settings.redis_ca and not settings.redis_url.startswith("rediss"):
+        raise ConfigurationError(PREFIX + "REDIS_URL", "starts with rediss:// where REDIS_CA is set")
+    _check_locks(settings)
+    if settings.alert_email and not settings.smtp_url:
+        raise ConfigurationError(PREFIX + "SMTP_URL", "name a mail server together with ALERT_EMAIL")
+    if settings.proxy_login_header and len(settings.proxy_secret) < SHORTEST_PROXY_SECRET:
+        raise ConfigurationError(
+            PREFIX + "PROXY_SECRET", f"needs {SHORTEST_PROXY_SECRET} characters: it stands for everybody"
+        )
+    if settings.oidc_issuer:
+        _check_oidc(settings)
+    if (
+        settings.receiver_port == settings.dashboard_port
+        and settings.receiver_host == settings.dashboard_host
+    ):
+        raise ConfigurationError(PREFIX + "DASHBOARD_PORT", "is the receiver's port as well")
+
+
+def _check_oidc(settings: Settings) -> None:
+    url = urlsplit(settings.oidc_issuer)
+    if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOOPBACK):
+        raise ConfigurationError(PREFIX + "OIDC_ISSUER", "is an https:// address")
+    if not settings.oidc_client_id:
+        raise ConfigurationError(PREFIX + "OIDC_CLIENT_ID", "is needed together with OIDC_ISSUER")
+    if settings.proxy_login_header:
+        raise ConfigurationError(PREFIX + "OIDC_ISSUER", "and PROXY_LOGIN_HEADER: give one of the two")
+
+
+def _check_locks(settings: Settings) -> None:
+    asked = {
+        "S3_OBJECT_LOCK": settings.s3_object_lock,
+        "S3_ENCRYPTION": settings.s3_encryption is not Encryption.NONE,
+        "S3_PUBLIC_ENDPOINT": settings.s3_public_endpoint,
+    }
+    for name, is_asked in asked.items():
+        if is_asked and settings.embeds_bucket:
+            raise ConfigurationError(PREFIX + name, "the embedded server has none; set S3_ENDPOINT")
+    ends = (settings.s3_lock_days is not None) + (settings.s3_lock_until is not None)
+    if settings.s3_lock_mode is LockMode.NONE:
+        if ends:
+            raise ConfigurationError(PREFIX + "S3_LOCK_MODE", "say `governance` or `compliance`")
+    elif not settings.s3_object_lock:
+        raise ConfigurationError(PREFIX + "S3_OBJECT_LOCK", "is needed for S3_LOCK_MODE; set it to true")
+    elif ends != 1:
+        raise ConfigurationError(PREFIX + "S3_LOCK_DAYS", "give either S3_LOCK_DAYS or S3_LOCK_UNTIL")
