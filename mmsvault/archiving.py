@@ -7,8 +7,6 @@ holder alone may write what came of an attempt.
 
 import contextlib
 import contextvars
-import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from mmsvault import layout, leases
+from mmsvault import layout, leases, quarantine
 from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
 from mmsvault.catalog.writes import Recorded
@@ -31,7 +29,6 @@ from mmsvault.errors import (
     NotUnderstoodError,
     OvertakenError,
     PermanentFetchError,
-    RefusedError,
     RefusedFetchError,
     UnavailableError,
 )
@@ -46,7 +43,6 @@ from mmsvault.message import (
     Message,
     MessageState,
     Receipt,
-    pretty_json,
     utc_now,
 )
 from mmsvault.outages import patient
@@ -87,57 +83,23 @@ def take_in(vault: Vault, receipt: Receipt) -> None:
     try:
         announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
     except NotUnderstoodError as error:
-        quarantine(vault, receipt, str(error))
+        quarantine.keep(vault, receipt, str(error))
         return
     if isinstance(announced, OtherNotice):
         writes.count_receipt(vault.catalog, receipt, "other", code=announced.code)
         if receipt.quarantined_as:
-            leave_quarantine(vault, receipt, announced)
+            quarantine.leave(vault, receipt, announced)
         return
     about(message=announced.id)
     lease = Lease(vault.catalog, announced.id)
     recorded = record(vault, announced, receipt, lease)
     if receipt.quarantined_as:
-        leave_quarantine(vault, receipt, announced)
+        quarantine.leave(vault, receipt, announced)
     if recorded and recorded.message.state is MessageState.PENDING:
         if recorded.is_first:
             archive_first(vault, recorded, lease)
         else:
             archive_message(vault, announced.id)
-
-
-def quarantine(vault: Vault, receipt: Receipt, reason: str) -> None:
-    """Keep what was not understood, with the reason, where a person or a better parser finds it."""
-    digest = hashlib.sha256(receipt.body).hexdigest()
-    folder = layout.quarantine_prefix(receipt.received_at, digest)
-    kept = receipt.model_dump(mode="json", exclude={"body", "quarantined_as"})
-    vault.bucket.put(f"{folder}{layout.BODY_NAME}", receipt.body, content_type=sniffing.OCTETS)
-    keep_reason(vault, folder, {"reason": reason, **kept, "sha256": digest})
-    writes.count_receipt(vault.catalog, receipt, "quarantined")
-    log.warning("postback not understood", reason=reason, key=folder)
-
-
-def leave_quarantine(vault: Vault, receipt: Receipt, announced: Message | OtherNotice) -> None:
-    """Take out of quarantine what is understood now.
-
-    The bytes of a message are in its own folder by now; those of another notice stay, marked.
-    """
-    folder = receipt.quarantined_as
-    if isinstance(announced, Message):
-        for name in (layout.REASON_NAME, layout.BODY_NAME):
-            vault.bucket.remove(f"{folder}{name}")
-        with contextlib.suppress(RefusedError):  # a version that stayed here would outlive the message
-            vault.bucket.erase(folder)
-    else:
-        about = json.loads(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
-        keep_reason(vault, folder, {**about, "understood_as": announced.code})
-
-
-def keep_reason(vault: Vault, folder: str, about: Mapping[str, Any]) -> None:
-    """Write why a postback is in quarantine, and what else is known of its receipt."""
-    vault.bucket.put(
-        f"{folder}{layout.REASON_NAME}", pretty_json(about).encode(), content_type="application/json"
-    )
 
 
 @step("record")

@@ -8,8 +8,7 @@ import pytest
 
 from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
-from mmsvault import auditing, replaying
-from mmsvault.archiving import quarantine
+from mmsvault import auditing, quarantine, replaying
 from mmsvault.catalog import entering, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
@@ -89,7 +88,7 @@ def test_a_part_of_the_archive_shows_its_own_and_nothing_of_the_whole(
 
 
 def test_quarantine_shows_bodies_as_text_and_replays_them(room: ReadingRoom, monkeypatch: Patch) -> None:
-    quarantine(room.vault, Receipt.of(BODY, provider="sinch", source="203.0.113.7"), "No <postback>.")
+    quarantine.keep(room.vault, Receipt.of(BODY, provider="sinch", source="203.0.113.7"), "No <postback>.")
     folder = replaying.quarantined(room.vault, limit=5)[0].folder
     app = look_at(PAGE, monkeypatch)
     assert "No <postback>." in texts(app)
