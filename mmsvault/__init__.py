@@ -21,6 +21,7 @@ Reading order, which is also the order of import (a module imports only what sta
     outages     servers that are away are waited for
     attempts    when a missing file is tried again, and when it is lost
     quarantine  postbacks that were not understood
+    settling    how a message ends up: rows of attempts, message.json
     archiving   the way of a message, top to bottom
     previewing  what a browser is given where it cannot show the original
     tallying    counts of receipts, kept in the bucket day by day

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mmsvault.archiving import refresh
 from mmsvault.catalog import writes
 from mmsvault.message import Message, utc_now
+from mmsvault.settling import refresh
 from mmsvault.vault import Vault
 
 

@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -48,6 +47,7 @@ from mmsvault.message import (
 from mmsvault.outages import patient
 from mmsvault.postbacks import OtherNotice, understand
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, MAKE_PREVIEWS, Tasks, enqueue
+from mmsvault.settling import Tried, finish, refresh
 from mmsvault.steps import ATTEMPT, BYTES, COUNTED, about, carried_on, step
 from mmsvault.vault import Vault
 
@@ -125,13 +125,6 @@ def record(vault: Vault, announced: Message, receipt: Receipt, lease: Lease) -> 
     return recorded
 
 
-def refresh(vault: Vault, message_id: str) -> None:
-    """Write message.json as the catalog has the message now; a worker that has it in hand will do so."""
-    with contextlib.suppress(OvertakenError), leases.hold(vault.catalog, message_id) as lease:
-        if lease:
-            finish(vault, queries.load(vault.catalog, message_id), lease, [])
-
-
 @step("message")
 def archive_first(vault: Vault, recorded: Recorded, lease: Lease) -> None:
     """Fetch the files of a message that was recorded just now, and is in the hand of `lease`."""
@@ -178,7 +171,7 @@ def archive_due(
 
 def archive_files(
     vault: Vault, message: Message, lease: Lease, due: Sequence[MediaItem], *, unforced: Sequence[str] = ()
-) -> list["Tried"]:
+) -> list[Tried]:
     """Try the files side by side; what was stored of them is on the disk when this returns."""
     one = partial(archive_file, vault, message, lease)
     if len(due) == 1:
@@ -192,14 +185,6 @@ def archive_files(
     keys = [key for item in stored for key in (item.key, item.thumbnail_key) if key]
     vault.bucket.force([*unforced, *keys])
     return tried
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What came of one attempt at one file."""
-
-    item: MediaItem
-    attempt: Attempt
 
 
 def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) -> Tried:
@@ -282,54 +267,6 @@ def keep_views(
         thumbnail_key = layout.thumbnail_key(message.prefix, item.position)
         vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp", forced=forced)
     return {"thumbnail_key": thumbnail_key}
-
-
-@step("finish")
-def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> Message:
-    """Write what came of the attempts: the catalog's rows, message.json, and last how it stands.
-
-    Returns the message with that. Raises OvertakenError where another worker took it over.
-
-    Cut off before the last step, the message is still due, and the next worker ends here too. What
-    changes in the meantime is written as well: once settled, message.json says what the catalog says.
-    """
-    done = writes.save_attempts(
-        vault.catalog,
-        message.id,
-        items=[one.item for one in tried],
-        tried=[one.attempt for one in tried],
-        token=lease.token,
-    )
-    if done is None:
-        raise OvertakenError("Another worker took the message over; what it writes counts.")
-    settle(vault, done, lease)
-    for one in tried:
-        if one.attempt.reason:
-            log.warning("file not here yet", position=one.item.position, reason=one.attempt.reason)
-    log.info("message", state=done.state.value, files=[item.content_type for item in done.media])
-    return done
-
-
-def settle(vault: Vault, message: Message, lease: Lease) -> None:
-    """Write message.json as often as the message changes meanwhile, and let go of the message."""
-    unwritten: Message | None = message
-    is_held = False
-    while unwritten:
-        lease.check()
-        keep_record(vault, unwritten)
-        if unwritten.hold or is_held:  # what was stored just now is held, too
-            is_held = unwritten.hold
-            vault.bucket.hold(unwritten.prefix, held=is_held)
-        lease.stop_renewing()  # or it might be taken again just after it was ended
-        unwritten = writes.settle(vault.catalog, unwritten, token=lease.token)
-    lease.is_over = True
-
-
-def keep_record(vault: Vault, message: Message) -> None:
-    """Write message.json, which is enough to make the catalog again."""
-    vault.bucket.put(
-        f"{message.prefix}{layout.RECORD_NAME}", message.as_record(), content_type="application/json"
-    )
 
 
 @contextlib.contextmanager

@@ -11,13 +11,13 @@ import structlog
 from redis.exceptions import RedisError
 
 from mmsvault import leases
-from mmsvault.archiving import refresh
 from mmsvault.catalog import language, queries, upkeep
 from mmsvault.errors import RefusedError
 from mmsvault.layout import tombstone_key
 from mmsvault.message import pretty_json, utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue, open_queue
+from mmsvault.settling import refresh
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)

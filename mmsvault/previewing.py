@@ -17,7 +17,6 @@ import structlog
 from rq import Queue
 
 from mmsvault import layout, leases
-from mmsvault.archiving import settle
 from mmsvault.catalog import queries, writes
 from mmsvault.errors import NotFoundError, OvertakenError
 from mmsvault.leases import Lease
@@ -26,6 +25,7 @@ from mmsvault.media.facts import NotShownError
 from mmsvault.message import MediaItem, Message, utc_now
 from mmsvault.outages import patient
 from mmsvault.queueing.jobs import MAKE_PREVIEWS, Tasks, enqueue
+from mmsvault.settling import settle
 from mmsvault.steps import about, step
 from mmsvault.vault import Vault
 

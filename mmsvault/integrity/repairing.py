@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from mmsvault import archiving, layout, leases, previewing
-from mmsvault.archiving import Tried
 from mmsvault.catalog import counting, queries, upkeep
 from mmsvault.errors import (
     FetchError,
@@ -30,6 +29,7 @@ from mmsvault.integrity.verifying import Progress, Report, verify
 from mmsvault.leases import Lease
 from mmsvault.media import sniffing
 from mmsvault.message import Attempt, MediaItem, Message, utc_now
+from mmsvault.settling import Tried, finish
 from mmsvault.vault import Vault
 
 DONE = {
@@ -138,7 +138,7 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
         except (FetchError, RefusedError) as error:
             reasons[problem.key] = str(error)
     if tried or any(problem.kind is Kind.RECORD and problem.key not in reasons for problem in left):
-        archiving.finish(vault, message, lease, tried)
+        finish(vault, message, lease, tried)
     return done, reasons
 
 

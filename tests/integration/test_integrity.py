@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, text, update
 
-from mmsvault import archiving, disposition, leases, tallying
+from mmsvault import archiving, disposition, leases, settling, tallying
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.connection import is_broken, migrate, open_catalog, set_aside, writing
 from mmsvault.catalog.tables import media, messages, receipts
@@ -218,7 +218,7 @@ def eventful(archive: Archive) -> None:
             update(media).where(media.c.message_id == lost.id).values(state="lost", next_attempt_at=None)
         )
     for message in (part, lost):
-        archiving.refresh(archive.vault, message.id)
+        settling.refresh(archive.vault, message.id)
     tallying.keep_tallies(archive.vault)
 
 
@@ -455,14 +455,14 @@ def test_a_hold_that_comes_just_after_the_record_was_written_is_in_it_all_the_sa
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = archive.receive("one", words())
-    keep_record = archiving.keep_record
+    keep_record = settling.keep_record
 
     def keep_then_hold(vault: Vault, written: Message) -> None:
         keep_record(vault, written)
         disposition.hold(vault, written.id, held=True)
 
-    monkeypatch.setattr(archiving, "keep_record", keep_then_hold)
-    archiving.refresh(archive.vault, message.id)
+    monkeypatch.setattr(settling, "keep_record", keep_then_hold)
+    settling.refresh(archive.vault, message.id)
     assert archive.record(message)["hold"] is True
     assert not queries.due(archive.vault.catalog, now=utc_now(), limit=9)
 
