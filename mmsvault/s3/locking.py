@@ -1,19 +1,15 @@
-"""Object Lock: what a bucket keeps unchanged, until when, and the versions that come back.
+"""Object Lock: what a bucket keeps unchanged, and until when.
 
 A server may take a call that it knows nothing of and answer that all is well. So what was asked
 for is always looked at afterwards.
 """
 
-import hashlib
 import io
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from minio import Minio
-from minio.commonconfig import CopySource
 from minio.error import S3Error
 from minio.retention import Retention
 from minio.sse import SseS3
@@ -21,6 +17,7 @@ from minio.sseconfig import Rule, SSEConfig
 
 from mmsvault.errors import ConfigurationError, RefusedError
 from mmsvault.s3.talking import translated
+from mmsvault.s3.versions import Version
 from mmsvault.settings.forms import LockMode
 
 _NO_LOCK = ("ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed")
@@ -49,27 +46,6 @@ class Locks:
         else:
             return None
         return Retention(self.mode.value.upper(), ends_at) if ends_at > now else None
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of an object; a mark of deletion is one as well. `id` is None without versions."""
-
-    key: str
-    id: str | None
-    size: int
-    is_latest: bool
-    is_mark: bool
-
-
-def versions(client: Minio, name: str, prefix: str) -> Iterator[Version]:
-    """Give every version of everything under `prefix`; of a page, marks of deletion come last."""
-    for found in client.list_objects(name, prefix=prefix, recursive=True, include_version=True):
-        version_id = None if found.version_id in (None, "null") else found.version_id
-        is_latest = str(found.is_latest).lower() == "true"
-        yield Version(
-            found.object_name or "", version_id, found.size or 0, is_latest, bool(found.is_delete_marker)
-        )
 
 
 def can_lock(client: Minio, name: str, *, probe: str) -> bool:
@@ -115,16 +91,6 @@ def lock_on(client: Minio, name: str, version: Version, *, now: datetime) -> str
     return ""
 
 
-def bring_back(client: Minio, name: str, key: str, sha256: str, **put: Any) -> bool:
-    """Make the version with these bytes the newest again; return whether there is one."""
-    with translated(key):
-        for version in versions(client, name, key):
-            if version.key == key and not version.is_mark and _digest(client, name, version) == sha256:
-                client.copy_object(name, key, CopySource(name, key, version_id=version.id), **put)
-                return True
-    return False
-
-
 def encrypt(client: Minio, name: str, *, probe: str) -> None:
     """Have the server encrypt what it keeps, with keys of its own. Raises ConfigurationError."""
     with translated(name):
@@ -148,15 +114,3 @@ def _is_held(client: Minio, name: str, key: str, version_id: str | None) -> bool
     with suppress(S3Error):  # of one that was never held, some servers say that there is no such thing
         return client.is_object_legal_hold_enabled(name, key, version_id=version_id)
     return False
-
-
-def _digest(client: Minio, name: str, version: Version) -> str:
-    hashed = hashlib.sha256()
-    response = client.get_object(name, version.key, version_id=version.id)
-    try:
-        for chunk in response.stream(1 << 18):
-            hashed.update(chunk)
-        return hashed.hexdigest()
-    finally:
-        response.close()
-        response.release_conn()

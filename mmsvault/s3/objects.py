@@ -13,10 +13,10 @@ from minio.datatypes import Object
 from minio.error import S3Error
 
 from mmsvault.bucket import CHUNK_BYTES, PROBE_KEY, Bucket, Listed, SupportsRead
-from mmsvault.errors import ConfigurationError, RefusedError
+from mmsvault.errors import ConfigurationError
 from mmsvault.layout import is_evidence
-from mmsvault.s3 import locking
-from mmsvault.s3.locking import Locks, Version
+from mmsvault.s3 import locking, versions
+from mmsvault.s3.locking import Locks
 from mmsvault.s3.talking import translated
 
 PART_BYTES = 16 << 20
@@ -55,12 +55,12 @@ class S3Bucket(Bucket):
 
     def hold(self, prefix: str, *, held: bool) -> None:
         if self.can_lock:
-            for version in self._versions(prefix):
+            for version in versions.contents(self._client, self._name, prefix):
                 locking.hold(self._client, self._name, version, held=held)
 
     def lock(self, prefix: str) -> str:
         now = datetime.now(UTC)
-        for version in self._versions(prefix):
+        for version in versions.contents(self._client, self._name, prefix):
             if found := locking.lock_on(self._client, self._name, version, now=now):
                 return found
         return ""
@@ -71,19 +71,13 @@ class S3Bucket(Bucket):
 
     def bring_back(self, key: str, sha256: str) -> bool:
         retention = self._locks.retention(datetime.now(UTC)) if is_evidence(key) else None
-        return locking.bring_back(self._client, self._name, key, sha256, retention=retention)
+        return versions.bring_back(self._client, self._name, key, sha256, retention=retention)
 
     def deleted(self, prefix: str) -> Iterator[str]:
-        with translated(prefix):
-            found = locking.versions(self._client, self._name, prefix)
-            marked = [version.key for version in found if version.is_mark and version.is_latest]
-        yield from (key for key in marked if any(one.key == key for one in self._versions(key)))
+        return versions.deleted(self._client, self._name, prefix)
 
     def undelete(self, key: str) -> None:
-        with translated(key):
-            for version in list(locking.versions(self._client, self._name, key)):
-                if version.key == key and version.is_mark:
-                    self._client.remove_object(self._name, key, version_id=version.id)
+        versions.undelete(self._client, self._name, key)
 
     def put(
         self,
@@ -144,39 +138,12 @@ class S3Bucket(Bucket):
             self._client.remove_object(self._name, key)
 
     def erase(self, prefix: str) -> int:
-        with translated(prefix):
-            found = list(
-                self._client.list_objects(self._name, prefix=prefix, recursive=True, include_version=True)
-            )
-            # Marks of deletion last: without them an older version that stays would show again.
-            refused = [
-                reason
-                for one in sorted(found, key=lambda one: one.is_delete_marker)
-                if (reason := self._erase_version(one.object_name or "", one.version_id))
-            ]
-        if refused:
-            raise RefusedError(refused[0])
-        return len(found)
+        return versions.erase(self._client, self._name, prefix)
 
     def check(self, size: int) -> None:
         with translated(PROBE_KEY):
             written = self._client.put_object(self._name, PROBE_KEY, io.BytesIO(bytes(size)), size)
             self._client.remove_object(self._name, PROBE_KEY, version_id=written.version_id)
-
-    def _versions(self, prefix: str) -> tuple[Version, ...]:
-        with translated(prefix):
-            found = locking.versions(self._client, self._name, prefix)
-            return tuple(version for version in found if not version.is_mark)
-
-    def _erase_version(self, key: str, version: str | None) -> str:
-        """Remove a version for good; return why the bucket does not let go of it, or nothing."""
-        try:
-            self._client.remove_object(self._name, key, version_id=version)
-        except S3Error as error:
-            if error.code != "AccessDenied" and "WORM" not in (error.message or ""):
-                raise
-            return f"the bucket does not let go of {key}: {error.message}"
-        return ""
 
     def _stat(self, key: str) -> Object:
         with translated(key):

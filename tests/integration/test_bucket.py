@@ -1,3 +1,4 @@
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 
 from mmsvault.bucket import Bucket
 from mmsvault.embedded.servers import bucket_part
@@ -189,3 +192,25 @@ def test_a_browser_gets_one_object_by_a_link_as_the_type_that_the_link_says(tmp_
         for changed in (link.replace("00.svg", "01.svg"), link.replace("octet-stream", "xhtml")):
             assert httpx.get(changed, trust_env=False).status_code == 403
     assert public_links(Settings.load(data_dir=str(tmp_path))) is None
+
+
+def test_what_was_written_before_a_bucket_kept_versions_comes_back_and_leaves_like_any_version(
+    tmp_path: Path,
+) -> None:
+    with servers.minio_server(tmp_path) as given:
+        made = {name.removeprefix("MMSVAULT_").lower(): value for name, value in given.items()}
+        kept = Vault(Settings.load(data_dir=str(tmp_path), **made)).bucket
+        assert isinstance(kept, S3Bucket)
+        kept.make()
+        kept.put("m/00.txt", b"first", content_type="text/plain")
+        kept._client.set_bucket_versioning(kept._name, VersioningConfig(ENABLED))
+        kept.put("m/00.txt", b"second", content_type="text/plain")
+        assert kept.bring_back("m/00.txt", hashlib.sha256(b"first").hexdigest())
+        assert kept.read("m/00.txt") == b"first"
+        kept.remove("m/00.txt")
+        assert list(kept.deleted("m/")) == ["m/00.txt"]
+        kept.undelete("m/00.txt")
+        assert kept.read("m/00.txt") == b"first"
+        assert kept.lock("m/") == ""
+        assert kept.erase("m/") == 3
+        assert list(kept._client.list_objects(kept._name, recursive=True, include_version=True)) == []
