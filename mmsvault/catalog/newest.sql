@@ -49,7 +49,7 @@ CREATE TABLE exports (
 	bytes BIGINT NOT NULL, 
 	reason TEXT NOT NULL, 
 	worker VARCHAR, 
-	beat_at DATETIME NOT NULL, 
+	beat_at DATETIME NOT NULL, sealed TEXT, 
 	CONSTRAINT pk_exports PRIMARY KEY (id)
 )
 
@@ -273,7 +273,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0009')
+INSERT INTO alembic_version VALUES ('0010')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -204,6 +204,7 @@ exports = Table(
     Column("reason", Text, nullable=False),
     Column("worker", String),
     Column("beat_at", UtcDateTime, nullable=False),
+    Column("sealed", Text),
 )
 Index(None, exports.c.made_at)
 

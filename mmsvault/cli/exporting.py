@@ -65,6 +65,7 @@ def export(
         signed=sign,
     )
     password = _password(password_file)
+    chosen = chosen.model_copy(update={"encrypted": bool(password)})
     with opened_vault() as vault:
         made_at = packing.made_now()
         name = f"{delivering.NAME}-{made_at:%Y%m%dT%H%M%SZ}" if into_folder else target.stem

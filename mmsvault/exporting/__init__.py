@@ -6,6 +6,7 @@ one bag (BagIt 1.0, RFC 8493) as a ZIP file; `tables` are its lists for people a
 `gallery` its offline page, `letters` its messages as e-mail,
 `sheets` as printed pages; `signing` signs it; `packing` puts
 messages into bags, checked byte by byte, and writes the set manifest. `delivering` writes to files
-while somebody waits; `register` and `working` to the bucket, as jobs. `opening` reads a bag that
+while somebody waits; `register` and `working` to the bucket, as jobs, whose passwords are under
+`sealing`. `opening` reads a bag that
 anybody may have written, `verifying` proves it, and `sets` all volumes of a set.
 """

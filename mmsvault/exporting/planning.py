@@ -44,7 +44,8 @@ class Choice(Value):
     """What to export and how. Sizes in bytes; `volume_bytes` 0 means one volume, however large.
 
     `region` is that of numbers in the query without a country code. `scope` is what whoever asked for
-    it may see; nothing else is exported. `ids`, where there are any, are all that is exported.
+    it may see; nothing else is exported. `ids`, where there are any, are all that is exported. An
+    export that is `encrypted` has a password, which stands elsewhere.
     """
 
     query: str
@@ -55,6 +56,7 @@ class Choice(Value):
     thumbnails: bool = True
     formats: tuple[str, ...] = ()
     signed: bool = False
+    encrypted: bool = False
 
     def in_words(self) -> str:
         """Return which messages these are, for people."""

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, delete, or_, select, update
 
 from mmsvault.catalog import entering
 from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import exports
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting.packing import Written
@@ -73,9 +74,19 @@ class Export(Value):
 
 
 def enter(
-    catalog: Engine, choice: Choice, *, name: str, made_by: str, made_at: datetime, identity: str = ""
+    catalog: Engine,
+    choice: Choice,
+    *,
+    name: str,
+    made_by: str,
+    made_at: datetime,
+    identity: str = "",
+    sealed: str = "",
 ) -> Export | None:
-    """Enter an export that waits to be made, and return it; None where `identity` is taken."""
+    """Enter an export that waits to be made, and return it; None where `identity` is taken.
+
+    `sealed` is its password, which is kept until it ends.
+    """
     row: dict[str, Any] = {
         "id": identity or uuid.uuid4().hex,
         "name": name,
@@ -92,6 +103,7 @@ def enter(
         "reason": "",
         "worker": None,
         "beat_at": utc_now(),
+        "sealed": sealed or None,
     }
     with writing(catalog) as connection:
         is_new = entering.insert_new(connection, exports, row)
@@ -105,6 +117,12 @@ def find(catalog: Engine, identity: str) -> Export:
     if row is None:
         raise NotFoundError(f"There is no export {identity}.")
     return _export(row)
+
+
+def sealed_password(catalog: Engine, identity: str) -> str:
+    """Return an export's password as it was sealed; empty for one that has none, or has ended."""
+    with reading(catalog) as connection:
+        return connection.scalar(select(exports.c.sealed).where(exports.c.id == identity)) or ""
 
 
 def latest(catalog: Engine, *, limit: int = 50) -> list[Export]:
@@ -159,7 +177,7 @@ def beat(
 
 def end(catalog: Engine, identity: str, *, worker: str, state: State, reason: str = "") -> bool:
     """Write what came of it; an export that is ending can only be cancelled."""
-    values = {"state": state.value, "reason": reason, "ended_at": utc_now(), "worker": None}
+    values = {"state": state.value, "reason": reason, "ended_at": utc_now(), "worker": None, "sealed": None}
     states = (State.ENDING,) if state is State.CANCELLED else (State.WAITING, State.RUNNING)
     return _change(catalog, identity, worker=worker, states=states, values=values)
 
@@ -172,9 +190,11 @@ def give_back(catalog: Engine, identity: str, *, worker: str) -> None:
 def cancel(catalog: Engine, identity: str) -> bool:
     """Ask for the end of an export that is not finished; return whether there was one."""
     unfinished = exports.c.state.in_([State.WAITING.value, State.RUNNING.value])
+    values = {"state": State.ENDING.value, "sealed": None}
     with writing(catalog) as connection:
+        overwrite_deleted(connection)
         changed = connection.execute(
-            update(exports).where(exports.c.id == identity, unfinished).values(state=State.ENDING.value)
+            update(exports).where(exports.c.id == identity, unfinished).values(values)
         )
     return changed.rowcount == 1
 
@@ -190,6 +210,7 @@ def _change(
     catalog: Engine, identity: str, *, worker: str, states: Sequence[State], values: dict[str, Any]
 ) -> bool:
     with writing(catalog) as connection:
+        overwrite_deleted(connection)
         changed = connection.execute(
             update(exports)
             .where(

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from mmsvault.bucket import Bucket
 from mmsvault.errors import DamagedError, NotFoundError, RefusedError, RejectedInputError, UnavailableError
-from mmsvault.exporting import planning, register
+from mmsvault.exporting import planning, register, sealing
 from mmsvault.exporting.outputs import to_bucket
 from mmsvault.exporting.packing import Order, Written, pack, set_manifest
 from mmsvault.exporting.planning import Choice
@@ -49,16 +49,25 @@ def tasks(vault: Vault) -> Tasks:
 
 
 def request(
-    vault: Vault, choice: Choice, *, name: str, made_by: str, made_at: datetime, identity: str = ""
+    vault: Vault,
+    choice: Choice,
+    *,
+    name: str,
+    made_by: str,
+    made_at: datetime,
+    identity: str = "",
+    password: str = "",
 ) -> Export | None:
     """Enter an export and queue it; None where there is one of that `identity`."""
+    identity = identity or uuid.uuid4().hex
     entered = register.enter(
         vault.catalog,
-        choice.model_copy(update={"region": vault.settings.default_region}),
+        choice.model_copy(update={"region": vault.settings.default_region, "encrypted": bool(password)}),
         name=name,
         made_by=made_by,
         made_at=made_at,
         identity=identity,
+        sealed=sealing.seal(vault.settings, password, identity=identity) if password else "",
     )
     if entered:
         queue_up(vault, entered.id)
@@ -122,6 +131,7 @@ class _Making:
             made_at=found.made_at.replace(microsecond=0),
             made_by=found.made_by,
             signer=own_signer(self._vault.settings.data_dir) if found.choice.signed else None,
+            password=self._password(),
         )
         self._finished = list(found.volumes)
         self._remove_half_written()
@@ -141,6 +151,13 @@ class _Making:
         if not register.end(catalog, found.id, worker=self._worker, state=State.DONE):
             raise NotWantedError
         log.info("export", messages=self._messages, volumes=len(self._finished))
+
+    def _password(self) -> str:
+        """Return the password that was asked for: what is to be encrypted is never written without."""
+        if not self._export.choice.encrypted:
+            return ""
+        sealed = register.sealed_password(self._vault.catalog, self._export.id)
+        return sealing.unseal(self._vault.settings, sealed, identity=self._export.id)
 
     def _remove_half_written(self) -> None:
         """Remove what a killed worker left beside the finished volumes."""

@@ -14,13 +14,20 @@ from typing import Any
 
 import bagit
 import pytest
+from sqlalchemy import update
 
 from mmsvault import disposition, importing
+from mmsvault.catalog.connection import writing
+from mmsvault.catalog.tables import exports
 from mmsvault.errors import DamagedError, RejectedInputError
-from mmsvault.exporting import delivering, verifying
+from mmsvault.exporting import delivering, register, verifying, working
 from mmsvault.exporting.outputs import to_bucket
+from mmsvault.exporting.planning import Choice
+from mmsvault.exporting.register import State
+from mmsvault.exporting.sealing import seal
 from mmsvault.exporting.sets import verify_any
 from mmsvault.exporting.verifying import verify
+from mmsvault.message import utc_now
 from mmsvault.vault import Vault
 from tests.integration.archive import Archive, picture, sha256, words
 from tests.integration.exports import kept, made, order
@@ -235,6 +242,61 @@ def test_a_password_is_needed_and_enough(vault: Vault, other: Archive, tmp_path:
     assert not verify(path, password="wrong").ok
     assert verify(path, password="höher 🐟").ok
     assert importing.import_archive(other.vault, path, password="höher 🐟").new == 1
+
+
+def asked_for(vault: Vault, password: str) -> str:
+    entered = working.request(
+        vault, Choice(query=""), name="case", made_by="tests", made_at=utc_now(), password=password
+    )
+    assert entered
+    return entered.id
+
+
+def test_a_job_encrypts_with_a_password_that_nothing_keeps_afterwards(vault: Vault, tmp_path: Path) -> None:
+    kept(vault, "one", b"very secret")
+    identity = asked_for(vault, "höher 🐟 than the pier")
+    waiting = register.find(vault.catalog, identity)
+    assert waiting.choice.encrypted
+    sealed = register.sealed_password(vault.catalog, identity)
+    assert sealed
+    assert "höher" not in str(waiting) + sealed
+    working.export(vault, identity)
+    done = register.find(vault.catalog, identity)
+    assert (done.state, done.reason) == (State.DONE, "")
+    assert register.sealed_password(vault.catalog, identity) == ""
+    path = tmp_path / "out.zip"
+    path.write_bytes(vault.bucket.read(done.prefix + done.volumes[0].name))
+    assert b"very secret" not in path.read_bytes()
+    assert verify(path, password="höher 🐟 than the pier").ok
+    seven = shutil.which("7zz") or shutil.which("7z")
+    require("7zip", found=seven)
+    for password, code in (("höher 🐟 than the pier", 0), ("another", 2)):
+        opened = subprocess.run(
+            [str(seven), "t", f"-p{password}", str(path)], capture_output=True, check=False
+        )
+        assert opened.returncode == code
+
+
+def test_what_was_to_be_encrypted_is_never_written_without_its_password(vault: Vault) -> None:
+    kept(vault, "one", b"very secret")
+    identity = asked_for(vault, "higher than the pier")
+    other = seal(vault.settings, "of another export", identity="another")
+    with writing(vault.catalog) as connection:
+        connection.execute(update(exports).where(exports.c.id == identity).values(sealed=other))
+    working.export(vault, identity)
+    failed = register.find(vault.catalog, identity)
+    assert failed.state is State.FAILED
+    assert "Ask for the export again" in failed.reason
+    assert not list(vault.bucket.list(failed.prefix))
+    assert register.sealed_password(vault.catalog, identity) == ""
+
+
+def test_a_cancelled_export_forgets_its_password_at_once(vault: Vault) -> None:
+    identity = asked_for(vault, "higher than the pier")
+    working.cancel(vault, identity)
+    assert register.sealed_password(vault.catalog, identity) == ""
+    working.export(vault, identity)
+    assert register.find(vault.catalog, identity).state is State.CANCELLED
 
 
 def test_thumbnails_stay_at_home_on_request(vault: Vault, tmp_path: Path) -> None:
