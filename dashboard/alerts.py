@@ -9,6 +9,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from dashboard import locally
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
 from mmsvault import health
@@ -59,9 +60,9 @@ def alerts(visitor: Visit) -> list[Alert]:
     """Return what this visitor is to know. Raises UnavailableError."""
     found = []
     if at_risk := _at_risk(visitor.person.scope):
-        files = "1 file is" if at_risk == 1 else f"{at_risk:,} files are"
-        said = f"{files} still missing with less than a day until the provider deletes it."
-        said = said if at_risk == 1 else said.replace("deletes it", "deletes them")
+        files = locally.plural(at_risk, "file is", "files are")
+        them = "it" if at_risk == 1 else "them"
+        said = f"{files} still missing with less than a day until the provider deletes {them}."
         manages = visitor.may(Action.REQUEUE)
         found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
     if visitor.may(Action.OPERATE):
@@ -80,7 +81,7 @@ def of_programs(found: Health, *, now: datetime) -> list[Alert]:
         said = "No worker is running: what comes in is kept, and nothing is fetched."
         told.append(Alert(said, OPERATIONS, "Look"))
     if not found.sweeps:
-        since = f" since {found.swept_at:%H:%M} UTC" if found.swept_at and found.swept_at < now else ""
+        since = f" since {locally.clock(found.swept_at)}" if found.swept_at and found.swept_at < now else ""
         said = f"No sweep has run{since}: what is due a second time is not fetched."
         told.append(Alert(said, OPERATIONS, "Look"))
     return told
@@ -88,8 +89,8 @@ def of_programs(found: Health, *, now: datetime) -> list[Alert]:
 
 def of_verdict(failing: Verdict) -> Alert:
     """Return what the last verify found wrong."""
-    count = "1 problem" if failing.problems == 1 else f"{failing.problems:,} problems"
-    said = f"The last check of the archive, on {failing.ended_at:%Y-%m-%d}, found {count}."
+    count = locally.plural(failing.problems, "problem")
+    said = f"The last check of the archive, on {locally.day(failing.ended_at)}, found {count}."
     return Alert(said, OPERATIONS, "See which")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import notices, wording
+from dashboard import locally, notices
 from dashboard.visiting import visit
 from mmsvault import auditing
 from mmsvault.catalog import permissions, trail
@@ -15,6 +15,7 @@ from mmsvault.catalog.trail import Entry
 
 SHOWN = 200
 TAKEN = 10_000
+A_SCREENFUL = 12
 COLUMNS = ("number", "at", "who", "source", "action", "subject", "details", "hash")
 
 
@@ -32,7 +33,7 @@ def audit_page() -> None:
         found = trail.latest(visitor.room.catalog, limit=TAKEN, **asked)
         _show(found[:SHOWN])
         st.download_button(
-            f"Download {wording.plural(len(found), 'entry').replace('entrys', 'entries')} (CSV)",
+            f"Download {locally.plural(len(found), 'entry', 'entries')} (CSV)",
             as_csv(found),
             file_name="audit.csv",
             mime="text/csv",
@@ -60,7 +61,7 @@ def _harmless(cell: str) -> str:
 def _show(found: Sequence[Entry]) -> None:
     rows = [
         {
-            "At (UTC)": f"{entry.at:%Y-%m-%d %H:%M:%S}",
+            "At": entry.at.astimezone(locally.zone()),
             "Who": entry.who,
             "From": entry.source,
             "Did": entry.action,
@@ -70,6 +71,11 @@ def _show(found: Sequence[Entry]) -> None:
         for entry in found
     ]
     if rows:
-        st.dataframe(rows, hide_index=True, height="content" if len(rows) < 12 else 460)  # noqa: PLR2004 - a screenful
+        st.dataframe(
+            rows,
+            hide_index=True,
+            height="content" if len(rows) < A_SCREENFUL else 460,
+            column_config={"At": st.column_config.DatetimeColumn(format="localized")},
+        )
     else:
         st.info("Nothing in the trail fits.")

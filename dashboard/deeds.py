@@ -5,6 +5,7 @@ over is not believed: it is looked up again in the visitor's view.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,11 +96,9 @@ def tag(visit: Visit, choice: Choice, *, add: Sequence[str], remove: Sequence[st
     ids = found(visit, Action.TAG, choice)
     done = 0
     for identity in ids:
-        try:
+        with suppress(NotFoundError):  # somebody deleted it since
             annotating.annotate(visit.room.vault, identity, tag=added, untag=removed)
-        except NotFoundError:
-            continue  # somebody deleted it since
-        done += 1
+            done += 1
     said = ", ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
     visit.note("tagged", subject=choice.in_words(), details=f"{said}: {wording.plural(done, 'message')}")
     return done
@@ -115,7 +114,10 @@ def write_note(visit: Visit, message_id: str, text: str) -> None:
 def hold(visit: Visit, choice: Choice, *, held: bool) -> int:
     """Hold the messages or release them; return how many that changed."""
     ids = found(visit, Action.HOLD, choice)
-    changed = sum(disposition.hold(visit.room.vault, identity, held=held) for identity in ids)
+    changed = 0
+    for identity in ids:
+        with suppress(NotFoundError):  # somebody deleted it since
+            changed += disposition.hold(visit.room.vault, identity, held=held)
     action = "held" if held else "released"
     visit.note(action, subject=choice.in_words(), details=wording.plural(changed, "message"))
     return changed

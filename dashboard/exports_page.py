@@ -4,10 +4,11 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import exports_route, notices, wording
+from dashboard import exports_route, locally, notices
 from dashboard.reading_room import ReadingRoom
+from dashboard.searched import count, find, show_search, whose
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog import searches
+from mmsvault.catalog import people, searches
 from mmsvault.catalog.people import Role
 from mmsvault.exporting import planning, register, working
 from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
@@ -19,6 +20,16 @@ CHOSEN = "messages chosen for an export"
 """Where the gallery leaves the ids of messages that were chosen there."""
 SHOWN = 30
 LOOKED_THROUGH = 1000
+OPENED_WITH = (
+    "Files are encrypted with AES-256; their names and sizes stay readable. 7-Zip, WinZip, Keka and "
+    "`mmsvault import` open such an archive, the file managers of Windows and macOS do not. Write the "
+    "password down and send it another way than the archive: nobody can look it up again."
+)
+TOO_SHORT = (
+    f"The password of an archive has at least {people.SHORTEST_PASSWORD} characters: whoever has the archive "
+    "can try as many as they like."
+)
+_PASSWORD, _PROBLEM = "password of the archive", "why nothing was exported"
 VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
 FORMAT_NAMES = {"eml": "E-mail files (EML)", "pdf": "Contact sheets (PDF)"}
 STATES = {
@@ -73,39 +84,79 @@ def _new(visitor: Visit) -> None:
         placeholder="every message, or a search as in the gallery",
         icon=":material/search:",
     )
-    ids = _chosen()
-    region, scope = visitor.room.settings.default_region, visitor.person.scope
-    about = Choice(query=query or "", ids=ids, region=region, scope=scope)
-    found = visitor.view.search(planning.query_of(about), limit=1)
-    count = ("" if found.total_is_exact else "more than ") + wording.plural(found.total, "message")
+    about = Choice(
+        query=query or "",
+        ids=_chosen(),
+        region=visitor.room.settings.default_region,
+        scope=visitor.person.scope,
+    )
+    found = find(visitor, planning.query_of(about))
+    if names := whose(visitor, about.query):
+        st.text(names)
+    choice = _how(about)
+    if problem := st.session_state.pop(_PROBLEM, None):
+        st.warning(problem)
+    st.button(
+        f"Export {count(found)}",
+        key="export",
+        type="primary",
+        icon=":material/archive:",
+        disabled=not found.total,
+        on_click=_ask,
+        args=(choice,),
+    )
+
+
+def _how(about: Choice) -> Choice:
+    """Ask how these messages are to be exported."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         size = st.selectbox("Split at", list(VOLUME_SIZES), key="volume size", width=160)
         formats = st.multiselect(
             "Also as", FORMATS, format_func=FORMAT_NAMES.__getitem__, key="formats", width=320
         )
+        st.text_input(
+            "Password",
+            type="password",
+            key=_PASSWORD,
+            placeholder="none: anybody can open it",
+            autocomplete="new-password",
+            max_chars=people.LONGEST_PASSWORD,
+            width=260,
+        )
         thumbnails = st.toggle("Thumbnails", value=True, key="thumbnails")
         signed = st.toggle("Signed", value=True, key="signed", help="With this vault's Ed25519 key.")
-        wanted = st.button(
-            f"Export {count}",
-            key="export",
-            type="primary",
-            icon=":material/archive:",
-            disabled=not found.total,
-        )
-    st.caption("An archive that is encrypted with a password is made by `mmsvault export --password-file`.")
-    if wanted:
-        choice = about.model_copy(
-            update={
-                "volume_bytes": VOLUME_SIZES[size],
-                "thumbnails": thumbnails,
-                "formats": tuple(sorted(formats)),
-                "signed": signed,
-            }
-        )
+    if st.session_state[_PASSWORD]:
+        st.caption(OPENED_WITH)
+    chosen = {
+        "volume_bytes": VOLUME_SIZES[size],
+        "thumbnails": thumbnails,
+        "formats": tuple(sorted(formats)),
+        "signed": signed,
+    }
+    return about.model_copy(update=chosen)
+
+
+def _ask(choice: Choice) -> None:
+    """Ask for the export, and let go of its password here."""
+    with notices.spoken():
+        visitor = visit(Role.EXPORTER)
+        password = st.session_state.get(_PASSWORD, "")
+        if 0 < len(password) < people.SHORTEST_PASSWORD:
+            st.session_state[_PROBLEM] = TOO_SHORT
+            return
+        st.session_state[_PASSWORD] = ""
         now = utc_now()
         name = f"mms-export-{now:%Y%m%dT%H%M%SZ}"
-        visitor.note("exported", subject=about.in_words(), details=name)
-        working.request(visitor.room.vault, choice, name=name, made_by=visitor.person.name, made_at=now)
+        details = f"{name}, with a password" if password else name
+        visitor.note("exported", subject=choice.in_words(), details=details)
+        working.request(
+            visitor.room.vault,
+            choice.model_copy(update={"scope": visitor.person.scope}),
+            name=name,
+            made_by=visitor.person.name,
+            made_at=now,
+            password=password,
+        )
         st.toast("The export began; it stands under History.", icon=":material/archive:")
 
 
@@ -114,7 +165,7 @@ def _chosen() -> tuple[str, ...]:
     ids: tuple[str, ...] = st.session_state.get(CHOSEN, ())
     if ids:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"Of the {wording.plural(len(ids), 'message')} chosen in the gallery:")
+            st.text(f"Of the {locally.plural(len(ids), 'message')} chosen in the gallery:")
             st.button(
                 "Export from all instead",
                 key="not chosen",
@@ -136,7 +187,7 @@ def _history() -> None:
             )
         for one in found:
             with st.container(border=True, key=f"export-{one.id}"):
-                _show(visitor.room, one)
+                _show(visitor, one)
 
 
 def _cancel(identity: str) -> None:
@@ -162,7 +213,7 @@ def _for_whom_it_is(identity: str) -> Visit | None:
     return None
 
 
-def _show(room: ReadingRoom, found: Export) -> None:
+def _show(visitor: Visit, found: Export) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(f"{found.name}: {STATES[found.state]}")
         st.space("stretch")
@@ -172,33 +223,34 @@ def _show(room: ReadingRoom, found: Export) -> None:
             with st.popover("Delete", key=f"deleting {found.id}"):
                 st.text(f"The archive is deleted ({what_goes(found)}). Its messages stay in the vault.")
                 st.button("Delete for good", key=f"delete {found.id}", on_click=_delete, args=(found.id,))
-    st.caption(f"{wording.moment(found.made_at)} by {found.made_by}")
-    st.code(found.choice.in_words(), language=None)
+    encrypted = ", with a password" if found.choice.encrypted else ""
+    st.caption(f"{locally.moment(found.made_at)} by {found.made_by}{encrypted}")
+    show_search(visitor, found.choice.query, said=found.choice.in_words())
     if found.state is State.RUNNING:
         st.progress(found.share, text=in_words(found, utc_now()))
     if found.reason:
         st.text(found.reason)
     if found.state is State.DONE:
-        _downloads(room, found)
+        _downloads(visitor.room, found)
 
 
 def what_goes(found: Export) -> str:
     """Return what a deletion takes away."""
     if not found.volumes:
         return "nothing of it was made"
-    size = wording.size(sum(volume.bytes for volume in found.volumes))
-    return f"{wording.plural(len(found.volumes), 'volume')}, {size}"
+    size = locally.size(sum(volume.bytes for volume in found.volumes))
+    return f"{locally.plural(len(found.volumes), 'volume')}, {size}"
 
 
 def _downloads(room: ReadingRoom, found: Export) -> None:
     st.text(
-        f"{wording.plural(found.messages, 'message')} in {wording.plural(len(found.volumes), 'volume')}, "
-        f"{wording.size(sum(volume.bytes for volume in found.volumes))}"
+        f"{locally.plural(found.messages, 'message')} in {locally.plural(len(found.volumes), 'volume')}, "
+        f"{locally.size(sum(volume.bytes for volume in found.volumes))}"
     )
     with st.container(horizontal=True):
         for volume in found.volumes:
             st.link_button(
-                f"{volume.name} ({wording.size(volume.bytes)})",
+                f"{volume.name} ({locally.size(volume.bytes)})",
                 exports_route.signed_link(room, found.prefix + volume.name, exports_route.ZIP),
                 icon=":material/download:",
             )
@@ -211,7 +263,8 @@ def _downloads(room: ReadingRoom, found: Export) -> None:
 def in_words(found: Export, now: datetime) -> str:
     """Return how far an export is, and how long it will take at the rate so far."""
     planned = found.plan.messages if found.plan else 0
-    said = f"{found.messages:,} of {wording.plural(planned, 'message')}, {wording.size(found.bytes)}"
+    done = f"{locally.number(found.messages)} of {locally.plural(planned, 'message')}"
+    said = f"{done}, {locally.size(found.bytes)}"
     if not found.began_at or found.share <= 0:
         return said
     seconds = (now - found.began_at).total_seconds() * (1 - found.share) / found.share

@@ -2,24 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dashboard.locally import zone_of
 from mmsvault.catalog.language import Query, Term, parse
 from mmsvault.errors import RejectedInputError
 
 NO_KEYWORD = "(none)"
 """Stands in an address for messages without a keyword."""
 LONGEST = 1000
-
-
-def zone_of(name: str) -> tzinfo:
-    """Return a browser's time zone; UTC where there is none of that name."""
-    try:
-        return ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
 
 
 @dataclass(frozen=True)

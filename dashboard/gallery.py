@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import components, deeds, notices, wording
+from dashboard import components, deeds, locally, notices
 from dashboard.deeds import Choice
 from dashboard.exports_page import CHOSEN, exports_page
 from dashboard.visiting import Visit, visit
@@ -43,7 +43,7 @@ def _do(visitor: Visit, wanted: Mapping[str, Any]) -> None:
         _export(choice)
     elif deed in ("hold", "release"):
         changed = deeds.hold(visitor, choice, held=deed == "hold")
-        _finish(f"{wording.plural(changed, 'message')} {'held' if deed == 'hold' else 'released'}.")
+        _finish(f"{locally.plural(changed, 'message')} {'held' if deed == 'hold' else 'released'}.")
     elif deed == "tag":
         _ask_for_tags(choice)
     elif deed == "delete":
@@ -68,7 +68,7 @@ def _ask_for_tags(choice: Choice) -> None:
     with notices.spoken():
         visitor = visit()
         ids = deeds.found(visitor, Action.TAG, choice)
-        st.text(f"Tags of {wording.plural(len(ids), 'message')}")
+        st.text(f"Tags of {locally.plural(len(ids), 'message')}")
         known = visitor.view.tags()
         add = st.multiselect(
             "Add", known, key="tags to add", accept_new_options=True, placeholder="choose or write"
@@ -76,7 +76,7 @@ def _ask_for_tags(choice: Choice) -> None:
         remove = st.multiselect("Take away", known, key="tags to remove", placeholder="none")
         if st.button("Save", type="primary", key="save tags", disabled=not (add or remove)):
             done = deeds.tag(visitor, choice, add=add, remove=remove)
-            _finish(f"{wording.plural(done, 'message')} tagged.")
+            _finish(f"{locally.plural(done, 'message')} tagged.")
 
 
 @st.dialog("Delete for good?")
@@ -87,16 +87,16 @@ def _ask_to_delete(choice: Choice) -> None:
         weight = deeds.weigh(visitor, ids)
         going = weight.messages - weight.held
         st.text(
-            f"{wording.plural(going, 'message')} with all files, previews and raw postbacks "
-            f"({wording.plural(weight.files, 'file')} in all, {wording.size(weight.bytes)}) will be "
+            f"{locally.plural(going, 'message')} with all files, previews and raw postbacks "
+            f"({locally.plural(weight.files, 'file')} in all, {locally.size(weight.bytes)}) will be "
             "removed from the archive. Nothing brings them back, not even a repeat of their postback."
         )
         if weight.held:
-            st.text(f"{wording.plural(weight.held, 'message')} on hold will stay.")
+            st.text(f"{locally.plural(weight.held, 'message')} on hold will stay.")
         with st.container(horizontal=True):
             if st.button("Keep them", key="keep"):
                 st.rerun()
-            label = f"Delete {wording.plural(going, 'message')}"
+            label = f"Delete {locally.plural(going, 'message')}"
             if st.button(label, type="primary", key="delete", icon=":material/delete:", disabled=not going):
                 _delete(visitor, ids, choice)
 
@@ -111,7 +111,7 @@ def _delete(visitor: Visit, ids: list[str], choice: Choice) -> None:
         bar.progress(number / len(ids))
         if reason:
             stayed.append(f"{identity}: {reason}")
-    said = f"{wording.plural(len(ids) - len(stayed), 'message')} deleted."
+    said = f"{locally.plural(len(ids) - len(stayed), 'message')} deleted."
     if stayed:
         raise RefusedError("\n".join([said, "These stay:", *stayed[:_SHOWN_REASONS]]))
     _finish(said)

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dashboard import callers, locally
 from dashboard.counts import counted
 from dashboard.filters import Filters
 from dashboard.gate import VISIT
@@ -60,7 +61,8 @@ def gallery_routes(room: ReadingRoom) -> list[Route]:
 def _endpoint(answer: Answer) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:  # in a thread of its own: Starlette's way with plain functions
         try:
-            found = answer(request.scope[VISIT], request.query_params)
+            with locally.spoken_by(request.headers):
+                found = answer(request.scope[VISIT], request.query_params)
         except SearchError as error:
             return _say(400, error.problem, query=error.query, position=error.position)
         except RejectedInputError as error:
@@ -121,7 +123,9 @@ def _news(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 def _message(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     message = visit.view.load(params.get("id", ""))
     visit.note("looked at", subject=message.id)
-    return {**record(message, sign=visit.room.links.sign, now=utc_now()), "tags": message.tags}
+    names = callers.known(visit.view, [message])
+    found = record(message, sign=visit.room.links.sign, now=utc_now(), names=names)
+    return {**found, "tags": message.tags}
 
 
 def _similar(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from dashboard import components, deeds, notices, wording
+from dashboard import callers, components, deeds, locally, notices, retrying
 from dashboard.deeds import Choice
 from dashboard.record import record
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import RefusedError
-from mmsvault.message import Message, MessageState, RawPostback, utc_now
+from mmsvault.message import MediaState, Message, MessageState, RawPostback, utc_now
 
 FRESH_EVERY_SECONDS = 4
 POSTBACK_BYTES_SHOWN = 1 << 16
@@ -44,7 +44,11 @@ def _body(message_id: str) -> None:
     with notices.spoken():
         visitor = visit()
         message = visitor.view.load(message_id)
-        components.sheet(record(message, sign=visitor.room.links.sign, now=utc_now()))
+        names = callers.known(visitor.view, [message])
+        components.sheet(record(message, sign=visitor.room.links.sign, now=utc_now(), names=names))
+        missing = sum(item.state is not MediaState.STORED for item in message.media)
+        if missing and visitor.may(Action.REQUEUE):
+            retrying.offer(message.id, f"Try {locally.plural(missing, 'missing file')} now")
 
 
 def _keeping(visitor: Visit, message: Message) -> None:
@@ -94,7 +98,7 @@ def _ask_to_delete(message_id: str) -> None:
         visitor = visit()
         weight = deeds.weigh(visitor, [message_id])
         st.text(
-            f"This message with {wording.plural(weight.files, 'file')} ({wording.size(weight.bytes)}), its "
+            f"This message with {locally.plural(weight.files, 'file')} ({locally.size(weight.bytes)}), its "
             "previews and raw postbacks will be removed from the archive. Nothing brings it back."
         )
         if st.button("Delete 1 message", type="primary", key="delete", icon=":material/delete:"):

@@ -10,14 +10,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard import notices, wording
+from dashboard import callers, locally, notices, retrying, wording
 from dashboard.alerts import how_it_is
 from dashboard.anchors import anchor
+from dashboard.callers import Names
 from dashboard.drawn import hours
 from dashboard.quarantine import show_quarantine
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
-from mmsvault import disposition
 from mmsvault.catalog import permissions, verdicts
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.permissions import Action
@@ -87,12 +87,12 @@ def figures(found: Sequence[Hour], counts: Counts) -> list[tuple[str, str, str]]
     """Return label, number and meaning of what is counted."""
     received = sum(sum(hour.messages.values()) for hour in found)
     return [
-        ("Received", f"{received:,}", f"messages in {HOURS} hours"),
-        ("Waiting", f"{counts.media['pending']:,}", "files still to come"),
-        ("At risk", f"{counts.at_risk:,}", "of them gone in a day"),
-        ("Lost", f"{counts.media['lost']:,}", "files that never came"),
-        ("Archived", f"{counts.media['stored']:,}", "files in the bucket"),
-        ("Stored", wording.size(counts.bytes), "of originals"),
+        ("Received", locally.number(received), f"messages in {HOURS} hours"),
+        ("Waiting", locally.number(counts.media["pending"]), "files still to come"),
+        ("At risk", locally.number(counts.at_risk), "of them gone in a day"),
+        ("Lost", locally.number(counts.media["lost"]), "files that never came"),
+        ("Archived", locally.number(counts.media["stored"]), "files in the bucket"),
+        ("Stored", locally.size(counts.bytes), "of originals"),
     ]
 
 
@@ -114,7 +114,7 @@ def in_words(found: Sequence[Hour]) -> str:
         "deleted": ("message deleted since", "messages deleted since"),
     }
     counted = {name: sum(hour.others[name] for hour in found) for name in names}
-    said = [f"{count:,} {names[name][count != 1]}" for name, count in counted.items() if count]
+    said = [locally.plural(count, *names[name]) for name, count in counted.items() if count]
     return f"Also {', '.join(said)}." if said else ""
 
 
@@ -125,45 +125,31 @@ def _waiting() -> None:
         found = visitor.view.waiting(limit=WAITING_SHOWN)
         if not found:
             st.info("Nothing waits: every file that was announced is here, or was given up with its reason.")
+        names = callers.known(visitor.view, found)
         for message in found:
             with st.container(border=True, key=f"waiting-{message.id}"):
-                _show_waiting(message)
+                _show_waiting(message, names)
         if len(found) == WAITING_SHOWN:
             st.caption(f"The {WAITING_SHOWN} nearest are shown; `state:pending` in the gallery finds all.")
 
 
-def _show_waiting(message: Message) -> None:
+def _show_waiting(message: Message, names: Names) -> None:
     now = utc_now()
     with st.container(horizontal=True, vertical_alignment="center"):
-        sender, keyword = wording.number(message.sender), f", {message.keyword}" if message.keyword else ""
+        sender = callers.called(message.sender, names) or "An unknown sender"
+        keyword = f", {message.keyword}" if message.keyword else ""
         st.text(f"{sender}{keyword}: deadline {wording.until(message.deadline_at, now)}")
         st.space("stretch")
         anchor("Open", f"message?{urlencode({'id': message.id})}", name=f"Open the message of {sender}")
-        st.button(
-            "Try now",
-            key=f"try {message.id}",
-            icon=":material/refresh:",
-            on_click=_try,
-            args=(message.id,),
-            help="Fetches what is missing before all else.",
-        )
+        retrying.offer(message.id, "Try now")
     for item in message.media:
         if item.state is not MediaState.PENDING:
             continue
-        tried = wording.plural(item.attempts, "attempt") if item.attempts else "not tried yet"
+        tried = locally.plural(item.attempts, "attempt") if item.attempts else "not tried yet"
         after = wording.until(item.next_attempt_at, now) if item.next_attempt_at else "now"
         after = "any moment" if after == "now" or after.endswith("ago") else after
         reason = f": {item.reason}" if item.reason else ""
         st.text(f"File {item.position + 1}, {tried}, the next {after}{reason}")
-
-
-def _try(message_id: str) -> None:
-    with notices.spoken():
-        visitor = visit()
-        visitor.message(Action.REQUEUE, message_id)
-        files = disposition.retry_now(visitor.room.vault, message_id)
-        visitor.note("fetched again", subject=message_id, details=wording.plural(files, "file"))
-        st.toast(f"{wording.plural(files, 'file')} fetched again", icon=":material/refresh:")
 
 
 def _health() -> None:
@@ -183,16 +169,16 @@ def programs(found: Health) -> list[Answer]:
     """Return how workers, sweep, spool and disk are, in words."""
     told = []
     for name, line in found.queues.items():
-        workers = wording.plural(line.workers, "worker") if line.workers else "no worker"
-        jobs = f"{line.waiting:,} waiting, {line.in_hand:,} in hand"
-        failed = f", {line.failed:,} failed and coming again" if line.failed else ""
+        workers = locally.plural(line.workers, "worker") if line.workers else "no worker"
+        jobs = f"{locally.number(line.waiting)} waiting, {locally.number(line.in_hand)} in hand"
+        failed = f", {locally.number(line.failed)} failed and coming again" if line.failed else ""
         told.append(Answer(f"Queue {name}", line.workers > 0, f"{workers}; {jobs}{failed}"))
     ago = wording.until(found.swept_at, utc_now()).replace("now", "just now") if found.swept_at else ""
     swept = f"ran {ago}" if ago else "has not run"
     told.append(Answer("Sweep", found.sweeps, swept))
-    spooled = f"{wording.plural(found.spooled, 'receipt')} on this host"
+    spooled = f"{locally.plural(found.spooled, 'receipt')} on this host"
     told.append(Answer("Spool", not found.spooled, spooled if found.spooled else "empty"))
-    free = f"{wording.size(found.free_bytes)} free of {wording.size(found.disk_bytes)}"
+    free = f"{locally.size(found.free_bytes)} free of {locally.size(found.disk_bytes)}"
     told.append(Answer("Disk of the data directory", found.free_bytes > found.disk_bytes // 20, free))
     return told
 
@@ -229,10 +215,9 @@ def _show_verdicts(visitor: Visit) -> None:
 def said(one: Verdict) -> str:
     """Return a verdict in words."""
     extent = "Everything" if one.extent is Extent.EVERYTHING else "A part"
-    came = f"{one.problems:,} problems" if one.problems != 1 else "1 problem"
-    found = came if one.problems else "all as it was archived"
-    objects = wording.plural(one.checked, "object")
-    return f"{extent}, {wording.moment(one.ended_at)}: {objects} looked at, {found}."
+    found = locally.plural(one.problems, "problem") if one.problems else "all as it was archived"
+    objects = locally.plural(one.checked, "object")
+    return f"{extent}, {locally.moment(one.ended_at)}: {objects} looked at, {found}."
 
 
 _STYLE = """

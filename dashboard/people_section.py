@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import notices, wording
+from dashboard import locally, notices, wording
+from dashboard.searched import whose
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog import people, permissions, sessions
 from mmsvault.catalog.people import Person, Role
@@ -57,8 +58,9 @@ def _said() -> None:
 def _show(visitor: Visit, one: Person, logins: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(f"{one.name}, {one.role}" + (" (you)" if one.name == visitor.person.name else ""))
-        st.text(f"sees {one.scope or 'everything'}")
-        st.text(f"logged in on {wording.plural(logins, 'browser')}" if logins else "not logged in")
+        names = f" ({names})" if (names := whose(visitor, one.scope)) else ""
+        st.text(f"sees {one.scope or 'everything'}{names}")
+        st.text(f"logged in on {locally.plural(logins, 'browser')}" if logins else "not logged in")
         if one.is_one_time and visitor.room.settings.has_passwords:
             st.text("has not chosen a password yet")
         st.space("stretch")

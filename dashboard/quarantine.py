@@ -3,7 +3,7 @@
 import streamlit as st
 from redis.exceptions import RedisError
 
-from dashboard import notices, wording
+from dashboard import locally, notices
 from dashboard.visiting import Visit, visit
 from mmsvault import replaying
 from mmsvault.catalog import permissions
@@ -47,7 +47,7 @@ def show_quarantine() -> None:
 
 def _show(one: Quarantined) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        at = wording.moment(one.received_at) if one.received_at else "At an unknown time"
+        at = locally.moment(one.received_at) if one.received_at else "At an unknown time"
         st.text(f"{at}, from {one.source or 'an unknown address'}")
         st.space("stretch")
         if not one.understood_as:

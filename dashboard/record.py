@@ -6,10 +6,12 @@ from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol, TypedDict
 from urllib.parse import unquote, urlsplit
 
-from dashboard import showing, wording
+from dashboard import callers, locally, showing, wording
+from dashboard.anchors import gallery_address
+from dashboard.callers import Names
 from dashboard.media_route import file_name
 from dashboard.showing import THUMBNAIL_TYPE, Line
-from mmsvault.message import Attempt, MediaItem, MediaState, Message
+from mmsvault.message import Attempt, MediaItem, MediaState, Message, normal_number
 
 SLIDES = "application/smil"
 
@@ -22,11 +24,15 @@ class Sign(Protocol):
 
 
 class Fact(NamedTuple):
-    """Something known. `at` is set for times, so that browsers write them as their visitor does."""
+    """Something known. `at` is set for times, so that browsers write them as their visitor does.
+
+    `href` is where more of the same is.
+    """
 
     label: str
     value: str
     at: str = ""
+    href: str = ""
 
 
 class Tried(TypedDict):
@@ -74,12 +80,13 @@ class Part(TypedDict):
     facts: list[Fact]
 
 
-def record(message: Message, *, sign: Sign, now: datetime) -> Record:
-    """Return all that is shown of a message."""
+def record(message: Message, *, sign: Sign, now: datetime, names: Names) -> Record:
+    """Return all that is shown of a message; `names` are those that people gave its numbers."""
     return Record(
         id=message.id,
-        title=message.subject or f"Message from {wording.number(message.sender) or 'an unknown sender'}",
-        heading=heading(message),
+        title=message.subject
+        or f"Message from {callers.called(message.sender, names) or 'an unknown sender'}",
+        heading=heading(message, names),
         details=details(message, now=now),
         parts=parts(message, sign=sign, now=now),
         attempts=[_tried(one) for one in message.attempts],
@@ -87,14 +94,14 @@ def record(message: Message, *, sign: Sign, now: datetime) -> Record:
     )
 
 
-def heading(message: Message) -> list[Fact]:
+def heading(message: Message, names: Names) -> list[Fact]:
     """Return what a person asks first; what the provider did not send is left out."""
     recipient, *others = message.to or ("",)
     known = (
-        Fact("From", _numbers(message.sender)),
-        Fact("To", _numbers(recipient)),
-        Fact("Copy to", ", ".join(_numbers(number) for number in others)),
-        Fact("Keyword", message.keyword),
+        Fact("From", _numbers(message.sender, names), href=_asked("sender", normal_number(message.sender))),
+        Fact("To", _numbers(recipient, names)),
+        Fact("Copy to", "\n".join(_numbers(number, names) for number in others)),
+        Fact("Keyword", message.keyword, href=_asked("keyword", message.keyword)),
         Fact("Subject", message.subject),
         _time("Received", message.received_at),
         Fact("State", wording.STATES[message.state]),
@@ -170,10 +177,10 @@ def _part(item: MediaItem, message: Message, *, sign: Sign, now: datetime) -> Pa
 def _part_facts(item: MediaItem) -> list[Fact]:
     known = (
         Fact("Type", item.content_type),
-        Fact("Size", f"{wording.size(item.size)} ({item.size:,} bytes)" if item.size is not None else ""),
+        Fact("Size", _size(item.size) if item.size is not None else ""),
         Fact("Picture", f"{item.width} x {item.height} pixels" if item.width and item.height else ""),
         Fact("Length", wording.length(item.duration_ms) if item.duration_ms else ""),
-        Fact("Moves", wording.plural(item.frame_count or 0, "frame") if item.is_animated else ""),
+        Fact("Moves", locally.plural(item.frame_count or 0, "frame") if item.is_animated else ""),
         Fact("Codecs", ", ".join(item.codecs)),
         Fact("Taken", wording.captured(item.captured)),
         Fact("Location", "the file says where it was taken" if item.has_location else ""),
@@ -186,8 +193,13 @@ def _part_facts(item: MediaItem) -> list[Fact]:
     return _given(known)
 
 
+def _size(count: int) -> str:
+    short, whole = locally.size(count), locally.plural(count, "byte")
+    return whole if short == whole else f"{short} ({whole})"
+
+
 def _time(label: str, at: datetime | None) -> Fact:
-    return Fact(label, wording.moment(at), at.isoformat()) if at else Fact(label, "")
+    return Fact(label, wording.in_utc(at), at.isoformat()) if at else Fact(label, "")
 
 
 def _tried(attempt: Attempt) -> Tried:
@@ -233,9 +245,14 @@ def _given(known: Iterable[Fact]) -> list[Fact]:
     return [fact for fact in known if fact.value]
 
 
-def _numbers(text: str) -> str:
-    shown = wording.number(text)
-    return text if shown == text else f"{shown} ({text})"
+def _numbers(text: str, names: Names) -> str:
+    """Return a number under its name, as it is dialled, and as it was sent where that is another way."""
+    name, shown = names.get(normal_number(text), ""), wording.number(text)
+    return ", ".join(filter(None, (name, shown if shown == text else f"{shown} ({text})")))
+
+
+def _asked(name: str, value: str) -> str:
+    return gallery_address(**{name: value}) if value else ""
 
 
 def _attempts(message: Message) -> str:

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboard import notices, wording
+from dashboard import locally, notices
 from dashboard.anchors import anchor, gallery_address
+from dashboard.searched import count, find, show_search, whose
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog import searches
 from mmsvault.catalog.language import parse
@@ -50,19 +51,17 @@ def _show(visitor: Visit, one: SavedSearch) -> None:
             with st.popover("Delete"):
                 st.text("The search is forgotten; its messages stay.")
                 st.button("Delete the search", key=f"delete {one.name}", on_click=_remove, args=(one.name,))
-    st.code(one.query or "(every message)", language=None)
+    show_search(visitor, one.query)
     by = f" by {one.saved_by}" if one.saved_by else ""
-    st.text(f"{_count(visitor, one.query)}; saved {wording.moment(one.saved_at)}{by}")
+    st.text(f"{_count(visitor, one.query)}; saved {locally.moment(one.saved_at)}{by}")
 
 
 def _count(visitor: Visit, query: str) -> str:
     """Return how many messages a search finds now, or that it is understood no more."""
     try:
-        asked = parse(query, region=visitor.room.settings.default_region)
-        found = visitor.view.search(asked, limit=1)
+        return count(find(visitor, parse(query, region=visitor.room.settings.default_region)))
     except SearchError as error:
         return error.problem
-    return ("" if found.total_is_exact else "more than ") + wording.plural(found.total, "message")
 
 
 def _new(visitor: Visit) -> None:
@@ -76,8 +75,8 @@ def _new(visitor: Visit) -> None:
     )
     if query:
         with notices.spoken():
-            parse(query, region=visitor.room.settings.default_region)
-            st.text(f"It finds {_count(visitor, query)} now.")
+            asked = parse(query, region=visitor.room.settings.default_region)
+            st.text(f"It finds {count(find(visitor, asked))} now. {whose(visitor, query)}".rstrip())
     name = st.text_input("Name", key="name", placeholder="Pictures of the storm", max_chars=LONGEST_NAME)
     st.button("Save", key="save", type="primary", on_click=_save, args=(name, query or ""))
 

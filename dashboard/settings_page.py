@@ -5,7 +5,7 @@ import re
 
 import streamlit as st
 
-from dashboard import notices, wording
+from dashboard import locally, notices, wording
 from dashboard.drawn import address
 from dashboard.people_section import show_people
 from dashboard.visiting import Visit, visit
@@ -64,7 +64,7 @@ def _rehearsal() -> None:
             _show_steps(visitor)
         if left := rehearsal.tests(visitor.room.vault):
             st.button(
-                f"Remove {wording.plural(left, 'test message')}",
+                f"Remove {locally.plural(left, 'test message')}",
                 key="remove tests",
                 icon=":material/delete:",
                 on_click=_remove_tests,

@@ -9,7 +9,7 @@ from datetime import date
 
 import streamlit as st
 
-from dashboard import lists_route, notices, wording
+from dashboard import lists_route, locally, notices, wording
 from dashboard.anchors import gallery_address
 from dashboard.drawn import Row, tally_list
 from dashboard.filters import NO_KEYWORD
@@ -112,7 +112,7 @@ def _show(visitor: Visit, tallied: Tallied, found: Sequence[Tally], trail: list[
                 on_click=_turn_back,
                 args=(trail,),
             )
-            st.text(f"Page {len(trail) + 1:,}")
+            st.text(f"Page {locally.number(len(trail) + 1)}")
             st.button(
                 "More",
                 key="more",

@@ -1,6 +1,7 @@
-"""Plain words for what the archive holds: kinds, times, sizes, numbers, carriers.
+"""Plain words for what the archive holds: kinds, carriers, phone numbers, how far off a time is.
 
-Times are UTC. Nothing here is markup: what a stranger sent stays text.
+They are the same for everybody; `locally` writes times and numbers for who looks. Nothing here is
+markup: what a stranger sent stays text.
 """
 
 from datetime import datetime
@@ -8,6 +9,7 @@ from functools import lru_cache
 
 import phonenumbers
 
+from dashboard import locally
 from mmsvault.message import MediaItem, MediaState, MessageState
 
 CARRIERS = {
@@ -118,8 +120,8 @@ def carrier(operator_id: str) -> str:
     return f"{name} ({operator_id})" if name else operator_id
 
 
-def moment(at: datetime) -> str:
-    """Return a time to the second."""
+def in_utc(at: datetime) -> str:
+    """Return a time to the second, the same for everybody."""
     return f"{at.day} {at:%B %Y, %H:%M:%S} UTC"
 
 
@@ -129,8 +131,8 @@ def captured(told: str) -> str:
         at = datetime.fromisoformat(told)
     except ValueError:
         return ""
-    zone = at.isoformat()[-6:] if at.tzinfo else "by the phone's clock"
-    return f"{at.day} {at:%B %Y, %H:%M:%S} {zone}"
+    zone = f"UTC{at.isoformat()[-6:]}" if at.tzinfo else "by the phone's clock"
+    return f"{locally.wall(at)} {zone}"
 
 
 def until(at: datetime, now: datetime) -> str:
@@ -144,16 +146,6 @@ def until(at: datetime, now: datetime) -> str:
     return "now"
 
 
-def size(count: int) -> str:
-    """Return a number of bytes for reading."""
-    amount = float(count)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if amount < 1000:  # noqa: PLR2004 - decimal units
-            return plural(count, "byte") if unit == "bytes" else f"{amount:.3g} {unit}"
-        amount /= 1000
-    return f"{amount:.4g} TB"
-
-
 def length(duration_ms: int) -> str:
     """Return a duration as minutes and seconds."""
     minutes, seconds = divmod(round(duration_ms / 1000), 60)
@@ -161,5 +153,5 @@ def length(duration_ms: int) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """Return a count with its noun."""
+    """Return a count with its noun, as it is kept in the trail."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

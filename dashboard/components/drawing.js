@@ -54,7 +54,7 @@ export function icon(name) {
 }
 
 export function ownLink(address) {
-  return /^(files\/|message\?)/.test(address) ? address : "";
+  return /^(files\/|message\?|\.\/\?)/.test(address) ? address : "";
 }
 
 export function button(className, label, { icon: name, text, onclick } = {}) {

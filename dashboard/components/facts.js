@@ -4,14 +4,21 @@ import { element, icon, momentOf, ownLink } from "./drawing.js";
 
 export function drawFacts(facts) {
   const list = element("dl");
-  for (const [label, value, at] of facts) {
+  for (const [label, value, at, href] of facts) {
     const pair = element("div");
-    const told = element("dd", "", at ? momentOf(at) : value);
+    const told = element("dd", "", href ? "" : at ? momentOf(at) : value);
     if (at) told.title = value;
+    if (href) told.append(drawMore(value, href));
     pair.append(element("dt", "", label), told);
     list.append(pair);
   }
   return list;
+}
+
+function drawMore(value, href) {
+  const link = element("a", "", value);
+  link.href = ownLink(href);
+  return link;
 }
 
 export function drawCards(cards) {

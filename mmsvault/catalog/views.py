@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, Select, String, Table, cast, false, func, select
 
-from mmsvault.catalog import counting, filters, flow, queries, rhythm
+from mmsvault.catalog import counting, filters, flow, names, queries, rhythm
 from mmsvault.catalog.connection import reading
 from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
 from mmsvault.catalog.flow import Hour
@@ -140,6 +140,16 @@ class View:
     def keywords(self, *, limit: int = 1000) -> list[Tally]:
         """Return the keywords that messages came with, the latest first."""
         return self.tallies(KEYWORDS, limit=limit)
+
+    def names(self, numbers: Collection[str]) -> dict[str, str]:
+        """Return the names of those of the senders that have one, and a message in the scope."""
+        with reading(self.engine) as connection:
+            known = names.of_in(connection, numbers)
+            if known and self.scope != EVERYTHING:
+                sent = select(messages.c.sender_number).where(messages.c.sender_number.in_(known))
+                inside = sent.where(messages.c.place.in_(self._places(connection)))
+                known = {number: known[number] for number in connection.scalars(inside.distinct())}
+        return known
 
     def tallies(
         self,

@@ -9,7 +9,7 @@ import pytest
 from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
 from mmsvault import auditing, quarantine, replaying
-from mmsvault.catalog import entering, queries, trail, verdicts, writes
+from mmsvault.catalog import entering, names, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.verdicts import Extent, Verdict
@@ -75,6 +75,13 @@ def test_what_waits_is_tried_now_and_the_trail_says_so(room: ReadingRoom, monkey
     assert room.vault.queue.count == before + 1
     assert queries.due(room.catalog, now=utc_now(), limit=5)
     assert trail.latest(room.catalog)[0].action == "fetched again"
+
+
+def test_what_waits_stands_under_the_name_of_its_sender(room: ReadingRoom, monkeypatch: Patch) -> None:
+    names.give(room.catalog, "14085550123", "Anna Lind", named_at=utc_now())
+    waits(room, days=0.5, keyword="storm")
+    said = texts(look_at(PAGE, monkeypatch))
+    assert "Anna Lind (+1 408-555-0123), storm: deadline in 11 hours" in said
 
 
 def test_a_part_of_the_archive_shows_its_own_and_nothing_of_the_whole(

@@ -7,11 +7,11 @@ import pytest
 
 from dashboard.exports_page import what_goes
 from dashboard.reading_room import ReadingRoom
-from mmsvault.catalog import entering, searches, trail
+from mmsvault.catalog import entering, names, searches, trail
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, RefusedError
-from mmsvault.exporting import register
+from mmsvault.exporting import register, sealing
 from mmsvault.exporting.packing import Written
 from mmsvault.exporting.planning import Choice
 from mmsvault.message import utc_now
@@ -91,6 +91,45 @@ def test_an_export_starts_from_a_saved_search(room: ReadingRoom, monkeypatch: Pa
     app.button(key=f"cancel {asked.id}").click().run()
     assert register.latest(room.catalog)[0].state is register.State.ENDING
     assert trail.latest(room.catalog)[0].action == "cancelled an export"
+
+
+def test_an_export_takes_a_password_to_the_worker_and_shows_it_nowhere(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    app = look_at(EXPORTS, monkeypatch, role=Role.EXPORTER)
+    assert "AES-256" not in texts(app)
+    password = app.text_input(key="password of the archive")
+    password.set_value("too short").run()
+    assert "7-Zip" in texts(app)
+    app.button(key="export").click().run()
+    assert "at least 12 characters" in texts(app)
+    assert register.latest(room.catalog) == []
+    password.set_value("higher than the pier").run()
+    app.button(key="export").click().run()
+    assert not app.exception
+    assert app.text_input(key="password of the archive").value == ""
+    (asked,) = register.latest(room.catalog)
+    assert asked.choice.encrypted
+    assert "tests, with a password" in texts(app)
+    sealed = register.sealed_password(room.catalog, asked.id)
+    assert sealing.unseal(room.settings, sealed, identity=asked.id) == "higher than the pier"
+    entry = trail.latest(room.catalog)[0]
+    assert (entry.action, entry.details) == ("exported", f"{asked.name}, with a password")
+    everywhere = (texts(app), asked.model_dump_json(), entry.as_json(), app.query_params, app.session_state)
+    assert "higher" not in str(everywhere)
+
+
+def test_under_a_search_stands_whose_its_numbers_are(room: ReadingRoom, monkeypatch: Patch) -> None:
+    names.give(room.catalog, "14085550123", "Anna Lind", named_at=utc_now())
+    searches.save(room.catalog, "hers", "from:14085550123 -to:28444")
+    app = look_at(SEARCHES, monkeypatch, query='from:"+1 (408) 555-0123" OR from:1408*')
+    assert [one.value for one in app.text].count("+1 408-555-0123 is Anna Lind") == 1
+    assert "It finds 2 messages now. +1 408-555-0123 is Anna Lind" in texts(app)
+    exports = look_at(EXPORTS, monkeypatch, query="number:14085550123")
+    assert "+1 408-555-0123 is Anna Lind" in texts(exports)
+    exports.button(key="export").click().run()
+    assert [one.value for one in exports.text].count("+1 408-555-0123 is Anna Lind") == 2
+    assert "Anna" not in texts(look_at(EXPORTS, monkeypatch, scope="keyword:none", query="from:14085550123"))
 
 
 def test_a_deletion_says_what_goes(room: ReadingRoom) -> None:

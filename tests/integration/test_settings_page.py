@@ -9,7 +9,7 @@ import pytest
 from dashboard.reading_room import ReadingRoom
 from dashboard.settings_page import HIDDEN, shown
 from mmsvault import rehearsal
-from mmsvault.catalog import people, sessions, trail
+from mmsvault.catalog import names, people, sessions, trail
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
 from mmsvault.message import utc_now
@@ -117,6 +117,13 @@ def test_people_are_changed_logged_out_and_removed_and_the_trail_says_so(
         people.find(room.catalog, "ben")
     done = [entry.action for entry in trail.latest(room.catalog)]
     assert done == ["removed a person", "reset a password", "logged out a person", "changed a person"]
+
+
+def test_a_scope_says_whose_its_numbers_are(room: ReadingRoom, monkeypatch: Patch) -> None:
+    names.give(room.catalog, "14085550123", "Anna Lind", named_at=utc_now())
+    people.add(room.catalog, "ben", role=Role.VIEWER, scope="from:14085550123 keyword:storm")
+    said = texts(look_at(PAGE, monkeypatch))
+    assert "sees from:14085550123 keyword:storm (+1 408-555-0123 is Anna Lind)" in said
 
 
 def test_the_last_admin_stays(room: ReadingRoom, monkeypatch: Patch) -> None:

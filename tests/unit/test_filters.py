@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.filters import NO_KEYWORD, Filters, zone_of
+from dashboard.filters import NO_KEYWORD, Filters
+from dashboard.locally import zone_of
 from mmsvault.catalog.language import Query, Term, parse
 from mmsvault.errors import RejectedInputError, SearchError
 

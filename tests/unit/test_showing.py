@@ -119,11 +119,11 @@ def test_what_was_found_out_is_told_in_words() -> None:
         )["facts"]
     )
     assert facts["Moves"] == "12 frames"
-    assert facts["Taken"] == "3 November 2026, 09:30:00 -08:00"
+    assert facts["Taken"] == "November 3, 2026, 9:30:00\u202fAM UTC-08:00"
     assert facts["Location"] == "the file says where it was taken"
     assert facts["Declared as"] == "image/jpeg; name=x"
     zoneless = by_label(part(item("image/jpeg", captured="2026-11-03T09:30:00"))["facts"])
-    assert zoneless["Taken"] == "3 November 2026, 09:30:00 by the phone's clock"
+    assert zoneless["Taken"] == "November 3, 2026, 9:30:00\u202fAM by the phone's clock"
     assert "Taken" not in by_label(part(item("image/jpeg", captured="yesterday"))["facts"])
 
 

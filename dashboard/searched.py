@@ -1,0 +1,37 @@
+"""What stands under a search wherever one is shown: how many messages it finds, and whose its numbers are."""
+
+import streamlit as st
+
+from dashboard import callers, locally
+from dashboard.visiting import Visit
+from mmsvault.catalog.language import Query, parse
+from mmsvault.catalog.queries import Page
+from mmsvault.errors import RejectedInputError, SearchError
+
+EVERYTHING = "(every message)"
+
+
+def show_search(visitor: Visit, query: str, *, said: str = "") -> None:
+    """Show a search, or what is `said` of it, as its own text; below it the names of its numbers."""
+    st.code(said or query or EVERYTHING, language=None)
+    if names := whose(visitor, query):
+        st.text(names)
+
+
+def find(visitor: Visit, query: Query) -> Page:
+    """Return what a search finds now, as far as its count needs it."""
+    return visitor.view.search(query, limit=1)
+
+
+def count(found: Page) -> str:
+    """Return how many messages that is."""
+    return ("" if found.total_is_exact else "more than ") + locally.plural(found.total, "message")
+
+
+def whose(visitor: Visit, query: str) -> str:
+    """Return the names of a search's numbers; empty for none, and for a search that is not understood."""
+    try:
+        asked = parse(query, region=visitor.room.settings.default_region)
+        return callers.named_in(visitor.view, asked)
+    except (SearchError, RejectedInputError):
+        return ""
