@@ -24,7 +24,7 @@ from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.queries import AT_RISK, Counts
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.catalog.views import View, scope_of
-from mmsvault.health import Answer, Health
+from mmsvault.health import LITTLE_FREE_BYTES, Answer, Health
 from mmsvault.integrity import remembering
 from mmsvault.message import MediaState, Message, MessageState, utc_now
 
@@ -179,7 +179,7 @@ def programs(found: Health) -> list[Answer]:
     spooled = f"{locally.plural(found.spooled, 'receipt')} on this host"
     told.append(Answer("Spool", not found.spooled, spooled if found.spooled else "empty"))
     free = f"{locally.size(found.free_bytes)} free of {locally.size(found.disk_bytes)}"
-    told.append(Answer("Disk of the data directory", found.free_bytes > found.disk_bytes // 20, free))
+    told.append(Answer("Disk of the data directory", found.free_bytes >= LITTLE_FREE_BYTES, free))
     return told
 
 

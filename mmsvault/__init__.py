@@ -29,13 +29,13 @@ Reading order, which is also the order of import (a module imports only what sta
     naming      names for senders
     watching    what there is to watch, in Prometheus's form
     alerting    who is told when files are at risk
-    diagnosis   every setting and server, and what to do about it
     auditing    who did what: the trail, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages
     sweeping    what was left undone is taken up again
     rehearsal   a test postback, followed until it is archived
     health      how servers, workers and the sweep are
+    diagnosis   every setting and server, and what to do about it
     integrity   verify, repair, rebuild
     replaying   postbacks from files or quarantine, once more
     exporting   archives that leave the house, and what proves them

@@ -3,7 +3,6 @@
 Nothing here changes the archive: what is written to find out whether it can be is removed again.
 """
 
-import http.client
 import shutil
 import socket
 import tempfile
@@ -12,25 +11,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from mmsvault import health
 from mmsvault.alerting import NotToldError, mail_server
 from mmsvault.catalog import queries, verdicts, writes
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.queries import AT_RISK
 from mmsvault.errors import ConfigurationError, VaultError
+from mmsvault.health import LEAST_FREE_BYTES, LITTLE_FREE_BYTES
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
+from mmsvault.settings.forms import from_here
 from mmsvault.settings.sources import PREFIX
 from mmsvault.vault import Vault
 
-LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 1 << 30, 5 << 30
 SHORT_TOKEN = 16
 SECONDS_TO_ANSWER = 3
 CLOCKS_APART = timedelta(seconds=5)
@@ -206,27 +208,22 @@ def programs(settings: Settings) -> Findings:
         ("receiver", settings.receiver_host, settings.receiver_port, "/readyz"),
         ("dashboard", settings.dashboard_host, settings.dashboard_port, "/_stcore/health"),
     ):
-        here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared with it
-        connection = http.client.HTTPConnection(here, port, timeout=SECONDS_TO_ANSWER)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            said = answer.read(2000).decode(errors="replace").strip()
-        except (OSError, http.client.HTTPException):
+        at = f"{from_here(host)}:{port}"
+        reply = health.ask(host, port, path)
+        if reply is None:
             yield Finding(
                 name,
                 State.ADVICE,
-                f"Nothing answers at {here}:{port}.",
+                f"Nothing answers at {at}.",
                 f"Start `mmsvault {name}`, unless it is on another machine.",
             )
             continue
-        finally:
-            connection.close()
-        if answer.status == http.HTTPStatus.OK:
-            yield Finding(name, State.OK, f"It answers at {here}:{port}: {said}")
+        said = reply.body.decode(errors="replace").strip()
+        if reply.status == HTTPStatus.OK:
+            yield Finding(name, State.OK, f"It answers at {at}: {said}")
         else:
             yield Finding(
-                name, State.WRONG, f"It answers {answer.status}: {said}", "Its log says what it lacks."
+                name, State.WRONG, f"It answers {reply.status}: {said}", "Its log says what it lacks."
             )
 
 

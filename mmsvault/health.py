@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
@@ -19,16 +18,19 @@ from mmsvault.bucket import PROBE_KEY
 from mmsvault.catalog.connection import reading
 from mmsvault.errors import ConfigurationError, NotFoundError, UnavailableError
 from mmsvault.message import utc_now
+from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
-from mmsvault.queueing.jobs import QUEUES, open_queue
+from mmsvault.queueing.figures import Line
 from mmsvault.queueing.spool import Spool
+from mmsvault.settings.forms import from_here
 from mmsvault.sweeping import SWEPT
 from mmsvault.vault import Vault
 
-ALIVE_WITHIN = timedelta(seconds=45)
-"""A worker that is not busy says that it is alive every 5 seconds, and a busy one every 4."""
 SWEPT_WITHIN = timedelta(minutes=3)
 SECONDS_FOR_AN_ANSWER = 2
+LONGEST_REPLY = 2000
+LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 1 << 30, 5 << 30
+"""Of the disk with the data directory: with less than the first, what comes in has no room soon."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,6 @@ class Answer:
     name: str
     ok: bool
     said: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """A queue: jobs that wait, that workers have in hand, that failed and come again; and its workers."""
-
-    waiting: int
-    in_hand: int
-    failed: int
-    workers: int
 
 
 @dataclass(frozen=True)
@@ -84,26 +76,33 @@ def look(vault: Vault) -> Health:
     )
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What a program answered over HTTP."""
+
+    status: int
+    body: bytes
+
+
+def ask(host: str, port: int, path: str) -> Reply | None:
+    """Return what a program of this machine that listens there answers; None where nothing does."""
+    connection = http.client.HTTPConnection(from_here(host), port, timeout=SECONDS_FOR_AN_ANSWER)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.read(LONGEST_REPLY))
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
 def _programs(vault: Vault) -> tuple[dict[str, Line], datetime | None]:
     try:
         with connect_to_answer(vault.settings.effective_redis_url) as connection:
-            queues = {name: _line(connection, name) for name in QUEUES}
-            return queues, _moment(connection.get(SWEPT))
+            return figures.lines(connection, now=utc_now()), _moment(connection.get(SWEPT))
     except RedisError:
         return {}, None
-
-
-def _line(connection: "Redis", name: str) -> Line:
-    queue = open_queue(connection, name)
-    beats = (
-        _moment(connection.hget(key, "last_heartbeat")) for key in connection.smembers(f"rq:workers:{name}")
-    )
-    return Line(
-        waiting=queue.count,
-        in_hand=queue.started_job_registry.get_job_count(cleanup=False),
-        failed=queue.failed_job_registry.get_job_count(cleanup=False),
-        workers=sum(beat is not None and utc_now() - beat < ALIVE_WITHIN for beat in beats),
-    )
 
 
 def _moment(told: object) -> datetime | None:
@@ -114,19 +113,15 @@ def _moment(told: object) -> datetime | None:
 
 
 def _receiver(vault: Vault) -> Answer:
-    settings = vault.settings
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.receiver_host, settings.receiver_host)  # noqa: S104 - any address means this one, too
-    connection = http.client.HTTPConnection(host, settings.receiver_port, timeout=SECONDS_FOR_AN_ANSWER)
+    host, port = vault.settings.receiver_host, vault.settings.receiver_port
+    reply = ask(host, port, "/readyz")
     try:
-        connection.request("GET", "/readyz")
-        told = json.loads(connection.getresponse().read())
+        told = json.loads(reply.body if reply else b"")
         keeps = told.get("keeps", "")
-        said = {"queue": "keeps postbacks in the queue", "spool": "keeps postbacks in its spool folder"}
-        return Answer("Receiver", keeps == "queue", said.get(keeps) or str(told.get("reason", "")))
-    except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return Answer("Receiver", ok=False, said=f"does not answer at {host}:{settings.receiver_port}")
-    finally:
-        connection.close()
+    except (ValueError, AttributeError):
+        return Answer("Receiver", ok=False, said=f"does not answer at {from_here(host)}:{port}")
+    said = {"queue": "keeps postbacks in the queue", "spool": "keeps postbacks in its spool folder"}
+    return Answer("Receiver", keeps == "queue", said.get(keeps) or str(told.get("reason", "")))
 
 
 def _queue(vault: Vault) -> Answer:

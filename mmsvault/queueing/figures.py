@@ -6,6 +6,7 @@ rests on them, and they begin again at nothing with an empty Redis.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,16 @@ SWEEP = "sweep"
 ALIVE_WITHIN = timedelta(seconds=30)
 LOOKED_AT = 20
 """Urgent jobs are put at the front; so many are looked at for the oldest."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A queue: jobs that wait, that workers have in hand, that failed and come again; and its workers."""
+
+    waiting: int
+    in_hand: int
+    failed: int
+    workers: int
 
 
 def tell(connection: "Redis", counts: Counts, *, queue_name: str, worker: str, now: datetime) -> None:
@@ -59,13 +70,26 @@ def workers_alive(connection: "Redis", *, now: datetime) -> dict[str, int]:
     return {name: int(connection.zcount(f"{WORKERS}{name}", since, "+inf")) for name in (*QUEUES, SWEEP)}
 
 
-def lengths(connection: "Redis") -> dict[str, int]:
-    """Return the jobs of each queue: waiting, in hand, or failed and to be queued again."""
-    queues = (open_queue(connection, name) for name in QUEUES)
-    return {
-        queue.name: queue.count + queue.started_job_registry.count + queue.failed_job_registry.count
-        for queue in queues
-    }
+def lines(connection: "Redis", *, now: datetime) -> dict[str, Line]:
+    """Return how each queue is."""
+    alive = workers_alive(connection, now=now)
+    return {name: _line(open_queue(connection, name), alive[name]) for name in QUEUES}
+
+
+def _line(queue: Queue, workers: int) -> Line:
+    return Line(
+        waiting=queue.count,
+        # Only counted: what is abandoned is a worker's to put right.
+        in_hand=queue.started_job_registry.get_job_count(cleanup=False),
+        failed=queue.failed_job_registry.get_job_count(cleanup=False),
+        workers=workers,
+    )
+
+
+def lengths(connection: "Redis", *, now: datetime) -> dict[str, int]:
+    """Return the jobs of each queue, wherever they stand."""
+    found = lines(connection, now=now)
+    return {name: line.waiting + line.in_hand + line.failed for name, line in found.items()}
 
 
 def ages(connection: "Redis", *, now: datetime) -> dict[str, timedelta]:

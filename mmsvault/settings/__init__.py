@@ -30,6 +30,7 @@ from mmsvault.settings.forms import (
     Port,
     Schedule,
     Style,
+    from_here,
     with_password,
 )
 from mmsvault.settings.generated import Generated
@@ -225,7 +226,7 @@ class Settings(BaseSettings):
         """Where the provider reaches the receiver; without a public address, where this machine does."""
         if self.receiver_public_url:
             return self.receiver_public_url.rstrip("/")
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.receiver_host, self.receiver_host)  # noqa: S104 - any address means this one, too
+        host = from_here(self.receiver_host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.receiver_port}"
 
     def origin(self, name: str) -> Origin:

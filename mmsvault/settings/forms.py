@@ -26,6 +26,11 @@ def _days_by_name(value: object) -> object:
     return days
 
 
+def from_here(host: str) -> str:
+    """Return where a program that listens on `host` is reached from its own machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with it
+
+
 class Schedule(StrEnum):
     """When exports to the bucket are made by themselves."""
 

@@ -13,8 +13,9 @@ from mmsvault.catalog import entering, names, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.verdicts import Extent, Verdict
-from mmsvault.health import Answer, Health, Line
+from mmsvault.health import Answer, Health
 from mmsvault.message import Receipt, utc_now
+from mmsvault.queueing.figures import Line
 from mmsvault.sample.notices import Notice, lower_case_xml
 from tests.integration.archive import embedded_bucket
 from tests.integration.searchable import message
