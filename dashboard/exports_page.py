@@ -6,10 +6,10 @@ import streamlit as st
 
 from dashboard import exports_route, locally, notices
 from dashboard.reading_room import ReadingRoom
-from dashboard.searched import count, find, show_search, whose
+from dashboard.searched import count, find, search_box, show_search, whose
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog import people, searches
-from mmsvault.catalog.people import Role
+from mmsvault.catalog.permissions import Action
 from mmsvault.exporting import planning, register, working
 from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
 from mmsvault.exporting.register import Export, State
@@ -29,7 +29,7 @@ TOO_SHORT = (
     f"The password of an archive has at least {people.SHORTEST_PASSWORD} characters: whoever has the archive "
     "can try as many as they like."
 )
-_PASSWORD, _PROBLEM = "password of the archive", "why nothing was exported"
+_PASSWORD = "password of the archive"  # noqa: S105 - where the page has it
 VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
 FORMAT_NAMES = {"eml": "E-mail files (EML)", "pdf": "Contact sheets (PDF)"}
 STATES = {
@@ -45,7 +45,7 @@ STATES = {
 def exports_page() -> None:
     """Show the page."""
     with notices.spoken():
-        visitor = visit(Role.EXPORTER)
+        visitor = visit(Action.EXPORT)
         st.title("Exports")
         _saved(visitor)
         _new(visitor)
@@ -77,15 +77,9 @@ def _take(known: dict[str, str]) -> None:
 
 
 def _new(visitor: Visit) -> None:
-    query = st.text_input(
-        "Messages to export",
-        key="query",
-        bind="query-params",
-        placeholder="every message, or a search as in the gallery",
-        icon=":material/search:",
-    )
+    query = search_box("Messages to export", placeholder="every message, or a search as in the gallery")
     about = Choice(
-        query=query or "",
+        query=query,
         ids=_chosen(),
         region=visitor.room.settings.default_region,
         scope=visitor.person.scope,
@@ -94,8 +88,7 @@ def _new(visitor: Visit) -> None:
     if names := whose(visitor, about.query):
         st.text(names)
     choice = _how(about)
-    if problem := st.session_state.pop(_PROBLEM, None):
-        st.warning(problem)
+    notices.say_kept()
     st.button(
         f"Export {count(found)}",
         key="export",
@@ -139,10 +132,10 @@ def _how(about: Choice) -> Choice:
 def _ask(choice: Choice) -> None:
     """Ask for the export, and let go of its password here."""
     with notices.spoken():
-        visitor = visit(Role.EXPORTER)
+        visitor = visit(Action.EXPORT)
         password = st.session_state.get(_PASSWORD, "")
         if 0 < len(password) < people.SHORTEST_PASSWORD:
-            st.session_state[_PROBLEM] = TOO_SHORT
+            notices.say_next(TOO_SHORT)
             return
         st.session_state[_PASSWORD] = ""
         now = utc_now()
@@ -177,7 +170,7 @@ def _chosen() -> tuple[str, ...]:
 
 def _history() -> None:
     with notices.spoken():
-        visitor = visit(Role.EXPORTER)
+        visitor = visit(Action.EXPORT)
         latest = register.latest(visitor.room.catalog, limit=LOOKED_THROUGH)
         found = [one for one in latest if exports_route.may_have(visitor, one)][:SHOWN]
         if not found:
@@ -207,7 +200,7 @@ def _delete(identity: str) -> None:
 def _for_whom_it_is(identity: str) -> Visit | None:
     """Return who presses a button of an export, if it is theirs: the page may be an old one."""
     with notices.spoken():
-        visitor = visit(Role.EXPORTER)
+        visitor = visit(Action.EXPORT)
         if exports_route.may_have(visitor, register.find(visitor.room.catalog, identity)):
             return visitor
     return None

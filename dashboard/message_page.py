@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import callers, components, deeds, locally, notices, retrying
+from dashboard import callers, components, deeds, locally, notices, raw, retrying
 from dashboard.deeds import Choice
 from dashboard.record import record
 from dashboard.visiting import Visit, visit
@@ -11,7 +11,6 @@ from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState, RawPostback, utc_now
 
 FRESH_EVERY_SECONDS = 4
-POSTBACK_BYTES_SHOWN = 1 << 16
 _NOTED = "message that was noted"
 
 
@@ -117,8 +116,5 @@ def _raw_postback(message: Message, postback: RawPostback) -> None:
         visitor = visit()
         visitor.view.load(message.id)
         key = message.prefix + postback.name
-        body = visitor.room.bucket.beginning(key, most_bytes=POSTBACK_BYTES_SHOWN + 1)
-        st.code(body[:POSTBACK_BYTES_SHOWN].decode(errors="replace"), language=None, wrap_lines=True)
-        if len(body) > POSTBACK_BYTES_SHOWN:
-            st.text("Only its beginning is shown.")
+        raw.show_body(visitor.room.bucket.beginning(key, most_bytes=raw.BYTES_READ))
         st.text(f"SHA-256 {postback.sha256}, received from {postback.source or 'an unknown address'}")

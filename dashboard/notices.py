@@ -22,6 +22,8 @@ from mmsvault.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+_SAID = "what came of it"
+
 
 @contextmanager
 def spoken() -> Iterator[None]:
@@ -42,6 +44,18 @@ def spoken() -> Iterator[None]:
             "The archive cannot be read just now: its catalog or its bucket is away. Messages are "
             "still received and kept in the queue. This page shows them again as soon as both are back."
         )
+
+
+def say_next(said: str) -> None:
+    """Have the next run of the page say what came of a button: what is drawn now is drawn anew by then."""
+    st.session_state[_SAID] = said
+
+
+def say_kept() -> None:
+    """Say it, once."""
+    if said := st.session_state.pop(_SAID, None):
+        with st.container(border=True):
+            st.text(said)
 
 
 def forbidden(error: ForbiddenError) -> None:

@@ -18,7 +18,7 @@ from dashboard.drawn import hours
 from dashboard.quarantine import show_quarantine
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog import permissions, verdicts
+from mmsvault.catalog import verdicts
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.queries import AT_RISK, Counts
@@ -38,7 +38,7 @@ SERIES = (("archived", "done"), ("waiting", "busy"), ("lost", "bad"))
 def operations_page() -> None:
     """Show the page."""
     with notices.spoken():
-        visitor = _allowed(Action.REQUEUE)
+        visitor = visit(Action.REQUEUE)
         st.title("Operations")
         st.fragment(_flow, run_every=FRESH_EVERY_SECONDS)()
         st.fragment(_waiting, run_every=FRESH_EVERY_SECONDS)()
@@ -48,15 +48,9 @@ def operations_page() -> None:
             show_quarantine()
 
 
-def _allowed(action: Action) -> Visit:
-    visitor = visit()
-    permissions.require(visitor.person, action)
-    return visitor
-
-
 def _flow() -> None:
     with notices.spoken():
-        visitor = _allowed(Action.REQUEUE)
+        visitor = visit(Action.REQUEUE)
         found, counts = _come_in(visitor.person.scope)
         # Only numbers and our own words go into this markup.
         cards = "".join(
@@ -120,7 +114,7 @@ def in_words(found: Sequence[Hour]) -> str:
 
 def _waiting() -> None:
     with notices.spoken():
-        visitor = _allowed(Action.REQUEUE)
+        visitor = visit(Action.REQUEUE)
         st.header("Nearest deadlines")
         found = visitor.view.waiting(limit=WAITING_SHOWN)
         if not found:
@@ -154,7 +148,7 @@ def _show_waiting(message: Message, names: Names) -> None:
 
 def _health() -> None:
     with notices.spoken():
-        _allowed(Action.OPERATE)
+        visit(Action.OPERATE)
         st.header("Servers and programs")
         found = how_it_is()
         lines = "".join(
@@ -185,7 +179,7 @@ def programs(found: Health) -> list[Answer]:
 
 def _verified() -> None:
     with notices.spoken():
-        visitor = _allowed(Action.OPERATE)
+        visitor = visit(Action.OPERATE)
         st.header("Last verify")
         pressed = st.button(
             "Verify a sample now",

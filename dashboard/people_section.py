@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import locally, notices, wording
 from dashboard.searched import whose
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog import people, permissions, sessions
+from mmsvault.catalog import people, sessions
 from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.views import scope_of
@@ -21,14 +21,14 @@ MAY = {
     Role.ADMIN: "Admin: and lets people in, reads the trail",
 }
 SCOPE_HELP = "What they see: `keyword:storm number:28444` is either of the two; empty is everything."
-_PASSWORD, _PROBLEM = "one-time password", "why not"
+_PASSWORD = "one-time password"  # noqa: S105 - where the page has it
 
 
 def show_people() -> None:
     """Show everybody, and the way to let somebody in."""
     st.header("People")
     with notices.spoken():
-        visitor = _admin()
+        visitor = visit(Action.MANAGE_PEOPLE)
         _said()
         known = sessions.counted(visitor.room.catalog, now=utc_now())
         for one in people.list_all(visitor.room.catalog):
@@ -50,9 +50,7 @@ def _said() -> None:
             if st.button("I have taken it", key="taken", type="primary"):
                 del st.session_state[_PASSWORD]
                 st.rerun()
-    if problem := st.session_state.pop(_PROBLEM, None):
-        with st.container(border=True):
-            st.text(problem)
+    notices.say_kept()
 
 
 def _show(visitor: Visit, one: Person, logins: int) -> None:
@@ -111,20 +109,14 @@ def _add(visitor: Visit) -> None:
     )
 
 
-def _admin() -> Visit:
-    visitor = visit()
-    permissions.require(visitor.person, Action.MANAGE_PEOPLE)
-    return visitor
-
-
 def _do(deed: Callable[..., None], *given: object) -> None:
     """Do it, unless whoever presses the button may not any more, and say why it could not be done."""
     with notices.spoken():
         try:
-            deed(_admin(), *given)
+            deed(visit(Action.MANAGE_PEOPLE), *given)
         except (RejectedInputError, RefusedError, NotFoundError) as error:
             said = str(error)
-            st.session_state[_PROBLEM] = said[:1].upper() + said[1:]
+            notices.say_next(said[:1].upper() + said[1:])
 
 
 def _let_in(visitor: Visit, name: str, role: Role, scope: str) -> None:

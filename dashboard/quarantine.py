@@ -3,10 +3,9 @@
 import streamlit as st
 from redis.exceptions import RedisError
 
-from dashboard import locally, notices
+from dashboard import locally, notices, raw
 from dashboard.visiting import Visit, visit
 from mmsvault import replaying
-from mmsvault.catalog import permissions
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import UnavailableError
 from mmsvault.message import Receipt
@@ -16,7 +15,6 @@ from mmsvault.queueing.jobs import open_queue
 from mmsvault.replaying import Quarantined
 
 SHOWN = 20
-BODY_BYTES_SHOWN = 1 << 16
 PATIENCE_SECONDS = 10
 CAME_OF = {
     "message": "Understood now: it is a message.",
@@ -30,7 +28,7 @@ CAME_OF = {
 def show_quarantine() -> None:
     """Show what is in quarantine."""
     with notices.spoken():
-        visitor = _visitor()
+        visitor = visit(Action.REPLAY)
         st.header("Quarantine")
         found = replaying.quarantined(visitor.room.vault, limit=SHOWN)
         if not found:
@@ -56,17 +54,14 @@ def _show(one: Quarantined) -> None:
     folded = st.expander("Raw body", key=f"body {one.folder}", on_change="rerun")
     if folded.open:
         with folded, notices.spoken():
-            vault = _visitor().room.vault
-            body = replaying.body(vault, one.folder, most_bytes=BODY_BYTES_SHOWN + 1)
-            st.code(body[:BODY_BYTES_SHOWN].decode(errors="replace"), language=None, wrap_lines=True)
-            if len(body) > BODY_BYTES_SHOWN:
-                st.text("Only its beginning is shown.")
+            vault = visit(Action.REPLAY).room.vault
+            raw.show_body(replaying.body(vault, one.folder, most_bytes=raw.BYTES_READ))
             st.caption(one.folder)
 
 
 def _replay(folder: str) -> None:
     with notices.spoken():
-        visitor = _visitor()
+        visitor = visit(Action.REPLAY)
         for receipt in replaying.receipts(visitor.room.vault, [folder], provider="sinch"):
             if isinstance(receipt, Receipt):
                 st.toast(CAME_OF[_once_more(visitor, receipt)])
@@ -85,9 +80,3 @@ def _once_more(visitor: Visit, receipt: Receipt) -> str:
         raise UnavailableError("The queue cannot be reached.") from error
     outcomes = replaying.outcomes(vault, [receipt.id], wait_seconds=PATIENCE_SECONDS)
     return next((outcome for outcome, count in outcomes.items() if count), "waiting")
-
-
-def _visitor() -> Visit:
-    visitor = visit()
-    permissions.require(visitor.person, Action.REPLAY)
-    return visitor

@@ -11,6 +11,14 @@ from mmsvault.errors import RejectedInputError, SearchError
 EVERYTHING = "(every message)"
 
 
+def search_box(label: str, *, placeholder: str) -> str:
+    """Draw the field for a search, which is in the page's address as well, and return what is in it."""
+    written = st.text_input(
+        label, key="query", bind="query-params", placeholder=placeholder, icon=":material/search:"
+    )
+    return written or ""
+
+
 def show_search(visitor: Visit, query: str, *, said: str = "") -> None:
     """Show a search, or what is `said` of it, as its own text; below it the names of its numbers."""
     st.code(said or query or EVERYTHING, language=None)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import locally, notices
 from dashboard.anchors import anchor, gallery_address
-from dashboard.searched import count, find, show_search, whose
+from dashboard.searched import count, find, search_box, show_search, whose
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog import searches
 from mmsvault.catalog.language import parse
@@ -13,7 +13,6 @@ from mmsvault.catalog.searches import SavedSearch
 from mmsvault.errors import ForbiddenError, NotFoundError, SearchError
 
 LONGEST_NAME = 80
-_SAID = "what became of the search"
 
 
 def searches_page() -> None:
@@ -21,8 +20,7 @@ def searches_page() -> None:
     with notices.spoken():
         visitor = visit()
         st.title("Saved searches")
-        if said := st.session_state.pop(_SAID, None):
-            st.text(said)
+        notices.say_kept()
         found = searches.list_all(visitor.room.catalog, scope=visitor.person.scope)
         if not found:
             st.info("No search is saved yet. Give one a name below: who sees what you see finds it here.")
@@ -66,19 +64,13 @@ def _count(visitor: Visit, query: str) -> str:
 
 def _new(visitor: Visit) -> None:
     st.header("Save a search")
-    query = st.text_input(
-        "Search",
-        key="query",
-        bind="query-params",
-        placeholder="keyword:storm type:image, as in the gallery",
-        icon=":material/search:",
-    )
+    query = search_box("Search", placeholder="keyword:storm type:image, as in the gallery")
     if query:
         with notices.spoken():
             asked = parse(query, region=visitor.room.settings.default_region)
             st.text(f"It finds {count(find(visitor, asked))} now. {whose(visitor, query)}".rstrip())
     name = st.text_input("Name", key="name", placeholder="Pictures of the storm", max_chars=LONGEST_NAME)
-    st.button("Save", key="save", type="primary", on_click=_save, args=(name, query or ""))
+    st.button("Save", key="save", type="primary", on_click=_save, args=(name, query))
 
 
 def _save(name: str, query: str) -> None:
@@ -86,17 +78,17 @@ def _save(name: str, query: str) -> None:
         visitor = visit()
         clean = " ".join("".join(one if one.isprintable() else " " for one in name).split())
         if not clean:
-            st.session_state[_SAID] = "A saved search needs a name."
+            notices.say_next("A saved search needs a name.")
             return
         parse(query, region=visitor.room.settings.default_region)
         catalog, scope = visitor.room.catalog, visitor.person.scope
         known = {one.name: one for one in searches.list_all(catalog)}.get(clean)
         if known and not may_change(visitor, known):
-            st.session_state[_SAID] = f"There is a saved search called {clean} already; choose another name."
+            notices.say_next(f"There is a saved search called {clean} already; choose another name.")
             return
         searches.save(catalog, clean, query.strip(), saved_by=visitor.person.name, scope=scope)
         visitor.note("saved a search", subject=clean, details=query)
-        st.session_state[_SAID] = f"Saved as {clean}."
+        notices.say_next(f"Saved as {clean}.")
         st.session_state["query"] = st.session_state["name"] = ""
 
 

@@ -10,7 +10,6 @@ from dashboard.drawn import address
 from dashboard.people_section import show_people
 from dashboard.visiting import Visit, visit
 from mmsvault import rehearsal
-from mmsvault.catalog import permissions
 from mmsvault.catalog.permissions import Action
 from mmsvault.settings import Settings
 from mmsvault.settings.sources import Origin
@@ -23,18 +22,12 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*(?=@)")
 def settings_page() -> None:
     """Show the page."""
     with notices.spoken():
-        visitor = _allowed(Action.SEE_SETTINGS)
+        visitor = visit(Action.SEE_SETTINGS)
         st.title("Settings")
         _postbacks(visitor)
         if visitor.may(Action.MANAGE_PEOPLE):
             show_people()
         _what_is_set(visitor.room.settings)
-
-
-def _allowed(action: Action) -> Visit:
-    visitor = visit()
-    permissions.require(visitor.person, action)
-    return visitor
 
 
 def _postbacks(visitor: Visit) -> None:
@@ -53,7 +46,7 @@ def _postbacks(visitor: Visit) -> None:
 
 def _rehearsal() -> None:
     with notices.spoken():
-        visitor = _allowed(Action.SEE_SETTINGS)
+        visitor = visit(Action.SEE_SETTINGS)
         pressed = st.button("Send a test postback", key="test", icon=":material/send:", type="primary")
         st.caption(
             "It goes the provider's way: over HTTP to the receiver, through the queue and a worker into the "
@@ -83,7 +76,7 @@ def _show_steps(visitor: Visit) -> None:
 
 def _remove_tests() -> None:
     with notices.spoken():
-        visitor = _allowed(Action.SEE_SETTINGS)
+        visitor = visit(Action.SEE_SETTINGS)
         removed = rehearsal.remove(visitor.room.vault)
         visitor.note(
             "deleted", subject=f"from:{rehearsal.SENDER}", details=wording.plural(removed, "test message")

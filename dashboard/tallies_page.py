@@ -17,7 +17,6 @@ from dashboard.reading_room import ReadingRoom, reading_room
 from dashboard.showing import THUMBNAIL_TYPE
 from dashboard.visiting import Visit, visit
 from mmsvault import naming
-from mmsvault.catalog import permissions
 from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
 from mmsvault.catalog.language import Query, Term
 from mmsvault.catalog.permissions import Action
@@ -183,8 +182,7 @@ def _trail(asked: tuple[str, str, str]) -> list[Tally]:
 @st.dialog("Name of a sender")
 def _name(number: str) -> None:
     with notices.spoken():
-        visitor = visit()
-        permissions.require(visitor.person, Action.NAME)
+        visitor = visit(Action.NAME)
         sent = visitor.view.search(Query(((Term("from", number, exact=True),),)), limit=1)
         if not sent.messages:
             raise NotFoundError(f"There is no sender {number}.")

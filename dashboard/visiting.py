@@ -15,7 +15,7 @@ import streamlit as st
 from dashboard.reading_room import ReadingRoom, reading_room
 from mmsvault.catalog import people, permissions, queries, sessions, trail
 from mmsvault.catalog.language import Query
-from mmsvault.catalog.people import Person, Role
+from mmsvault.catalog.people import Person
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.clients import client_address
@@ -34,11 +34,6 @@ class Visit:
     source: str
     room: ReadingRoom
     view: View
-
-    def require(self, role: Role) -> None:
-        """Raise ForbiddenError for those who may less."""
-        if not self.person.role.includes(role):
-            raise ForbiddenError(f"This needs the role {role}; yours is {self.person.role}.")
 
     def may(self, action: Action) -> bool:
         """Return whether this person may do this at all."""
@@ -106,8 +101,8 @@ def visit_of(room: ReadingRoom, person: Person, *, source: str) -> Visit:
     return Visit(person, source, room, View(room.catalog, scope))
 
 
-def visit(role: Role = Role.VIEWER) -> Visit:
-    """Return who looks at this page now. Raises ForbiddenError, UnavailableError."""
+def visit(action: Action = Action.LOOK) -> Visit:
+    """Return who is at this page now, if they may do this. Raises ForbiddenError, UnavailableError."""
     room = reading_room()
     headers = {name.lower(): value for name, value in st.context.headers.items()}
     person = recognise(room, headers)
@@ -116,5 +111,5 @@ def visit(role: Role = Role.VIEWER) -> Visit:
     peer = st.context.ip_address or "127.0.0.1"  # Streamlit says nothing of its own machine
     source = client_address(peer, headers.get("x-forwarded-for", ""), room.settings.trusted_proxies)
     found = visit_of(room, person, source=source)
-    found.require(role)
+    permissions.require(person, action)
     return found

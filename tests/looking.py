@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from mmsvault.catalog.people import Person, Role
 from mmsvault.message import utc_now
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
+from tests.integration.archive import embedded_bucket
+from tests.servers import redis_server
 
 
 @contextmanager
@@ -33,6 +36,23 @@ def reading_room(settings: Settings) -> Iterator[ReadingRoom]:
         yield room
     finally:
         vault.close()
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[Settings]:
+    """Run the queue and the embedded bucket, and give the settings of a vault on them."""
+    with redis_server(folder) as url, embedded_bucket(folder):
+        yield settings_in(folder / "vault", redis_url=url)
+
+
+@contextmanager
+def own_room(shared: Settings, test: str) -> Iterator[ReadingRoom]:
+    """Open a room with a catalog and a bucket of the test's own, on servers that others use as well."""
+    name = sha256(test.encode()).hexdigest()[:20]
+    own = {"database_url": f"sqlite:///{shared.data_dir / name}.sqlite", "s3_bucket": f"b{name}"}
+    with reading_room(settings_in(shared.data_dir, redis_url=shared.redis_url, **own)) as room:
+        room.bucket.make()
+        yield room
 
 
 def settings_in(folder: Path, **given: object) -> Settings:

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from mmsvault import rehearsal
-from mmsvault.catalog import names, trail
+from mmsvault import naming, rehearsal
+from mmsvault.catalog import names, searches, trail
+from mmsvault.exporting import register, working
+from mmsvault.exporting.verifying import verify
 from mmsvault.message import utc_now
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
@@ -18,7 +22,9 @@ from tests.house import House
 from tests.servers import until
 
 PHONE = {"width": 390, "height": 844}
-ANNA = "14085550111"
+ANNA, BEN = "14085550111", "14085550122"
+BROWSERS_OWN = """at => new Intl.DateTimeFormat(undefined, {dateStyle: "medium", timeStyle: "short"})
+    .format(new Date(at))"""
 NOT_UNDERSTOOD = b"<html><b>bold</b><script>alert(1)</script></html>"
 
 
@@ -26,7 +32,7 @@ NOT_UNDERSTOOD = b"<html><b>bold</b><script>alert(1)</script></html>"
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     made = House(tmp_path_factory.mktemp("pages"))
     with SampleProvider() as provider, made.up():
-        for number, sender in enumerate((ANNA, ANNA, "14085550122")):
+        for number, sender in enumerate((ANNA, ANNA, BEN)):
             url = provider.offer(media.drawing(number))
             sent = notice(f"page-{number}", url, sender=sender, keyword="storm" if number else "pier")
             assert provider.send(made.postbacks, sent) == 200
@@ -131,6 +137,61 @@ def test_a_search_is_saved_opened_and_exported(house: House, inside: Page) -> No
     expect(inside.get_by_text(": Done")).to_have_count(0)
 
 
+def test_a_message_says_who_sent_it_and_leads_to_all_of_theirs(house: House, inside: Page) -> None:
+    with house.vault() as vault:
+        naming.name(vault, BEN, "Ben <i>Okafor</i>")
+    inside.goto(f"{house.dashboard}/message?id=sinch-page-2")
+    expect(inside.get_by_role("heading", level=1)).to_have_text(
+        "Message from Ben <i>Okafor</i> (+1 408-555-0122)"
+    )
+    inside.get_by_role("link", name="Ben <i>Okafor</i>, +1 408-555-0122 (14085550122)").press("Enter")
+    expect(inside.locator("a.tile")).to_have_count(1)
+    assert f"sender={BEN}" in inside.url
+
+
+def test_what_is_missing_is_tried_from_the_messages_own_page(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/message?id=sinch-late")
+    expect(inside.get_by_text("This file is not downloaded yet.")).to_be_visible()
+    inside.get_by_role("button", name="Try 1 missing file now").click()
+    expect(inside.get_by_text("1 file fetched again")).to_be_visible()
+
+
+def test_an_export_with_a_password_is_opened_by_that_password_only(
+    house: House, inside: Page, tmp_path: Path
+) -> None:
+    inside.goto(f"{house.dashboard}/exports?query=keyword:storm")
+    inside.get_by_label("Password").fill("higher than the pier")
+    inside.get_by_label("Password").press("Enter")
+    expect(inside.get_by_text("7-Zip")).to_be_visible()
+    inside.get_by_role("button", name="Export 2 messages").click()
+    expect(inside.get_by_label("Password")).to_have_value("")
+    expect(inside.get_by_text(", with a password")).to_be_visible()
+    with house.vault() as vault:
+        asked = register.latest(vault.catalog)[0]
+        made = inside.locator(f".st-key-export-{asked.id}")
+        link = made.get_by_role("link", name="-01.zip").get_attribute("href")
+        address = urljoin(f"{house.dashboard}/exports", link)
+        taken = httpx.get(address, cookies=house.visitor(), trust_env=False)
+        working.delete(vault, asked.id)
+    path = tmp_path / "out.zip"
+    path.write_bytes(taken.content)
+    assert verify(path, password="higher than the pier").ok
+    assert not verify(path, password="lower than the pier").ok
+    assert "has a password" in verify(path).problems[0].problem
+
+
+def test_times_and_numbers_are_written_as_the_browser_does(house: House, browser: Browser) -> None:
+    with house.vault() as vault:
+        saved = searches.save(vault.catalog, "for the zone", "keyword:storm", saved_by="demo")
+    context = browser.new_context(timezone_id="Asia/Kolkata", locale="de-DE")
+    page = context.new_page()
+    house.enter(page)
+    page.goto(f"{house.dashboard}/searches")
+    written = page.evaluate(BROWSERS_OWN, saved.saved_at.isoformat())
+    expect(page.locator(".st-key-search-for-the-zone")).to_contain_text(f"saved {written} by demo")
+    context.close()
+
+
 def test_a_test_postback_goes_the_whole_way_and_is_removed(house: House, inside: Page) -> None:
     inside.goto(f"{house.dashboard}/settings")
     inside.get_by_role("button", name="Send a test postback").click()
@@ -157,7 +218,18 @@ def test_the_address_for_postbacks_is_hidden_shown_and_copied(house: House, insi
 
 @pytest.mark.parametrize("size", ["desktop", "phone in the dark"])
 @pytest.mark.parametrize(
-    "address", ["senders", "keywords", "operations", "settings", "searches", "exports", "audit"]
+    "address",
+    [
+        "message?id=sinch-page-1",
+        "message?id=sinch-late",
+        "senders",
+        "keywords",
+        "operations",
+        "settings",
+        "searches",
+        "exports",
+        "audit",
+    ],
 )
 def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
     house: House, inside: Page, address: str, size: str

@@ -1,7 +1,6 @@
 """The gallery's script and the way between pages, run by Streamlit's AppTest."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ from dashboard.reading_room import ReadingRoom
 from mmsvault.catalog import entering, queries, trail, upkeep
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
-from tests.integration.archive import embedded_bucket
+from mmsvault.settings import Settings
 from tests.integration.searchable import message
-from tests.looking import look_at, reading_room, settings_in, texts
+from tests.looking import look_at, own_room, servers, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "gallery.gallery"
@@ -25,18 +24,14 @@ EVERYTHING = ["export", "tag", "hold", "release", "delete"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    made = tmp_path_factory.mktemp("gallery")
-    with embedded_bucket(made):
-        yield made / "vault"
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with servers(tmp_path_factory.mktemp("gallery")) as settings:
+        yield settings
 
 
 @pytest.fixture
-def room(folder: Path, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
-    own = f"sqlite:///{folder / request.node.name[:40]}.sqlite"
-    given = settings_in(folder, database_url=own, s3_bucket=f"b{abs(hash(request.node.name))}")
-    with reading_room(given) as opened:
-        opened.bucket.make()
+def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
+    with own_room(shared, request.node.name) as opened:
         yield opened
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,9 @@ from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
 from mmsvault.message import Message, RawPostback, utc_now
-from tests.integration.archive import embedded_bucket
+from mmsvault.settings import Settings
 from tests.integration.searchable import message
-from tests.looking import look_at, reading_room, settings_in, texts
-from tests.servers import redis_server
+from tests.looking import look_at, own_room, servers, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "message_page.message_page"
@@ -27,21 +25,14 @@ BODY = b"<postback>**bold** <script>alert(1)</script></postback>"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
-    folder = tmp_path_factory.mktemp("message")
-    with redis_server(folder) as url, embedded_bucket(folder):
-        yield {"redis_url": url, "folder": folder / "vault"}
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with servers(tmp_path_factory.mktemp("message")) as settings:
+        yield settings
 
 
 @pytest.fixture
-def room(servers: dict[str, object], request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
-    folder = Path(str(servers["folder"]))
-    own = f"sqlite:///{folder / request.node.name[:40]}.sqlite"
-    bucket = f"b{abs(hash(request.node.name))}"
-    with reading_room(
-        settings_in(folder, redis_url=servers["redis_url"], database_url=own, s3_bucket=bucket)
-    ) as opened:
-        opened.bucket.make()
+def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
+    with own_room(shared, request.node.name) as opened:
         yield opened
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -17,10 +16,9 @@ from mmsvault.health import Answer, Health
 from mmsvault.message import Receipt, utc_now
 from mmsvault.queueing.figures import Line
 from mmsvault.sample.notices import Notice, lower_case_xml
-from tests.integration.archive import embedded_bucket
+from mmsvault.settings import Settings
 from tests.integration.searchable import message
-from tests.looking import look_at, reading_room, settings_in, texts
-from tests.servers import redis_server
+from tests.looking import look_at, own_room, servers, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "operations_page.operations_page"
@@ -28,20 +26,14 @@ BODY = b"<html>=cmd() **bold** <script>alert(1)</script></html>"
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
-    folder = tmp_path_factory.mktemp("operations")
-    with redis_server(folder) as url, embedded_bucket(folder):
-        yield {"redis_url": url, "folder": folder / "vault"}
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    with servers(tmp_path_factory.mktemp("operations")) as settings:
+        yield settings
 
 
 @pytest.fixture
-def room(servers: dict[str, object], request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
-    folder = Path(str(servers["folder"]))
-    own = f"sqlite:///{folder / request.node.name[:40]}.sqlite"
-    bucket = f"b{abs(hash(request.node.name))}"
-    given = settings_in(folder, redis_url=servers["redis_url"], database_url=own, s3_bucket=bucket)
-    with reading_room(given) as opened:
-        opened.bucket.make()
+def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
+    with own_room(shared, request.node.name) as opened:
         yield opened
 
 
