@@ -28,6 +28,7 @@ from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.register import State
 from mmsvault.message import Message, utc_now
 from mmsvault.vault import Vault
+from tests.benchmarks.ground import ends_what_it_started
 from tests.house import House
 from tests.integration.exports import POSTBACK, THUMBNAIL, described
 from tests.servers import minio_server, until
@@ -231,4 +232,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    ends_what_it_started()
     main()

@@ -22,6 +22,7 @@ from mmsvault.queueing import figures
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.vault import Vault
 from tests.benchmarks import ground, pipeline
+from tests.benchmarks.ground import ends_what_it_started
 from tests.benchmarks.performance import machine
 from tests.benchmarks.pipeline import Work
 from tests.flow.site import Site, family
@@ -235,4 +236,5 @@ def main(given: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    ends_what_it_started()
     main(sys.argv[1:])

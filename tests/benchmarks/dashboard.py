@@ -33,7 +33,7 @@ from mmsvault.message import Message, utc_now
 from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests import bulk
-from tests.benchmarks.ground import Ratio, memory_bytes, say
+from tests.benchmarks.ground import Ratio, ends_what_it_started, memory_bytes, say
 from tests.chromium import chromium
 from tests.house import House
 from tests.servers import minio_server, running
@@ -296,4 +296,5 @@ def _in_a_thread(bench: Bench, server: int) -> list[Ratio]:
 
 
 if __name__ == "__main__":
+    ends_what_it_started()
     main(sys.argv[1:])

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks import growing, pipeline, receiving, resting
-from tests.benchmarks.ground import Ratio
+from tests.benchmarks.ground import Ratio, ends_what_it_started
 
 DOCUMENT = Path("docs/performance.md")
 PLOT = Path("docs/pictures/performance.svg")
@@ -126,4 +126,5 @@ def main(given: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    ends_what_it_started()
     main(sys.argv[1:])

@@ -29,6 +29,7 @@ from mmsvault.catalog.places import first_place
 from mmsvault.message import Receipt, utc_now
 from tests import servers
 from tests.benchmarks import crowd
+from tests.benchmarks.ground import ends_what_it_started
 
 DATABASES = ("SQLite", "PostgreSQL")
 SIZES = (10_000, 100_000, 1_000_000)
@@ -213,4 +214,5 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
+    ends_what_it_started()
     main()
