@@ -19,7 +19,7 @@ from tests.benchmarks.ground import Ratio, ends_what_it_started
 DOCUMENT = Path("docs/performance.md")
 PLOT = Path("docs/pictures/performance.svg")
 BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
-PARTS = ("receiver", "pipeline", "waiting", "backlog", "idle", "start")
+PARTS = ("receiver", "pipeline", "minio", "waiting", "backlog", "idle", "start")
 
 
 def measure(part: str, folder: Path, *, rounds: int, brief: bool) -> list[Ratio]:
@@ -29,8 +29,9 @@ def measure(part: str, folder: Path, *, rounds: int, brief: bool) -> list[Ratio]
             return receiving.measure(
                 folder, rounds=rounds, seconds=1 if brief else 4, burst=500 if brief else receiving.BURST
             )
-        case "pipeline":
-            return pipeline.measure(folder, rounds=rounds, messages=4 if brief else 60)
+        case "pipeline" | "minio":
+            messages = 4 if brief else 60
+            return pipeline.measure(folder, rounds=rounds, messages=messages, on_minio=part == "minio")
         case "waiting":
             return pipeline.measure_waiting(folder, rounds=rounds, workers=2 if brief else 16)
         case "backlog":

@@ -24,7 +24,7 @@ from mmsvault.vault import Vault
 from tests.benchmarks import ground
 from tests.benchmarks.ground import Ratio
 from tests.flow.site import Site
-from tests.servers import listens, until
+from tests.servers import listens, minio_server, until
 
 PROCESSES = 2
 BATCH = 200
@@ -115,19 +115,17 @@ def _archived(vault: Vault) -> int:
 @contextlib.contextmanager
 def peers(made: Site, folder: Path, *, processes: int = PROCESSES) -> Iterator[list[Contender]]:
     """Run every peer on the vault's own bucket server, each idle until its turn."""
-    keys = made.settings.generated
-    address = f"127.0.0.1:{keys.s3_port}"
-    Minio(address, access_key=keys.s3_access_key, secret_key=keys.s3_secret_key, secure=False).make_bucket(
-        "peers"
-    )
+    address, secure = made.settings.bucket_address
+    access_key, secret_key = made.settings.bucket_keys
+    Minio(address, access_key=access_key, secret_key=secret_key, secure=secure).make_bucket("peers")
     with contextlib.ExitStack() as stack:
         redis_url = stack.enter_context(ground.ordinary_redis(folder))
         listed = []
         for number, (name, open_peer) in enumerate(_PEERS.items(), start=1):
             env = {
                 "BENCH_S3": address,
-                "BENCH_S3_KEY": keys.s3_access_key,
-                "BENCH_S3_SECRET": keys.s3_secret_key,
+                "BENCH_S3_KEY": access_key,
+                "BENCH_S3_SECRET": secret_key,
                 "BENCH_DONE": str(folder / f"done-{number}"),
                 "BENCH_REDIS": f"{redis_url}/{number}",
             }
@@ -231,10 +229,13 @@ _PEERS: Mapping[str, Callable[[_Place], Submit]] = {
 _TARGETS = {"bare loop": ">= 0.75"}
 
 
-def measure(folder: Path, *, rounds: int, messages: int) -> list[Ratio]:
-    """Return our rate over that of each peer, all taking turns."""
+def measure(folder: Path, *, rounds: int, messages: int, on_minio: bool = False) -> list[Ratio]:
+    """Return our rate over that of each peer, all taking turns, on the embedded bucket or on MinIO."""
+    where = "pipeline on MinIO" if on_minio else "pipeline"
+    folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        made = stack.enter_context(ground.site(folder))
+        env = stack.enter_context(minio_server(folder)) if on_minio else {}
+        made = stack.enter_context(ground.site(folder, env))
         served = stack.enter_context(provider(folder))
         contenders = [
             stack.enter_context(ours(made)),
@@ -243,7 +244,7 @@ def measure(folder: Path, *, rounds: int, messages: int) -> list[Ratio]:
         for one in contenders:  # to start and warm up
             one.rate(served.works(min(messages, 30)))
         ratios = {
-            one.name: Ratio(f"pipeline / {one.name}", _TARGETS.get(one.name, "> 1")) for one in contenders[1:]
+            one.name: Ratio(f"{where} / {one.name}", _TARGETS.get(one.name, "> 1")) for one in contenders[1:]
         }
         for at in range(rounds):
             order = contenders if at % 2 == 0 else contenders[::-1]
