@@ -142,7 +142,9 @@ def open_to_others(folder: Path) -> None:
             above.chmod(above.stat().st_mode | 0o011)
 
 
-def prepare_postgresql(folder: Path) -> tuple[str, list[str], str | None]:
+def prepare_postgresql(
+    folder: Path, options: Mapping[str, str] | None = None
+) -> tuple[str, list[str], str | None]:
     """Make a PostgreSQL of its own; return the URL of an empty database, the command, and its user."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     initdb = shutil.which("initdb") or (str(installed[-1] / "initdb") if installed else None)
@@ -158,13 +160,14 @@ def prepare_postgresql(folder: Path) -> tuple[str, list[str], str | None]:
     port = free_port()
     server = [str(Path(str(initdb)).with_name("postgres")), "-D", str(data), "-p", str(port)]
     local = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-    return f"postgresql://tests@127.0.0.1:{port}/postgres", [*server, *local], user
+    more = [word for name, value in (options or {}).items() for word in ("-c", f"{name}={value}")]
+    return f"postgresql://tests@127.0.0.1:{port}/postgres", [*server, *local, *more], user
 
 
 @contextlib.contextmanager
-def postgresql_server(folder: Path) -> Iterator[str]:
+def postgresql_server(folder: Path, options: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run a PostgreSQL of its own, as a user without rights, and give the URL of an empty database."""
-    url, command, user = prepare_postgresql(folder)
+    url, command, user = prepare_postgresql(folder, options)
     port = int(make_url(url).port or 0)
     with running(command, log=folder / "postgresql.log", port=port, user=user):
         until(lambda: takes_connections(url), what="PostgreSQL taking connections")

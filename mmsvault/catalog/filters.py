@@ -84,6 +84,15 @@ def tally_of(query: Query) -> Select[int] | None:
     return select(kept.c.messages).where(kept.c.key == key)
 
 
+def tokens(query: Query) -> int:
+    """Return how many tokens a query asks for, if it asks for nothing else; 0 for any other one."""
+    terms = [term for group in query.groups for term in group]
+    if any(term.moment or term.negated or term.field == CHOSEN for term in terms):
+        return 0
+    found = [phrase for term in terms for phrase in phrases(term)]
+    return len(found) if all(len(phrase) == 1 for phrase in found) else 0
+
+
 def _is_bound(group: Group) -> bool:
     return len(group) == 1 and group[0].moment is not None
 

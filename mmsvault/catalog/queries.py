@@ -35,6 +35,8 @@ AT_RISK = timedelta(days=1)
 COUNTED_TO = 10_000
 """Totals are exact up to here; beyond, where no count is kept, they say only that there are more."""
 
+SURELY_MORE = 3 * COUNTED_TO
+"""An estimate of PostgreSQL's from here on is not counted after."""
 IDS_A_PAGE = 500
 
 LONGEST_LEASE = timedelta(minutes=2)
@@ -166,16 +168,32 @@ def _found(
     dialect = connection.dialect.name
     counted: tuple[int, bool] | None = None
     is_counted = query == EVERYTHING or filters.tally_of(query) is not None
-    if below is None and not is_counted and dialect == "postgresql":
-        # Its index of words has no order: to count takes as long as to find, so one question does both.
-        some = connection.scalars(filters.places(query, dialect).order_by(None).limit(COUNTED_TO + 1)).all()
-        if len(some) <= COUNTED_TO:
-            return sorted(some, reverse=True)[: limit + 1], len(some), True
-        counted = COUNTED_TO, False
+    if not is_counted and dialect == "postgresql":
+        if _is_common(connection, query):
+            counted = COUNTED_TO, False
+        elif below is None:
+            # Its index of words has no order: to count takes as long as to find, so one question does both.
+            asked = filters.places(query, dialect).order_by(None).limit(COUNTED_TO + 1)
+            some = connection.scalars(asked).all()
+            if len(some) <= COUNTED_TO:
+                return sorted(some, reverse=True)[: limit + 1], len(some), True
+            counted = COUNTED_TO, False
     places = connection.scalars(filters.places(query, dialect, below=below).limit(limit + 1)).all()
     if len(places) <= limit and below is None:
         return places, len(places), True
     return places, *(counted or _total(connection, query))
+
+
+def _is_common(connection: Connection, query: Query) -> bool:
+    """Return whether PostgreSQL knows of a single token that far more messages have it than are counted.
+
+    Its statistics sample how often each token is there: they are right for one, and a guess for several.
+    """
+    if filters.tokens(query) != 1:
+        return False
+    asked = filters.places(query, connection.dialect.name).order_by(None).compile(dialect=connection.dialect)
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked}", asked.params).scalar_one()
+    return bool(plan[0]["Plan"]["Plan Rows"] >= SURELY_MORE)
 
 
 def _total(connection: Connection, query: Query) -> tuple[int, bool]:
