@@ -38,22 +38,27 @@ class Alert:
     link: str
 
 
-def show_alerts() -> None:
-    """Show what is wrong now, and go on looking."""
-    st.fragment(_show, run_every=LOOKED_EVERY_SECONDS)()
+def show_alerts(*, over_the_page: bool = False) -> None:
+    """Show what is wrong now, and go on looking.
+
+    Over the page they take one line of what is free under the header, so that nothing on it moves.
+    """
+    st.fragment(_show, run_every=LOOKED_EVERY_SECONDS)(over_the_page)
 
 
-def _show() -> None:
+def _show(over_the_page: bool) -> None:
     try:
         found = alerts(visit())
     except VaultError:  # the page itself says so
         return
     if found:
         lines = "".join(
-            f"<p>{html.escape(one.said)} <a href='{one.address}' target='_self'>{one.link}</a></p>"
+            f"<p><span>{html.escape(one.said)}</span> "
+            f"<a href='{one.address}' target='_self'>{one.link}</a></p>"
             for one in found
         )
-        st.html(f"<style>{_STYLE}</style><div class='mms-alerts' role='alert'>{lines}</div>")
+        kind = "mms-alerts over" if over_the_page else "mms-alerts"
+        st.html(f"<style>{_STYLE}</style><div class='{kind}' role='alert'>{lines}</div>")
 
 
 def alerts(visitor: Visit) -> list[Alert]:
@@ -113,4 +118,13 @@ _STYLE = """
   border-left: 4px solid light-dark(#b3261e, #ff8a80);
   background: color-mix(in srgb, light-dark(#b3261e, #ff8a80) 12%, transparent); }
 .mms-alerts a { color: inherit; font-weight: 600; text-decoration: underline; }
+[data-testid="stMainBlockContainer"]:has(.mms-alerts.over) { position: relative; }
+[data-testid="stLayoutWrapper"]:has(.mms-alerts.over) {
+  position: absolute; top: calc(3.75rem + 3px); left: 1rem; right: 1rem; width: auto; }
+.mms-alerts.over { display: flex; gap: 6px; }
+.mms-alerts.over p { flex: 0 1 auto; min-width: 0; display: flex; gap: .5rem; padding: .1rem .6rem;
+  font-size: .8rem; white-space: nowrap; }
+.mms-alerts.over span { overflow: hidden; text-overflow: ellipsis; }
+@media (min-width: 864px) {
+  [data-testid="stLayoutWrapper"]:has(.mms-alerts.over) { left: 5rem; right: 5rem; } }
 """

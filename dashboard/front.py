@@ -36,11 +36,14 @@ _STARTING = re.compile(
     r'<script type="module"[^>]*></script>|<link\s+rel="(?:modulepreload|preload|stylesheet)"[^>]*>'
 )
 """What Streamlit's page starts it with, and what that needs."""
+_IMPORTED = re.compile(r'^import .* from "\./(.+)";$', re.MULTILINE)
+"""What is imported while the gallery is open, by `import(...)`, is not among it."""
 _STYLE = (
     ".mmsvault-early { position: fixed; z-index: 999; inset: 0; overflow: auto; padding: 5.5rem 5rem 1rem; }"
     ".mmsvault-early.light { color-scheme: light; background: #fff; color: #2f2d2b; }"
     ".mmsvault-early.dark { color-scheme: dark; background: #171614; color: #edebe8; }"
-    "@media (max-width: 640px) { .mmsvault-early { padding: 5.5rem 1rem 1rem; } }"
+    ".mmsvault-early::-webkit-scrollbar { width: 6px; }"
+    "@media (max-width: 863.98px) { .mmsvault-early { padding: 5.5rem 1rem 1rem; } }"
 )
 """Where the early gallery lies: as Streamlit will have it, so that nothing jumps."""
 
@@ -130,11 +133,7 @@ def _first_tiles(first: dict[str, Any]) -> str:
         f"<style>{_STYLE}</style>",
         f'<link rel="preload" as="style" href="./{address("gallery.css")}">',
         f'<script type="module" src="./{address("early.js")}"></script>',
-        *(
-            f'<link rel="modulepreload" href="./{address(name)}">'
-            for name in sorted(_modules())
-            if _early(name)
-        ),
+        *(f'<link rel="modulepreload" href="./{address(name)}">' for name in _early()),
         *(
             f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">'
             for src in pictures
@@ -144,8 +143,13 @@ def _first_tiles(first: dict[str, Any]) -> str:
     return "".join(head)
 
 
-def _early(name: str) -> bool:
-    return name.endswith(".js") and name not in ("sheet.js", "base.js")
+@cache
+def _early() -> list[str]:
+    """Return the modules that the first tiles need: all that `early.js` imports, and what those import."""
+    found = ["early.js"]
+    for name in found:
+        found += [one for one in _IMPORTED.findall(_modules()[name].decode()) if one not in found]
+    return found
 
 
 def _escaped(address_: str) -> str:

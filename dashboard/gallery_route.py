@@ -7,7 +7,7 @@ look at goes into the trail.
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,12 +23,12 @@ from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import record
 from dashboard.suggesting import suggestions
-from dashboard.tiles import tiles
+from dashboard.tiles import Tile, tiles
 from dashboard.visiting import Visit
 from mmsvault.catalog.queries import AT_RISK
 from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RejectedInputError, SearchError, UnavailableError
-from mmsvault.message import utc_now
+from mmsvault.message import Message, utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ def first_or_next_page(visit: Visit, params: Mapping[str, str]) -> dict[str, Any
     if after is None:
         visit.note("searched", subject=filters.words() or "everything")
     return {
-        "tiles": tiles(page.messages, sign=visit.room.links.sign),
+        "tiles": _tiles(visit, page.messages),
         "newest": page.messages[0].id if page.messages else "",
         "messages": len(page.messages),
         "next": page.next,
@@ -115,7 +115,7 @@ def _news(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     waiting = [identity for identity in params.get("waiting", "").split(",") if identity][:MOST_WAITING]
     return {
         "new": visit.view.newer(query, than=params.get("than", "")),
-        "tiles": tiles(visit.view.load_all(waiting), sign=visit.room.links.sign),
+        "tiles": _tiles(visit, visit.view.load_all(waiting)),
         "counts": _counts(visit.view),
     }
 
@@ -131,7 +131,11 @@ def _message(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 def _similar(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     message = visit.view.load(params.get("id", ""))
     alike = visit.view.load_all(visit.view.similar(message, among=SIMILAR_AMONG))
-    return {"tiles": [tile for tile in tiles(alike, sign=visit.room.links.sign) if tile["src"]]}
+    return {"tiles": [tile for tile in _tiles(visit, alike) if tile["src"]]}
+
+
+def _tiles(visit: Visit, messages: Sequence[Message]) -> list[Tile]:
+    return tiles(messages, sign=visit.room.links.sign, names=callers.known(visit.view, messages))
 
 
 def _counts(view: View) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from dashboard.anchors import gallery_address
 from dashboard.callers import Names
 from dashboard.media_route import file_name
 from dashboard.showing import THUMBNAIL_TYPE, Line
+from mmsvault.media import playing
 from mmsvault.message import Attempt, MediaItem, MediaState, Message, normal_number
 
 SLIDES = "application/smil"
@@ -58,10 +59,9 @@ class Record(TypedDict):
 
 
 class Part(TypedDict):
-    """One file. `show` says how: image, video, audio, text, card, still, or empty for a download only.
+    """One file. `show` says how, as `showing.way_of` does.
 
-    A still is the thumbnail of what a browser cannot show; `words` are those of a document. `cards` are
-    lines of label and value.
+    `words` are those of a document. `cards` are lines of label and value.
     """
 
     key: str
@@ -167,7 +167,7 @@ def _part(item: MediaItem, message: Message, *, sign: Sign, now: datetime) -> Pa
         download=sign(item.key, item.content_type, download=True) if stored else "",
         file_name=file_name(item.key) if stored else "",
         text=item.text if show == "text" else "",
-        words=item.text if item.content_type == "application/pdf" else "",
+        words=item.text if item.content_type in playing.DOCUMENTS else "",
         cards=showing.card_lines(item.text) if show == "card" else [],
         note=_note(item, now, show=show),
         facts=_part_facts(item),
@@ -182,7 +182,7 @@ def _part_facts(item: MediaItem) -> list[Fact]:
         Fact("Length", wording.length(item.duration_ms) if item.duration_ms else ""),
         Fact("Moves", locally.plural(item.frame_count or 0, "frame") if item.is_animated else ""),
         Fact("Codecs", ", ".join(item.codecs)),
-        Fact("Taken", wording.captured(item.captured)),
+        _taken(item.captured),
         Fact("Location", "the file says where it was taken" if item.has_location else ""),
         Fact("Declared as", item.declared_type if not _agrees(item) else ""),
         Fact("SHA-256", item.sha256),
@@ -200,6 +200,13 @@ def _size(count: int) -> str:
 
 def _time(label: str, at: datetime | None) -> Fact:
     return Fact(label, wording.in_utc(at), at.isoformat()) if at else Fact(label, "")
+
+
+def _taken(told: str) -> Fact:
+    """Return when a file was taken; in the visitor's zone where it says its own."""
+    said = wording.captured(told)
+    at = datetime.fromisoformat(told) if said else None
+    return Fact("Taken", said, at.isoformat() if at and at.tzinfo else "")
 
 
 def _tried(attempt: Attempt) -> Tried:
@@ -232,11 +239,13 @@ def _hint(item: MediaItem, show: str) -> str:
     """Return what a person may wonder about a file that is kept whole but not shown whole."""
     if show not in ("", "still"):
         return ""
+    if item.preview_due_at and item.content_type in playing.DOCUMENTS:
+        return "This is its first page, small. Its pages are being made readable; download it to read it now."
     if item.preview_due_at:
         return "Browsers do not show this type of file. A preview that they do show is being made."
     if item.content_type == SLIDES:
         return "This file says in which order the sender's phone shows the others."
-    if item.content_type == "application/pdf" and show:
+    if item.content_type in playing.DOCUMENTS and show:
         return "This is its first page. Download it to read the others."
     return "Browsers do not show this type of file. Download it to open it."
 

@@ -5,17 +5,20 @@ from mmsvault.message import MediaItem
 
 THUMBNAIL_TYPE = "image/webp"
 CARD_TYPES = ("text/vcard", "text/calendar")
-SOURCES = ("image", "video", "audio", "still")
+SOURCES = ("image", "pages", "video", "audio", "still")
 """The ways of showing that need an object of the bucket; the others are text."""
 
 Line = tuple[str, str]
 
 
 def way_of(item: MediaItem) -> str:
-    """Return how a stored file is shown: image, video, audio, text, card, still, or empty for not at all.
+    """Return how a stored file is shown: image, pages, video, audio, text, card, still; empty for not at all.
 
-    A still is the thumbnail of what a browser cannot show.
+    Pages are those of a document, below each other in one picture; a still is the thumbnail of what a
+    browser cannot show.
     """
+    if item.preview_key and item.content_type in playing.DOCUMENTS:
+        return "pages"
     if item.preview_key:
         return playing.type_of_preview(item.preview_key).partition("/")[0]
     if item.content_type in CARD_TYPES and item.text:

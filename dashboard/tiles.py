@@ -10,8 +10,9 @@ from typing import TypedDict
 from urllib.parse import urlencode
 
 from dashboard import showing, wording
+from dashboard.callers import Names
 from dashboard.showing import CARD_TYPES, THUMBNAIL_TYPE
-from mmsvault.message import MediaItem, MediaState, Message, MessageState
+from mmsvault.message import MediaItem, MediaState, Message, MessageState, normal_number
 
 Sign = Callable[[str, str], str]
 """Makes a link of a key and a content type."""
@@ -28,8 +29,9 @@ _CARD_LINE = re.compile(r"^(?!Note)[A-Z][a-zA-Z-]{1,20}(?: \([a-z, -]+\))?: (.*\
 class Tile(TypedDict):
     """One tile. `src` is empty where there is no thumbnail; then `text` stands on the tile.
 
-    `show` says how the lightbox shows the file, and `full` is its link where it needs one. `alerts`
-    are what the message is: waiting, partial, lost, held.
+    `sender` is the number, `name` the one that people gave to it, if they did. `show` says how the
+    lightbox shows the file, and `full` is its link where it needs one. `alerts` are what the message is:
+    waiting, partial, lost, held.
     """
 
     key: str
@@ -45,6 +47,7 @@ class Tile(TypedDict):
     moves: str
     caption: str
     sender: str
+    name: str
     keyword: str
     at: str
     word: str
@@ -53,25 +56,30 @@ class Tile(TypedDict):
     alerts: list[str]
 
 
-def tiles(messages: Iterable[Message], *, sign: Sign) -> list[Tile]:
-    """Return the tiles of `messages`, in their order."""
-    return [tile for message in messages for tile in _of_message(message, sign=sign)]
+def tiles(messages: Iterable[Message], *, sign: Sign, names: Names | None = None) -> list[Tile]:
+    """Return the tiles of `messages`, in their order; `names` are those that people gave to senders."""
+    known = names or {}
+    return [
+        tile
+        for message in messages
+        for tile in _of_message(message, sign=sign, name=known.get(normal_number(message.sender), ""))
+    ]
 
 
-def _of_message(message: Message, *, sign: Sign) -> list[Tile]:
+def _of_message(message: Message, *, sign: Sign, name: str) -> list[Tile]:
     texts = [item for item in message.media if _is_text(item)]
     shown = [item for item in message.media if not _is_text(item) and item.content_type != SLIDES] or texts
     caption = excerpt(message.subject or ("" if shown is texts else _first_text(texts)), 120)
     if not shown:
-        return [_tile(message, None, part=(1, 1), caption=caption, sign=sign)]
+        return [_tile(message, None, part=(1, 1), caption=caption, sign=sign, name=name)]
     return [
-        _tile(message, item, part=(place, len(shown)), caption=caption, sign=sign)
+        _tile(message, item, part=(place, len(shown)), caption=caption, sign=sign, name=name)
         for place, item in enumerate(shown, start=1)
     ]
 
 
 def _tile(
-    message: Message, item: MediaItem | None, *, part: tuple[int, int], caption: str, sign: Sign
+    message: Message, item: MediaItem | None, *, part: tuple[int, int], caption: str, sign: Sign, name: str
 ) -> Tile:
     kind, word = wording.kind(item) if item else ("empty", "Message without files")
     way = showing.way_of(item) if item and item.state is MediaState.STORED else ""
@@ -89,6 +97,7 @@ def _tile(
         moves=wording.short_type(item.content_type) if item and item.is_animated else "",
         caption="" if item is None else caption,
         sender=wording.number(message.sender),
+        name=name,
         keyword=message.keyword,
         at=message.received_at.isoformat(),
         word=word,

@@ -1,9 +1,11 @@
 """A vault filled at once: thousands of messages with real thumbnails, as a gallery has them."""
 
 import io
+import os
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -30,13 +32,14 @@ def fill(vault: Vault, number: int, *, newest_at: datetime, plain: bool = False)
     thumbnails = [_thumbnail(seed) for seed in range(PICTURES)]
     made = [_message(at, newest_at - at * DISTANCE, thumbnails, plain=plain) for at in range(number)]
     crowd.enter(vault.catalog, made)
+    shelf = _Shelf(vault)
     for one in made:
         for item in one.media:
             if item.thumbnail_key:
                 data = thumbnails[_seed(one) % PICTURES][0]
-                _keep(vault, item.thumbnail_key, data)
+                shelf.put(item.thumbnail_key, data)
                 if item.content_type == "image/webp":
-                    _keep(vault, item.key, data)
+                    shelf.put(item.key, data)
     return made
 
 
@@ -51,14 +54,24 @@ def _thumbnail(seed: int) -> tuple[bytes, int, int, str]:
     return images.as_webp(small), width * 4, height * 4, images.perceptual_hash(small)
 
 
-def _keep(vault: Vault, key: str, data: bytes) -> None:
-    folder = vault.settings.embedded_bucket_dir
-    if folder is None:
-        vault.bucket.put(key, data, content_type="image/webp")
-        return
-    path = folder / key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+class _Shelf:
+    """Puts pictures into the bucket; into an embedded one each only once, under all of its names."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._bucket, self._folder = vault.bucket, vault.settings.embedded_bucket_dir
+        self._first: dict[bytes, Path] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        if self._folder is None:
+            self._bucket.put(key, data, content_type="image/webp")
+            return
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        first = self._first.setdefault(data, path)
+        if first is path:
+            path.write_bytes(data)
+        else:
+            os.link(first, path)
 
 
 def _message(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chromium import chromium
+from tests.chromium import chromium, new_page
 
 # A machine under load is no reason for a property to fail.
 settings.register_profile("vault", deadline=None)
@@ -39,15 +39,5 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page without history; what goes wrong in it fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None
-    )
-    yield page
-    context.close()
-    assert not errors
+    with new_page(browser, viewport={"width": 1280, "height": 900}) as opened:
+        yield opened

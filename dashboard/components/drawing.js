@@ -91,6 +91,13 @@ export function shortMomentOf(at) {
   return format({ dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
 }
 
+// A time as workers write it into an appointment, in the visitor's zone; any other line stays as it is.
+export function inZone(line) {
+  const [, day, time, offset] = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC([+-]\d\d:\d\d)?$/.exec(line) || [];
+  const at = new Date(`${day}T${time}${offset || "Z"}`);
+  return day && !Number.isNaN(at.getTime()) ? shortMomentOf(at) : line;
+}
+
 // The day's key, the same for all moments of one day of the visitor's.
 export function dayOf(at) {
   const moment = new Date(at);

@@ -1,6 +1,6 @@
 // Facts, cards and files as a message's sheet and the lightbox draw them.
 
-import { element, icon, momentOf, ownLink } from "./drawing.js";
+import { element, icon, inZone, momentOf, ownLink } from "./drawing.js";
 
 export function drawFacts(facts) {
   const list = element("dl");
@@ -27,7 +27,7 @@ export function drawCards(cards) {
     const one = element("section", "card");
     const [first, ...rest] = card;
     if (first) one.append(element("h3", "", first[1]));
-    one.append(drawFacts(rest));
+    one.append(drawFacts(rest.map(([label, value]) => [label, inZone(value)])));
     drawn.append(one);
   }
   return drawn;
@@ -53,6 +53,16 @@ export function drawImage(source, title) {
   image.alt = title;
   image.src = ownLink(source);
   return image;
+}
+
+// The pages of a document below each other, to scroll through.
+export function drawPages(source, title) {
+  const drawn = element("div", "pages");
+  drawn.tabIndex = 0;
+  drawn.setAttribute("role", "region");
+  drawn.setAttribute("aria-label", title);
+  drawn.append(drawImage(source, title));
+  return drawn;
 }
 
 export function drawDownload(part) {

@@ -1,14 +1,9 @@
 // The grid: days as sections, files as tiles. Drawing again touches only what is different, so what
 // stays keeps its place, its focus and its loaded picture.
 
-import { button, counted, dayHeading, dayOf, element, icon, momentOf, ownLink, place, timeOf } from "./drawing.js";
+import { button, counted, dayHeading, dayOf, element, place } from "./drawing.js";
+import { drawTile, drawnFrom, freshened } from "./tile.js";
 
-const ALERTS = {
-  waiting: ["waiting", "waiting for files"],
-  partial: ["partial", "some files are lost"],
-  lost: ["lost", "all files are lost"],
-  held: ["held", "on hold"],
-};
 const LONG_PRESS_MS = 450;
 
 export class Grid {
@@ -45,6 +40,7 @@ export class Grid {
     for (const [day, nodes] of byDay) {
       if (!this.days.has(day)) this.days.set(day, this.drawDay(day));
       const section = this.days.get(day);
+      section.querySelector("h2 span").textContent = dayHeading(day); // today is yesterday after midnight
       section.querySelector("small").textContent = counted(nodes.length, "file");
       place(section.lastElementChild, nodes);
       sections.push(section);
@@ -58,7 +54,7 @@ export class Grid {
   drawDay(day) {
     const section = element("section", "day");
     const heading = element("h2");
-    heading.append(element("span", "", dayHeading(day)), element("small"));
+    heading.append(element("span"), element("small"));
     heading.id = `day-${day}`;
     section.setAttribute("aria-labelledby", heading.id);
     const head = element("div", "head");
@@ -69,6 +65,27 @@ export class Grid {
     list.setAttribute("role", "list");
     section.append(head, list);
     return section;
+  }
+
+  // Put what became of some messages in the place of their tiles.
+  renew(fresh) {
+    const byMessage = new Map();
+    for (const tile of fresh) byMessage.set(tile.message, [...(byMessage.get(tile.message) || []), tile]);
+    const tiles = [];
+    const done = new Set();
+    for (const tile of this.tiles) {
+      if (!byMessage.has(tile.message)) tiles.push(tile);
+      else if (!done.has(tile.message)) {
+        done.add(tile.message);
+        tiles.push(...byMessage.get(tile.message));
+      }
+    }
+    this.fill(tiles);
+  }
+
+  // The messages that still wait for files.
+  waiting() {
+    return new Set(this.tiles.filter((tile) => tile.alerts.includes("waiting")).map((tile) => tile.message));
   }
 
   links() {
@@ -172,98 +189,6 @@ export class Grid {
   focusKey(key) {
     this.focus(this.drawn.get(key)?.node.querySelector("a.tile"));
   }
-}
-
-// A new signature on a link is no reason to draw a tile again.
-function drawnFrom(tile) {
-  return JSON.stringify({ ...tile, src: tile.src.split("?")[0], full: "" });
-}
-
-function freshened(made, tile) {
-  const image = made.node.querySelector("img");
-  if (image && !image.complete && image.getAttribute("src") !== tile.src) image.src = ownLink(tile.src);
-  made.tile = tile;
-  return made;
-}
-
-export function nameOf(tile) {
-  const words = [`${tile.word} from ${tile.sender || "an unknown sender"}, ${momentOf(tile.at)}`];
-  if (tile.keyword) words.push(`, keyword ${tile.keyword}`);
-  if (tile.caption) words.push(`: ${tile.caption}`);
-  if (tile.part) words.push(` (file ${tile.part.replace("/", " of ")})`);
-  for (const alert of tile.alerts) words.push(`, ${ALERTS[alert][1]}`);
-  return words.join("");
-}
-
-function drawTile(tile) {
-  const node = element("li");
-  node.style.setProperty("--ratio", tile.ratio);
-  const link = element("a", `tile ${tile.kind}`);
-  link.href = ownLink(tile.href);
-  link.tabIndex = -1;
-  link.draggable = false;
-  link.dataset.message = tile.message;
-  link.dataset.key = tile.key;
-  if (!tile.src) link.classList.add("faced");
-  const seen = [tile.src ? drawPicture(tile) : drawFace(tile), drawLabel(tile), drawBadges(tile)];
-  for (const part of seen) part.setAttribute("aria-hidden", "true"); // the name says it all, in order
-  link.append(element("span", "name", nameOf(tile)), ...seen);
-  const check = element("button", "check");
-  check.type = "button";
-  check.tabIndex = -1;
-  check.setAttribute("role", "checkbox");
-  check.setAttribute("aria-checked", "false");
-  check.setAttribute("aria-label", `Select: ${tile.word} from ${tile.sender}`);
-  check.append(icon("check"));
-  node.append(link, check);
-  return { node, tile, check, drawnFrom: drawnFrom(tile) };
-}
-
-function drawPicture(tile) {
-  const image = element("img");
-  image.alt = "";
-  image.decoding = "async";
-  image.draggable = false;
-  image.addEventListener("load", () => image.classList.add("there"));
-  image.addEventListener("error", () => {
-    const face = drawFace({ ...tile, text: "its thumbnail cannot be shown just now" });
-    image.replaceWith(face);
-    face.parentElement?.classList.add("faced");
-  });
-  image.src = ownLink(tile.src);
-  return image;
-}
-
-function drawFace(tile) {
-  const face = element("span", "face");
-  face.append(icon(tile.kind), element("b", "", tile.title));
-  if (tile.text) face.append(element("span", "text", tile.text));
-  return face;
-}
-
-function drawLabel(tile) {
-  const label = element("span", tile.caption ? "label captioned" : "label");
-  const who = element("span", "who");
-  who.append(element("b", "", tile.sender), element("span", "", [timeOf(tile.at), tile.keyword].filter(Boolean).join(" · ")));
-  label.append(who);
-  if (tile.caption) label.append(element("span", "caption", tile.caption));
-  return label;
-}
-
-function drawBadges(tile) {
-  const badges = element("span", "badges");
-  for (const alert of tile.alerts) badges.append(badge(ALERTS[alert][0], "", alert, ALERTS[alert][1]));
-  if (tile.length || (tile.src && tile.kind === "video")) badges.append(badge(tile.kind === "audio" ? "audio" : "play", tile.length, "length"));
-  if (tile.moves) badges.append(badge("play", tile.moves, "moves"));
-  if (tile.part) badges.append(badge("stack", tile.part, "part"));
-  return badges;
-}
-
-function badge(name, text, kind, title = "") {
-  const made = element("span", `badge ${kind}`);
-  made.append(icon(name), element("span", "", text));
-  if (title) made.title = title;
-  return made;
 }
 
 // The tile of the next row, up or down, whose middle is nearest.

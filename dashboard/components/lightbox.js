@@ -2,21 +2,21 @@
 
 import { ask } from "./asking.js";
 import { button, element, icon, momentOf, ownLink } from "./drawing.js";
-import { drawCards, drawFacts, drawImage, drawPlayer, drawText } from "./facts.js";
-import { nameOf } from "./grid.js";
+import { drawCards, drawFacts, drawImage, drawPages, drawPlayer, drawText } from "./facts.js";
+import { nameOf, whoOf } from "./tile.js";
+import { Zooming } from "./zooming.js";
 
-const LARGEST = 8;
-const STEP = 1.6;
-const SWIPED = 60;
+const KEPT = 50;
+const SEEN_AT_ONCE = ["image", "video", "audio", "pages"];
+/* What is shown without asking for more about the message. */
 
 export class Lightbox {
-  // `tiles` gives all tiles as they are now, `more` loads those that follow.
-  constructor({ tiles, more, total, onshow, onclose, toMessage }) {
-    Object.assign(this, { tiles, more, total, onshow, onclose, toMessage });
+  // `tiles` gives all tiles as they are now, `pages` loads those that follow.
+  constructor({ tiles, pages, onshow, onclose }) {
+    Object.assign(this, { tiles, pages, onshow, onclose });
     this.node = element("dialog", "lightbox");
     this.node.tabIndex = -1;
     this.told = new Map();
-    this.pointers = new Map();
     this.key = null;
     this.title = element("div", "title");
     this.title.setAttribute("role", "status");
@@ -34,13 +34,17 @@ export class Lightbox {
     this.node.append(this.bar, frame, this.caption, this.panel);
     this.node.addEventListener("keydown", (event) => this.typed(event));
     this.node.addEventListener("close", () => this.closed());
-    this.watchPointers();
+    this.zooming = new Zooming(this.stage, {
+      onturn: (step) => this.turn(step),
+      onclose: () => this.node.close(),
+      onchange: () => this.showZoom(),
+    });
   }
 
   drawBar() {
     this.bar = element("div", "top");
-    this.smaller = button("", "Smaller (-)", { icon: "smaller", onclick: () => this.zoom(this.scale / STEP) });
-    this.larger = button("", "Larger (+)", { icon: "larger", onclick: () => this.zoom(this.scale * STEP) });
+    this.smaller = button("", "Smaller (-)", { icon: "smaller", onclick: () => this.zooming.smaller() });
+    this.larger = button("", "Larger (+)", { icon: "larger", onclick: () => this.zooming.larger() });
     this.facts = button("", "Facts (i)", { icon: "info", onclick: () => this.showPanel(this.panel.hidden) });
     this.facts.setAttribute("aria-expanded", "false");
     this.download = element("a", "");
@@ -85,13 +89,16 @@ export class Lightbox {
   drawTitle() {
     const tile = this.tile;
     const at = this.index;
-    const total = this.total();
-    this.title.replaceChildren(
-      element("b", "", tile.sender || "Unknown sender"),
-      element("span", "", [momentOf(tile.at), tile.keyword, tile.part && `file ${tile.part.replace("/", " of ")}`].filter(Boolean).join(" · ")),
-    );
+    const known = [tile.name && tile.sender, momentOf(tile.at), tile.keyword, tile.part && `file ${tile.part.replace("/", " of ")}`];
+    this.title.replaceChildren(element("b", "", whoOf(tile)), element("span", "", known.filter(Boolean).join(" · ")));
     this.before.disabled = at <= 0;
-    this.after.disabled = at + 1 >= this.tiles().length && !total.more;
+    this.after.disabled = at + 1 >= this.tiles().length && !this.pages.hasMore;
+    this.keepKeys();
+  }
+
+  // A button that was pressed and is off now would swallow the keys.
+  keepKeys() {
+    if (this.node.getRootNode().activeElement?.disabled) this.node.focus();
   }
 
   // The facts, the text and the cards are asked for when somebody looks, and noted then.
@@ -104,7 +111,7 @@ export class Lightbox {
       return;
     }
     this.told.set(tile.message, told);
-    if (this.told.size > 50) this.told.delete(this.told.keys().next().value);
+    if (this.told.size > KEPT) this.told.delete(this.told.keys().next().value);
     if (this.key !== tile.key || !this.node.open) return;
     const position = Number(tile.key.split("/").pop());
     const part = told.parts.find((one) => one.position === position) || null;
@@ -119,26 +126,33 @@ export class Lightbox {
 
   drawStage(part) {
     const tile = this.tile;
-    if (part && this.drawnKey === tile.key && ["image", "video", "audio"].includes(tile.show)) return; // as it is
+    if (part && this.drawnKey === tile.key && SEEN_AT_ONCE.includes(tile.show)) {
+      if (tile.show === "pages") this.drawBelow(part);
+      return; // as it is
+    }
     this.drawnKey = tile.key;
-    this.reset();
-    const shown = this.drawShown(tile, part);
-    this.stage.replaceChildren(...shown);
+    this.stage.replaceChildren(...this.drawShown(tile, part));
     this.stage.dataset.show = tile.show || "none";
-    const zooms = tile.show === "image" || tile.show === "still";
-    this.smaller.hidden = this.larger.hidden = !zooms;
-    this.picture = zooms ? this.stage.querySelector("img.whole") : null;
-    this.apply();
+    this.zooming.hold({ picture: this.stage.querySelector("img.whole"), pages: this.stage.querySelector(".pages") });
   }
 
   drawShown(tile, part) {
     const name = nameOf(tile);
     if (tile.show === "image") return this.drawPicture(tile, name);
+    if (tile.show === "pages") return [drawPages(tile.full, name)];
     if (tile.show === "video" || tile.show === "audio") return [drawPlayer(tile.show, tile.full, tile.src, name)];
     if (part?.show === "text") return [drawText(part.text, name)];
     if (part?.show === "card") return [drawCards(part.cards)];
     if (tile.show === "still") return this.drawStill(tile, part, name);
     return [this.drawFace(tile, part)];
+  }
+
+  showZoom() {
+    if (!this.zooming) return;
+    this.smaller.hidden = this.larger.hidden = !this.zooming.canZoom;
+    this.smaller.disabled = this.zooming.isSmallest;
+    this.larger.disabled = this.zooming.isLargest;
+    this.keepKeys();
   }
 
   // The thumbnail is here already; the whole picture takes its place once it has come.
@@ -164,9 +178,20 @@ export class Lightbox {
     if (tile.kind !== "document") return [still, element("p", "said", part?.note || "")];
     const read = element("div", "document");
     read.append(still);
-    if (part?.words) read.append(drawText(part.words, `Words of ${name}`));
+    if (part?.words) read.append(this.drawWords(part));
     else read.append(element("p", "said", part?.note || ""));
     return [read];
+  }
+
+  drawBelow(part) {
+    const pages = this.stage.querySelector(".pages");
+    if (part.note) pages.append(element("p", "said", part.note));
+    if (part.words) pages.append(this.drawWords(part));
+  }
+
+  // The words of a document, to hear and to copy.
+  drawWords(part) {
+    return drawText(part.words, `Words of ${nameOf(this.tile)}`);
   }
 
   drawFace(tile, part) {
@@ -205,8 +230,8 @@ export class Lightbox {
   async turn(step) {
     const from = this.index;
     let next = this.tiles()[from + step];
-    if (!next && step > 0 && this.total().more) {
-      await this.more();
+    if (!next && step > 0 && this.pages.hasMore) {
+      await this.pages.more();
       next = this.tiles()[from + step];
     }
     if (next && this.node.open) this.show(next);
@@ -219,7 +244,7 @@ export class Lightbox {
       const tile = this.tiles()[at + step];
       if (tile?.show === "image" && ownLink(tile.full)) new Image().src = ownLink(tile.full);
     }
-    if (at > this.tiles().length - 12 && this.total().more) this.more();
+    if (at > this.tiles().length - 12) this.pages.more();
   }
 
   typed(event) {
@@ -229,98 +254,31 @@ export class Lightbox {
     const act = {
       ArrowLeft: () => !plays && this.turn(-1),
       ArrowRight: () => !plays && this.turn(1),
+      ArrowUp: () => this.scroll(event, -80),
+      ArrowDown: () => this.scroll(event, 80),
       i: () => this.showPanel(this.panel.hidden),
-      "+": () => this.zoom(this.scale * STEP),
-      "=": () => this.zoom(this.scale * STEP),
-      "-": () => this.zoom(this.scale / STEP),
-      0: () => this.zoom(1),
+      "+": () => this.zooming.larger(),
+      "=": () => this.zooming.larger(),
+      "-": () => this.zooming.smaller(),
+      0: () => this.zooming.zoom(1),
     }[event.key];
     event.stopPropagation();
-    if (!act || (reads && event.key.startsWith("Arrow") && this.scale !== 1)) return;
+    if (!act || (reads && event.key.startsWith("Arrow") && !this.zooming.isSmallest)) return;
     if (act() !== false) event.preventDefault();
   }
 
-  reset() {
-    this.scale = 1;
-    this.x = 0;
-    this.y = 0;
-  }
-
-  zoom(scale, at = null) {
-    if (!this.picture) return;
-    const next = Math.min(LARGEST, Math.max(1, scale));
-    const box = this.stage.getBoundingClientRect();
-    const [px, py] = at ? [at[0] - box.left - box.width / 2, at[1] - box.top - box.height / 2] : [0, 0];
-    this.x = px - ((px - this.x) * next) / this.scale;
-    this.y = py - ((py - this.y) * next) / this.scale;
-    this.scale = next;
-    this.apply();
-  }
-
-  apply() {
-    if (!this.picture) return;
-    const box = this.stage.getBoundingClientRect();
-    const room = (size, whole) => Math.max(0, (size * this.scale - whole) / 2);
-    const [w, h] = [this.picture.offsetWidth, this.picture.offsetHeight];
-    this.x = Math.min(room(w, box.width), Math.max(-room(w, box.width), this.x));
-    this.y = Math.min(room(h, box.height), Math.max(-room(h, box.height), this.y));
-    this.picture.style.transform = this.scale === 1 ? "" : `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
-    this.stage.classList.toggle("zoomed", this.scale > 1);
-    this.smaller.disabled = this.scale <= 1;
-    this.larger.disabled = this.scale >= LARGEST;
-  }
-
-  watchPointers() {
-    const stage = this.stage;
-    stage.addEventListener("wheel", (event) => {
-      if (!this.picture || (event.target.closest("pre") && !event.ctrlKey)) return;
-      event.preventDefault();
-      this.zoom(this.scale * Math.exp(-event.deltaY / 300), [event.clientX, event.clientY]);
-    }, { passive: false });
-    stage.addEventListener("dragstart", (event) => event.preventDefault()); // a drag is a swipe here
-    stage.addEventListener("dblclick", (event) => this.zoom(this.scale > 1 ? 1 : 2.5, [event.clientX, event.clientY]));
-    stage.addEventListener("pointerdown", (event) => this.down(event));
-    stage.addEventListener("pointermove", (event) => this.moved(event));
-    for (const name of ["pointerup", "pointercancel"]) stage.addEventListener(name, (event) => this.up(event));
-  }
-
-  down(event) {
-    if (event.target.closest("video, audio, pre, a, .cards")) return;
-    this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
-    if (this.pointers.size === 1) this.start = [event.clientX, event.clientY];
-    else this.start = null; // two fingers do not swipe
-    this.stage.setPointerCapture(event.pointerId);
-  }
-
-  moved(event) {
-    const last = this.pointers.get(event.pointerId);
-    if (!last) return;
-    const now = [event.clientX, event.clientY];
-    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
-    if (other) {
-      const spread = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]) || 1;
-      this.zoom((this.scale * spread(now)) / spread(last), [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2]);
-    } else if (this.scale > 1) {
-      this.x += now[0] - last[0];
-      this.y += now[1] - last[1];
-      this.apply();
-    }
-    this.pointers.set(event.pointerId, now);
-  }
-
-  up(event) {
-    if (!this.pointers.delete(event.pointerId) || !this.start || this.scale > 1) return;
-    const [dx, dy] = [event.clientX - this.start[0], event.clientY - this.start[1]];
-    this.start = null;
-    if (event.type === "pointercancel") return;
-    if (Math.abs(dx) > SWIPED && Math.abs(dx) > 1.5 * Math.abs(dy)) this.turn(dx < 0 ? 1 : -1);
-    else if (dy > 2 * SWIPED && event.pointerType !== "mouse") this.node.close();
+  // What is long can be read with the arrows wherever the focus is; where it scrolls by itself, it does.
+  scroll(event, top) {
+    const long = this.stage.querySelector(":scope > :is(.pages, pre, .cards)");
+    if (!long || event.target !== this.node) return false;
+    long.scrollBy({ top });
+    return true;
   }
 
   closed() {
     this.stage.replaceChildren(); // what plays stops
     this.drawnKey = null;
-    this.pointers.clear();
+    this.zooming.let();
     this.onclose(this.key);
   }
 }

@@ -8,10 +8,17 @@ const CHOICES = {
   carrier: ["Carrier", { "": "Any carrier", verizon: "Verizon", att: "AT&T", "t-mobile": "T-Mobile", sprint: "Sprint", metropcs: "MetroPCS" }],
   state: ["State", { "": "Any state", pending: "Waiting", archived: "Archived", partial: "In part", lost: "Lost" }],
 };
+const LABELS = { q: "Search", sender: "Sender", keyword: "Keyword", since: "From day", until: "To day" };
 export const FILTERS = ["q", "sender", "keyword", "type", "carrier", "state", "since", "until"];
 const NO_KEYWORD = "(none)";
 const TYPED_MS = 350;
 let serial = 0;
+
+// A filter as its visitor sees it.
+export function inWords(name, value) {
+  const [label, options] = CHOICES[name] || [LABELS[name], {}];
+  return `${label}: ${options[value] || value}`;
+}
 
 export class Search {
   constructor(onchange) {
@@ -82,7 +89,7 @@ export class Search {
 
   drawFilters() {
     const row = element("div", "filters");
-    row.append(this.drawKnown("sender", "Sender", "from", "Anyone"), this.drawKnown("keyword", "Keyword", "keyword", "Any keyword"));
+    row.append(this.drawKnown("sender", "from", "Anyone"), this.drawKnown("keyword", "keyword", "Any keyword"));
     for (const [name, [label, options]] of Object.entries(CHOICES)) {
       const field = element("select");
       for (const [value, text] of Object.entries(options)) {
@@ -93,14 +100,16 @@ export class Search {
       field.addEventListener("change", () => this.set(name, field.value));
       row.append(this.labelled(name, label, field));
     }
-    for (const [name, label] of [["since", "From day"], ["until", "To day"]]) {
+    for (const name of ["since", "until"]) {
       const field = element("input");
       field.type = "date";
       field.addEventListener("change", () => this.set(name, field.value));
-      row.append(this.labelled(name, label, field));
+      row.append(this.labelled(name, LABELS[name], field));
     }
     this.clear = button("clear", "Clear filters", { icon: "close", text: "Clear filters", onclick: () => this.reset() });
     this.clear.hidden = true;
+    // A field that lost its focus now would move the button from under the finger (on phones).
+    this.clear.addEventListener("pointerdown", (event) => event.preventDefault());
     row.append(this.clear);
     return row;
   }
@@ -118,7 +127,8 @@ export class Search {
     return box;
   }
 
-  drawKnown(name, label, of, placeholder) {
+  drawKnown(name, of, placeholder) {
+    const label = LABELS[name];
     const field = element("input");
     field.type = "text";
     field.placeholder = placeholder;
@@ -139,6 +149,10 @@ export class Search {
     });
     field.addEventListener("change", commit);
     return box;
+  }
+
+  get isMistaken() {
+    return !this.mistake.hidden;
   }
 
   // Point at the mistake in what was searched for.
@@ -225,7 +239,10 @@ function combobox(box, field, { label, load, take, taken, commit, opensAtOnce = 
         option.setAttribute("aria-selected", "false");
         option.append(element("b", "", one.label), element("span", "", one.about));
         option.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
-        option.addEventListener("click", () => choose(one));
+        option.addEventListener("click", (event) => {
+          event.preventDefault(); // else its label passes the click on to the field, which opens the list again
+          choose(one);
+        });
         return option;
       }),
     );

@@ -2,8 +2,8 @@
 
 import { ask } from "./asking.js";
 import { element, icon, ownLink, place, shortMomentOf } from "./drawing.js";
-import { drawCards, drawDownload, drawFacts, drawImage, drawPlayer, drawText } from "./facts.js";
-import { nameOf } from "./grid.js";
+import { drawCards, drawDownload, drawFacts, drawImage, drawPages, drawPlayer, drawText } from "./facts.js";
+import { nameOf } from "./tile.js";
 
 const sheets = new WeakMap();
 
@@ -114,6 +114,7 @@ function drawShown(part) {
   if (part.show === "text") return drawText(part.text, part.title);
   if (part.show === "card") return drawCards(part.cards);
   if (part.show === "video" || part.show === "audio") return drawPlayer(part.show, part.src, part.poster, part.title);
+  if (part.show === "pages") return drawPages(part.src, part.title);
   if (part.show === "still") return drawImage(part.src, part.title);
   if (part.show !== "image") return null;
   const link = element("a", "original");

@@ -146,10 +146,19 @@ function open(place) {
 function shown(item) {
   if (!item) return make("p", "", "This message has no files.");
   const path = item.preview || item.path, type = item.preview ? item.previewType : item.type;
-  if (path && SHOWN.test(type)) { const image = make("img"); image.alt = item.text || ""; image.src = address(path); return image; }
+  if (path && SHOWN.test(type)) { const image = make("img"); image.alt = item.text || ""; image.src = address(path); return item.type === "application/pdf" ? pages(image) : image; }
   if (path && /^(video|audio)\//.test(type)) { const player = make(type.startsWith("video") ? "video" : "audio"); player.controls = true; player.src = address(path); return player; }
   if (item.thumbnail) { const image = make("img"); image.alt = ""; image.src = address(item.thumbnail); return image; }
   return make("p", "", item.text || item.reason || item.type);
+}
+
+// The pages of a document stand below each other in one picture.
+function pages(image) {
+  const scrolled = make("div");
+  scrolled.className = "pages";
+  scrolled.tabIndex = 0;
+  scrolled.append(image);
+  return scrolled;
 }
 
 function step(className, sign, name, by) {

@@ -144,10 +144,12 @@ def _of_event(entry: Any) -> Iterator[Line]:
 
 
 def _moment(value: Any) -> str:
+    """Return a day, or a time as it was written, with its distance from UTC where it says its zone."""
     moment = value.dt
     if not hasattr(moment, "hour"):
         return str(moment)
-    zone = moment.strftime(" %Z") if moment.tzinfo else ""
+    offset = moment.isoformat()[-6:] if moment.utcoffset() else ""
+    zone = f" UTC{offset}" if moment.tzinfo else ""
     return f"{moment:%Y-%m-%d %H:%M}{zone}"
 
 

@@ -10,6 +10,9 @@ LARGEST_SHOWN_BYTES = 4_000_000
 
 IMAGES = frozenset(("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"))
 
+DOCUMENTS = frozenset(("application/pdf",))
+"""Documents are shown as pictures of their pages: no program of a browser opens what strangers sent."""
+
 _H264 = frozenset(("h264", "aac", "mp3"))
 _PCM = frozenset(("pcm_s16le", "pcm_u8", "pcm_mulaw", "pcm_alaw"))
 PLAYED = {
@@ -39,6 +42,8 @@ def preview_type(content_type: str, codecs: tuple[str, ...], *, size: int, anima
     if main == "image":
         shown = content_type in IMAGES and (size <= LARGEST_SHOWN_BYTES or animated)
         return "" if shown else "image/webp"
+    if content_type in DOCUMENTS:
+        return "image/webp"
     if main not in ("video", "audio") or not codecs or plays(content_type, codecs):
         return ""
     return "video/mp4" if main == "video" else "audio/mp4"

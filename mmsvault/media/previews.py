@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 
-from mmsvault.media import images, recordings
+from mmsvault.media import documents, images, playing, recordings
 from mmsvault.media.facts import NotShownError
 
 LONGEST_SECONDS = 600
@@ -26,6 +26,10 @@ def make(path: Path, content_type: str, *, into: Path, preview_type: str, max_pi
 
     Raises NotShownError.
     """
+    if content_type in playing.DOCUMENTS:
+        drawn, remark = documents.pages(path)
+        into.write_bytes(drawn)
+        return remark
     if preview_type == "image/webp":
         into.write_bytes(images.preview(path, content_type, max_pixels=max_pixels))
         return ""

@@ -109,32 +109,27 @@ def appointment() -> SampleFile:
 
 
 def leaflet() -> SampleFile:
-    """Return a PDF of one page."""
-    words = b"BT /F1 34 Tf 60 700 Td (Storm warning) Tj /F1 16 Tf 0 -40 Td (Harbor closed from six.) Tj ET"
+    """Return a PDF of two pages."""
+    first = b"BT /F1 34 Tf 60 700 Td (Storm warning) Tj /F1 16 Tf 0 -40 Td (Harbor closed from six.) Tj ET"
+    second = b"BT /F1 16 Tf 60 700 Td (Boats may stay at the inner pier.) Tj ET"
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R /Resources 7 0 R >>"
     objects = (
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources 6 0 R >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(words), words),
+        b"<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
+        page % 5,
+        page % 6,
+        *(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(words), words) for words in (first, second)),
+        b"<< /Font << /F1 8 0 R >> >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold >>",
-        b"<< /Font << /F1 5 0 R >> >>",
     )
     data, places = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, start=1):
         places.append(len(data))
         data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    count = len(objects) + 1
-    data += (
-        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n"
-        % (
-            count,
-            table,
-            count,
-            len(data),
-        )
-    )
-    return SampleFile("leaflet.pdf", "application/pdf", data)
+    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    tail = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(data))
+    return SampleFile("leaflet.pdf", "application/pdf", data + head + table + tail)
 
 
 def slides(*names: str) -> SampleFile:

@@ -134,11 +134,9 @@ def shown(figure: Locator, item: MediaItem) -> str:
         return "plays, under its sound wave"
     if figure.locator("img").count():
         until(lambda: figure.locator("img").evaluate(IS_DRAWN), what=f"{item.content_type} being drawn")
-        return (
-            ("moves" if item.is_animated else "shown")
-            if item.content_type != "application/pdf"
-            else ("its first page")
-        )
+        if item.content_type == "application/pdf":
+            return "its pages"
+        return "moves" if item.is_animated else "shown"
     if figure.locator(".card").count():
         return "a card"
     return "its text" if figure.locator("pre").count() else "a file to download"

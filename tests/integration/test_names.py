@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
+from dashboard import callers
 from mmsvault import erasing, naming
 from mmsvault.catalog import counting, language, names, queries
 from mmsvault.catalog.connection import migrate
@@ -41,6 +42,18 @@ def found(catalog: Engine, query: str) -> set[str]:
     page = queries.search(catalog, language.parse(query), limit=100)
     assert page.total == len(page.messages)
     return {one.tracking_id for one in page.messages}
+
+
+def test_the_names_of_a_page_of_messages_are_one_question(catalog: Engine) -> None:
+    fill(catalog)
+    for number, name in zip(FAMILY, ("Anna Lind", "Anna Berg"), strict=True):
+        names.give(catalog, number, name, named_at=NOON)
+    view, asked = View(catalog), list[str]()
+    event.listen(catalog, "before_cursor_execute", lambda _c, _cur, sql, *_: asked.append(sql))
+    known = callers.known(view, ARCHIVE)
+    questions = [sql for sql in asked if sql.startswith("SELECT")]
+    assert len(questions) == 1
+    assert known == dict(zip(FAMILY, ("Anna Lind", "Anna Berg"), strict=True))
 
 
 def test_a_name_finds_what_its_numbers_find_by_any_of_its_words_in_a_row(catalog: Engine) -> None:

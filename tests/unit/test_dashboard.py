@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard import wording
+from dashboard import front, wording
 from dashboard.headers import content_security_policy
 from dashboard.links import SPAN_SECONDS, Links
 from dashboard.media_route import byte_range, file_name
@@ -132,3 +132,15 @@ def test_numbers_are_written_as_people_write_them(text: str, shown: str) -> None
 )
 def test_how_far_off_a_time_is(offset: timedelta, words: str) -> None:
     assert wording.until(NOON + offset, NOON) == words
+
+
+def test_the_first_page_preloads_each_module_that_its_tiles_need_and_no_other() -> None:
+    named = front._early()
+    assert {"early.js", "gallery.js", "grid.js", "tile.js", "paging.js", "asking.js"} <= set(named)
+    assert not {"lightbox.js", "zooming.js", "facts.js", "sheet.js", "base.js"} & set(named)
+    assert len(named) == len(set(named)) <= 12
+    written = {path.name: path.read_text() for path in front.MODULES.glob("*.js")}
+    assert all(
+        text.count("\nimport ") + text.startswith("import ") == len(front._IMPORTED.findall(text))
+        for text in written.values()
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from mmsvault.media import images
+from mmsvault.media import documents, images, previews
 from mmsvault.media.facts import Facts, NotShownError
 from mmsvault.sample import kinds, media
 from mmsvault.sample.scenes import scene
@@ -147,3 +147,31 @@ def test_the_limit_of_pixels_counts_before_anything_is_decoded(
             images.describe(path, "image/png", max_pixels=MANY)
     else:
         assert images.describe(path, "image/png", max_pixels=MANY).thumbnail
+
+
+def pdf(pages: int) -> bytes:
+    """Return a document whose pages are each of another colour."""
+    shades = [Image.new("RGB", (60, 80), (10 * number, 0, 200)) for number in range(pages)]
+    return saved(shades[0], "PDF", save_all=True, append_images=shades[1:])
+
+
+@pytest.mark.parametrize(("given", "shown"), [(1, 1), (3, 3), (12, 10)])
+def test_a_preview_of_a_pdf_has_its_pages_below_each_other_large_enough_to_read(
+    tmp_path: Path, given: int, shown: int
+) -> None:
+    file, made = tmp_path / "file", tmp_path / "made"
+    file.write_bytes(pdf(given))
+    remark = previews.make(file, "application/pdf", into=made, preview_type="image/webp", max_pixels=MANY)
+    assert remark == ("the preview shows the first 10 pages of 12" if given > shown else "")
+    picture = opened(made.read_bytes()).convert("RGB")
+    assert picture.size == (1200, 1600 * shown + documents.GAP_PIXELS * (shown - 1))
+    for number in range(shown):
+        red, _, blue = picture.getpixel((600, 800 + number * (1600 + documents.GAP_PIXELS)))  # type: ignore[misc]
+        assert abs(red - 10 * number) < 6
+        assert abs(blue - 200) < 6
+
+
+def test_a_preview_of_what_is_no_pdf_says_why_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"%PDF-1.7\nnothing")
+    with pytest.raises(NotShownError, match="cannot be opened"):
+        documents.pages(tmp_path / "file")

@@ -173,6 +173,7 @@ def test_browsers_play_by_codec_and_not_by_container() -> None:
     assert playing.preview_type("audio/amr", ("amr_nb",), size=1) == "audio/mp4"
     assert playing.preview_type("image/jpeg", (), size=4_000_001) == "image/webp"
     assert playing.preview_type("image/gif", (), size=4_000_001, animated=True) == ""
+    assert playing.preview_type("application/pdf", (), size=1) == "image/webp"
     assert playing.preview_type("video/mp4", (), size=1) == "", "what cannot be read has no preview"
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.record import Fact, Part, in_order, parts
+from dashboard.record import Fact, Part, in_order, parts, record
 from dashboard.showing import card_lines
 from dashboard.tiles import tiles
 from mmsvault.message import MediaItem, MediaState, Message
@@ -76,6 +76,7 @@ def by_label(facts: list[Fact]) -> dict[str, str]:
             "still",
             STILL,
         ),
+        (item("application/pdf", thumbnail_key="m/t.webp", preview_key="m/p.webp"), "pages", WEBP),
         (item("text/html", text="<script>"), "text", ""),
         (item("text/vcard", text=CARD), "card", ""),
         (item("text/vcard", text="BEGIN:VCARD\nbroken: yes"), "text", ""),
@@ -104,6 +105,15 @@ def test_a_preview_that_is_being_made_and_one_that_failed_are_told() -> None:
         item("video/3gpp", codecs=("h263",), thumbnail_key="t", reason="preview not made: it took long")
     )
     assert failed["note"] == "preview not made: it took long"
+
+
+def test_a_pdf_says_that_its_pages_are_being_made_and_when_there_are_more() -> None:
+    due = part(item("application/pdf", thumbnail_key="t", preview_due_at=NOON))
+    assert due["note"].startswith("This is its first page, small.")
+    cut = part(
+        item("application/pdf", preview_key="p.webp", reason="the preview shows the first 10 pages of 12")
+    )
+    assert cut["note"] == "the preview shows the first 10 pages of 12"
 
 
 def test_what_was_found_out_is_told_in_words() -> None:
@@ -136,6 +146,25 @@ def test_the_senders_order_counts_and_what_it_does_not_name_comes_last() -> None
     )
     assert [one.position for one in in_order((slides, *files))] == [3, 2, 1, 0]
     assert [one.position for one in in_order(files)] == [1, 2, 3]
+
+
+def test_when_a_file_was_taken_is_a_time_for_browsers_where_it_says_its_zone() -> None:
+    def at(captured: str) -> str:
+        facts = part(item("image/jpeg", captured=captured))["facts"]
+        return next(fact.at for fact in facts if fact.label == "Taken")
+
+    assert at("2026-11-03T09:30:00-08:00") == "2026-11-03T09:30:00-08:00"
+    assert not at("2026-11-03T09:30:00")
+
+
+def test_a_sender_who_has_a_name_is_called_by_it_on_tiles_and_in_the_facts() -> None:
+    one = message(item("image/jpeg"))
+    (named,), (nameless,) = tiles((one,), sign=sign, names={"14085550123": "Ada"}), tiles((one,), sign=sign)
+    assert (named["name"], named["sender"]) == ("Ada", "+1 408-555-0123")
+    assert (nameless["name"], nameless["sender"]) == ("", "+1 408-555-0123")
+    told = record(one, sign=sign, now=NOON, names={"14085550123": "Ada"})
+    assert told["title"] == "Message from Ada (+1 408-555-0123)"
+    assert by_label(told["heading"])["From"] == "Ada, +1 408-555-0123 (14085550123)"
 
 
 def test_the_order_of_the_parts_has_no_tile_of_its_own() -> None:

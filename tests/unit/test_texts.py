@@ -71,6 +71,17 @@ def test_an_appointment_becomes_lines_also_from_an_old_phone() -> None:
     assert cards.appointment(old) == "Event: Grüße"
 
 
+def test_a_time_that_says_its_zone_is_written_with_its_distance_from_utc() -> None:
+    said = (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20261101T080000Z\r\n"
+        "DTSTART;TZID=America/Los_Angeles:20261130T090000\r\nDTEND:20261130T093000\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    assert cards.appointment(said).splitlines() == [
+        "Starts: 2026-11-30 09:00 UTC-08:00",
+        "Ends: 2026-11-30 09:30",
+    ]
+
+
 def test_several_contacts_are_several_cards_and_one_cut_off_is_read_as_far_as_it_goes() -> None:
     two = media.contact().data.decode() + media.contact("Ben Example", "+1 408 555 0101").data.decode()
     assert [card.splitlines()[0] for card in cards.contact(two).split("\n\n")] == [
