@@ -11,6 +11,7 @@ from mmsvault.catalog.connection import migrate, open_catalog
 from mmsvault.embedded import supervisor
 from mmsvault.message import utc_now
 from mmsvault.settings import Settings
+from mmsvault.vault import Vault
 from tests.integration.test_catalog import message
 
 Said = pytest.CaptureFixture[str]
@@ -25,6 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     migrate(catalog)
     upkeep.enter(catalog, [message()], now=utc_now())
     catalog.dispose()
+    Vault(Settings.load()).bucket.make()
     return tmp_path
 
 
