@@ -35,6 +35,9 @@ from tests.flow.site import Site
 from tests.flow.test_archive import notice
 from tests.servers import listens, open_to_others, require, until
 
+# All that the lock names is installed once more, however busy this machine is.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("receiver", "worker", "exports", "sweep", "dashboard")
 ANYWHERE = "0.0.0.0"
