@@ -206,11 +206,11 @@ class Stack(Site):
     def secrets_of(self, name: str) -> Path:
         """Return a folder with the secrets that a container of the service finds, and no others."""
         folder = self.folder / "secrets" / name
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder.exists():  # and may be read just now
+            return folder
+        folder.mkdir(parents=True)
         for secret in self.services[name].get("secrets", ()):
-            shutil.copy(
-                self.secrets / secret["source"], folder
-            )  # and its mode: it belongs to others there, too
+            shutil.copy(self.secrets / secret["source"], folder)  # with its mode
         return folder
 
     def volume(self, name: str, target: str) -> Path:
