@@ -37,10 +37,12 @@ function draw(known, record) {
   known.parts = parts;
   place(known.files, [...parts.values()]);
   const about = element("div", "about");
-  about.append(group("heading", record.heading), group("details", record.details));
+  about.append(group("details", record.details));
   if (record.note) about.append(noted(record.note));
   if (record.attempts.length) about.append(drawAttempts(record.attempts));
-  place(known.root, [element("h1", "", record.title), known.files, about, known.similar]);
+  // Who sent it stands before the files, where a phone has them one below the other.
+  const heading = group("heading", record.heading);
+  place(known.root, [element("h1", "", record.title), heading, known.files, about, known.similar]);
   if (known.asked !== record.id) {
     known.asked = record.id;
     ask("similar", { id: record.id }).then((told) => drawSimilar(known.similar, told.tiles), () => {});
