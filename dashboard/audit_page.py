@@ -12,6 +12,7 @@ from mmsvault import auditing
 from mmsvault.catalog import trail
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.trail import Entry
+from mmsvault.exporting.tables import safe
 
 SHOWN = 200
 TAKEN = 10_000
@@ -49,12 +50,8 @@ def as_csv(found: Sequence[Entry]) -> bytes:
     rows.writerow(COLUMNS)
     for entry in found:
         told = entry.as_json()
-        rows.writerow([_harmless(str(told[name])) for name in COLUMNS])
+        rows.writerow([safe(str(told[name])) for name in COLUMNS])
     return text.getvalue().encode("utf-8-sig")
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _show(found: Sequence[Entry]) -> None:

@@ -160,11 +160,11 @@ def test_an_export_with_a_password_is_opened_by_that_password_only(
     house: House, inside: Page, tmp_path: Path
 ) -> None:
     inside.goto(f"{house.dashboard}/exports?query=keyword:storm")
-    inside.get_by_label("Password").fill("higher than the pier")
-    inside.get_by_label("Password").press("Enter")
+    inside.get_by_label("Password", exact=True).fill("higher than the pier")
+    inside.get_by_label("Password", exact=True).press("Enter")
     expect(inside.get_by_text("7-Zip")).to_be_visible()
     inside.get_by_role("button", name="Export 2 messages").click()
-    expect(inside.get_by_label("Password")).to_have_value("")
+    expect(inside.get_by_label("Password", exact=True)).to_have_value("")
     expect(inside.get_by_text(", with a password")).to_be_visible()
     with house.vault() as vault:
         asked = register.latest(vault.catalog)[0]
