@@ -28,7 +28,7 @@ from dashboard.visiting import Visit
 from mmsvault.catalog.queries import AT_RISK
 from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RejectedInputError, SearchError, UnavailableError
-from mmsvault.message import Message, utc_now
+from mmsvault.message import Message, normal_number, utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,9 @@ def _similar(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _tiles(visit: Visit, messages: Sequence[Message]) -> list[Tile]:
-    return tiles(messages, sign=visit.room.links.sign, names=callers.known(visit.view, messages))
+    senders = {normal_number(one.sender) for one in messages}
+    names = visit.view.names(senders) if senders else {}
+    return tiles(messages, sign=visit.room.links.sign, names=names)
 
 
 def _counts(view: View) -> list[dict[str, Any]]:
