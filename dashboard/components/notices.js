@@ -41,8 +41,9 @@ export class Notices {
 
   announce(number) {
     this.news.hidden = !number;
+    if (!number) return; // the first number that is written costs 50 ms
     this.news.lastElementChild.textContent = number >= 100 ? "100 and more new" : `${number.toLocaleString()} new`;
-    if (number) this.say(counted(number, "new message"));
+    this.say(counted(number, "new message"));
   }
 
   // Say it to screen readers, and to everybody for a moment where it is the outcome of a deed.
