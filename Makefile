@@ -45,7 +45,7 @@ soak: dev ## ten minutes of load while everything is killed at random
 test-media: dev ## break every sample file in 2,000 ways (an hour or more)
 	$(BIN)/python -m pytest -m long tests/integration/test_sandbox.py
 
-bench: dev ## measure against bare loops, Celery, arq and RQ (writes docs/performance.md; ARGS=--growth for more)
+bench: dev ## measure against bare loops, Celery, arq and RQ (writes docs/performance.md; ARGS=--growth: as it grows)
 	$(BIN)/python -m tests.benchmarks.performance $(ARGS)
 
 bench-media: dev ## measure thumbnails against libvips and the sandbox's cost; writes docs/performance-media.md

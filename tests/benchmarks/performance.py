@@ -18,7 +18,8 @@ from tests.benchmarks.ground import Ratio, ends_what_it_started
 
 DOCUMENT = Path("docs/performance.md")
 PLOT = Path("docs/pictures/performance.svg")
-BEGIN, END = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
+FIGURES = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
+GROWTH = "<!-- figures: written by make bench ARGS=--growth -->", "<!-- end of growth -->"
 PARTS = ("receiver", "pipeline", "minio", "waiting", "backlog", "idle", "start")
 
 
@@ -86,44 +87,43 @@ def draw(ratios: Sequence[Ratio], into: Path) -> None:
     figure.savefig(into, metadata={"Date": None})
 
 
-def write(ratios: Sequence[Ratio], growth: Sequence[str], command: str) -> None:
-    """Put the figures into the document, in place of the last ones."""
-    lines = [
-        f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}: {machine()}.",
-        "",
-        *table(ratios),
-        "",
-        f"![ratios with their spread]({PLOT.relative_to(DOCUMENT.parent)})",
-        *growth,
-    ]
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
-    draw(ratios, PLOT)
+def write(lines: Sequence[str], between: tuple[str, str], command: str) -> None:
+    """Put figures into the document, in place of the last ones."""
+    begin, end = between
+    written = f"Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}: {machine()}."
+    before, _, rest = DOCUMENT.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    DOCUMENT.write_text(f"{before}{begin}\n" + "\n".join([written, *lines]) + f"\n{end}{after}")
 
 
 def main(given: Sequence[str]) -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)}; all of them if none")
     asked.add_argument("--rounds", type=int, default=5)
-    asked.add_argument("--growth", action="store_true", help="the cost as it grows as well (20 minutes)")
+    asked.add_argument(
+        "--growth", action="store_true", help="the cost as it grows, in place of the parts (half an hour)"
+    )
     asked.add_argument("--no-write", action="store_true", help="print the figures only")
     options = asked.parse_args(given)
     if unknown := set(options.parts) - set(PARTS):
         asked.error(f"there is no part {', '.join(sorted(unknown))}")
     ratios: list[Ratio] = []
-    growth: list[str] = []
     with tempfile.TemporaryDirectory(prefix="mmsvault-bench-") as folder:
+        if options.growth:
+            grown = growing.measure(Path(folder) / "growth")
+            sys.stdout.write("\n".join(grown) + "\n")
+            if not options.no_write:
+                write(grown, GROWTH, "make bench ARGS=--growth")
+            return
         for part in options.parts or PARTS:
             found = measure(part, Path(folder) / part, rounds=options.rounds, brief=False)
             sys.stdout.write("\n".join(ratio.row() for ratio in found) + "\n")
             sys.stdout.flush()
             ratios += found
-        if options.growth:
-            growth = growing.measure(Path(folder) / "growth")
-            sys.stdout.write("\n".join(growth) + "\n")
     if not (options.no_write or options.parts):
-        write(ratios, growth, "make bench" + (" ARGS=--growth" if options.growth else ""))
+        picture = f"![ratios with their spread]({PLOT.relative_to(DOCUMENT.parent)})"
+        write(["", *table(ratios), "", picture], FIGURES, "make bench")
+        draw(ratios, PLOT)
 
 
 if __name__ == "__main__":

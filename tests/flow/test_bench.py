@@ -8,7 +8,7 @@ from tests.benchmarks import growing, performance
 from tests.benchmarks.ground import Ratio
 
 
-@pytest.mark.parametrize("part", ["receiver", "pipeline", "backlog"])
+@pytest.mark.parametrize("part", ["receiver", "pipeline", "minio", "backlog"])
 def test_a_part_of_the_benchmark_runs_against_real_peers_and_measures(part: str, tmp_path: Path) -> None:
     ratios = performance.measure(part, tmp_path, rounds=1, brief=True)
     assert ratios
@@ -19,13 +19,15 @@ def test_the_figures_are_written_between_their_marks_and_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = tmp_path / "performance.md"
-    document.write_text(f"before\n{performance.BEGIN}\nold\n{performance.END}\nafter\n")
+    begin, end = performance.FIGURES
+    document.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     monkeypatch.setattr(performance, "DOCUMENT", document)
-    monkeypatch.setattr(performance, "PLOT", tmp_path / "plot.svg")
-    performance.write([Ratio("ours / theirs", ">= 2", [3.0, 1.0, 2.0])], [], "make bench")
+    ratios = [Ratio("ours / theirs", ">= 2", [3.0, 1.0, 2.0])]
+    performance.write(performance.table(ratios), performance.FIGURES, "make bench")
+    performance.draw(ratios, tmp_path / "plot.svg")
     written = document.read_text()
-    assert written.startswith("before\n")
-    assert written.endswith("after\n")
+    assert written.startswith(f"before\n{begin}\nWritten by `make bench` on 2")
+    assert written.endswith(f"{end}\nafter\n")
     assert "old" not in written
     assert "| ours / theirs | >= 2 | 1 | **2** | 3 | 3 |" in written
     assert "<svg" in (tmp_path / "plot.svg").read_text()
