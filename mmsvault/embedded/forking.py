@@ -23,10 +23,9 @@ LONGEST_LINE_BYTES = 1 << 20
 class Forked:
     """A running fork: as much of `asyncio.subprocess.Process` as its supervisor uses."""
 
-    def __init__(self, pid: int, output: int) -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
         self.stdout = asyncio.StreamReader(limit=LONGEST_LINE_BYTES)
-        self._output = output
         self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._ended = os.pidfd_open(pid)
         asyncio.get_running_loop().add_reader(self._ended, self._reap)
@@ -34,7 +33,7 @@ class Forked:
     @classmethod
     async def adopted(cls, pid: int, output: int) -> "Forked":
         """Listen to a fork that `fork` made before there was a loop."""
-        made = cls(pid, output)
+        made = cls(pid)
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(made.stdout), os.fdopen(output, "rb", 0)
         )

@@ -49,20 +49,17 @@ def run(
     with alone(settings):
         servers.claim_ports(settings)
         first = servers.embedded_servers(settings)
-        # While there is neither thread nor loop; where something is to be prepared, they come later.
-        begun = (
-            {}
-            if prepare or not forking.CAN_FORK
-            else {
-                part.name: forking.fork(part.command, {**_look(), **part.env})
-                for part in programs
-                if part.is_ours and part.ready
-            }
-        )
+        begun = {} if prepare else _forks(programs)
         gc.freeze()
         gc.enable()  # the forks do so once they have loaded what they need
         made = Supervisor(first, programs, begun=begun, prepare=prepare, on_ready=on_ready)
         return asyncio.run(made.run())
+
+
+def _forks(programs: Sequence[Part]) -> dict[str, tuple[int, int]]:
+    """Begin those of our programs that people wait for, while this process has neither thread nor loop."""
+    waited_for = [part for part in programs if part.is_ours and part.ready] if forking.CAN_FORK else []
+    return {part.name: forking.fork(part.command, {**_look(), **part.env}) for part in waited_for}
 
 
 def runs(settings: Settings) -> bool:
