@@ -80,13 +80,15 @@ def _workers(folder: Path, sizes: Sizes, give_up: float) -> Sequence[str]:
 def _backlogs(folder: Path, sizes: Sizes, give_up: float) -> Sequence[str]:
     lines = [
         "",
-        "| receipts that wait | KB of Redis each, beyond the body | keeping rate / empty queue's |",
+        "| receipts that wait | KB of Redis each, beyond the body | receiver's rate / with an empty queue |",
         "|---|---|---|",
     ]
     for waiting in sizes.backlogs:
         row = ("-", "-")
         if time.monotonic() < give_up:
-            weight, rate = resting.measure_backlog(folder / f"backlog-{waiting}", waiting=waiting, rounds=5)
+            weight, rate, _ = resting.measure_backlog(
+                folder / f"backlog-{waiting}", waiting=waiting, rounds=5
+            )
             row = f"{weight.median:.2f}", f"{rate.median:.2f}"
         ground.say(f"{waiting:,} receipts waiting: {', '.join(row)}")
         lines.append(f"| {waiting:,} | {row[0]} | {row[1]} |")

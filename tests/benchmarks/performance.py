@@ -103,6 +103,9 @@ def main(given: Sequence[str]) -> None:
     asked.add_argument(
         "--growth", action="store_true", help="the cost as it grows, in place of the parts (half an hour)"
     )
+    asked.add_argument(
+        "--seconds", type=float, default=1200, help="for growth; what is not begun then is left out"
+    )
     asked.add_argument("--no-write", action="store_true", help="print the figures only")
     options = asked.parse_args(given)
     if unknown := set(options.parts) - set(PARTS):
@@ -110,7 +113,7 @@ def main(given: Sequence[str]) -> None:
     ratios: list[Ratio] = []
     with tempfile.TemporaryDirectory(prefix="mmsvault-bench-") as folder:
         if options.growth:
-            grown = growing.measure(Path(folder) / "growth")
+            grown = growing.measure(Path(folder) / "growth", growing.Sizes(seconds=options.seconds))
             sys.stdout.write("\n".join(grown) + "\n")
             if not options.no_write:
                 write(grown, GROWTH, "make bench ARGS=--growth")
