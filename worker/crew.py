@@ -6,7 +6,6 @@ it starts again who ended, and when it is killed, its workers end with it.
 """
 
 import gc
-import logging
 import os
 import select
 import signal
@@ -18,7 +17,7 @@ from functools import partial
 
 import structlog
 
-from mmsvault.embedded import tether
+from mmsvault.embedded import forking, tether
 from mmsvault.embedded.part import in_words
 from mmsvault.embedded.pauses import Pauses
 from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG
@@ -128,8 +127,8 @@ class Crew:
 
 def _become(job: str, parent: int, work: Callable[[], None]) -> None:
     """Be a worker and nothing else from here to the end."""
-    code = EXIT_WRONG
-    try:
+
+    def program() -> None:
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -138,11 +137,5 @@ def _become(job: str, parent: int, work: Callable[[], None]) -> None:
         sandbox.share_server()
         tether.be_called(["-m", "worker", job])
         start(lambda _settings: work())
-        code = EXIT_DONE
-    except SystemExit as asked:
-        code = asked.code if isinstance(asked.code, int) else EXIT_WRONG
-    except BaseException:
-        log.exception("a worker broke off")
-    finally:
-        logging.shutdown()
-        os._exit(code)  # what the parent would still do is not the worker's
+
+    forking.live(program, broke_off=partial(log.exception, "a worker broke off"))

@@ -11,7 +11,8 @@ import runpy
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
 from mmsvault.embedded import tether
 from mmsvault.errors import EXIT_DONE, EXIT_WRONG
@@ -78,8 +79,8 @@ def fork(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, int]:
 
 def _become(words: Sequence[str], env: Mapping[str, str], *, said: int, parent: int) -> None:
     """Be the program and nothing else from here to the end."""
-    code = EXIT_WRONG
-    try:
+
+    def program() -> None:
         os.setsid()  # Ctrl-C is for the supervisor, which ends the parts in order
         nothing = os.open(os.devnull, os.O_RDWR)
         for source, target in ((nothing, 0), (said, 1), (said, 2)):
@@ -90,13 +91,25 @@ def _become(words: Sequence[str], env: Mapping[str, str], *, said: int, parent: 
         os.environ.update(env)
         sys.argv = list(words)
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+
+    live(program, broke_off=traceback.print_exc)
+
+
+def live(program: Callable[[], None], *, broke_off: Callable[[], None]) -> NoReturn:
+    """Run a program in a fork, and end the process with its exit code.
+
+    `broke_off` says what error ended it; that is being handled then.
+    """
+    code = EXIT_WRONG
+    try:
+        program()
         code = EXIT_DONE
     except SystemExit as asked:
         code = asked.code if isinstance(asked.code, int) else EXIT_WRONG if asked.code else EXIT_DONE
     except BaseException:  # noqa: BLE001 - the end of a program, which says what ended it
-        traceback.print_exc()
+        broke_off()
     finally:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)  # what the supervisor would still do is not the program's
+        os._exit(code)  # what the parent would still do is not the program's

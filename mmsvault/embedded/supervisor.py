@@ -192,7 +192,7 @@ class Supervisor:
         finally:
             del self._running[part.name]
 
-    async def _begin(self, part: Part) -> "Process":
+    async def _begin(self, part: Part) -> Process:
         if forked := self._begun.pop(part.name, None):
             return await forking.Forked.adopted(*forked)
         return await asyncio.create_subprocess_exec(
@@ -205,7 +205,7 @@ class Supervisor:
             limit=forking.LONGEST_LINE_BYTES,
         )
 
-    async def _say_what(self, part: Part, process: "Process") -> None:
+    async def _say_what(self, part: Part, process: Process) -> None:
         if process.stdout is None:
             return
         while True:

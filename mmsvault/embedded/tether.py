@@ -30,7 +30,7 @@ def tie(parent: int) -> None:
         sys.exit(1)
 
 
-def be_called(words: "list[str]") -> None:
+def be_called(words: list[str]) -> None:
     """Let `ps` tell what a fork does: its arguments after the first are written over, as far as they fit."""
     with suppress(OSError, LookupError, ValueError):  # where this is not Linux
         with open("/proc/self/stat") as file:  # noqa: PTH123 - nothing is loaded for it
