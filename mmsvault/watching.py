@@ -82,8 +82,7 @@ class VaultCollector(Collector):
     def _queue(self) -> Iterator[Metric]:
         now = utc_now()
         waiting = {name: age.total_seconds() for name, age in figures.ages(self._connection, now=now).items()}
-        jobs = figures.lengths(self._connection, now=now)
-        alive = figures.workers_alive(self._connection, now=now)
+        jobs, alive = figures.lengths(self._connection), figures.workers_alive(self._connection, now=now)
         yield _gauges("mmsvault_queue_jobs", "Jobs waiting, in hand or failed", "queue", jobs)
         yield _gauges("mmsvault_queue_age_seconds", "How long the oldest job has waited", "queue", waiting)
         yield _gauges("mmsvault_workers", "Workers that are alive", "queue", alive)

@@ -190,7 +190,7 @@ def opened_vault() -> Iterator[Vault]:
 
 def _queued(vault: Vault) -> dict[str, int]:
     try:
-        return figures.lengths(vault.redis, now=utc_now())
+        return figures.lengths(vault.redis)
     except RedisError as error:
         hint = " Is `mmsvault up` running?" if vault.settings.embeds_redis else ""
         raise UnavailableError(f"The queue cannot be reached: {error}.{hint}") from error

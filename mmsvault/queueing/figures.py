@@ -73,23 +73,22 @@ def workers_alive(connection: "Redis", *, now: datetime) -> dict[str, int]:
 def lines(connection: "Redis", *, now: datetime) -> dict[str, Line]:
     """Return how each queue is."""
     alive = workers_alive(connection, now=now)
-    return {name: _line(open_queue(connection, name), alive[name]) for name in QUEUES}
+    return {name: Line(*_jobs(open_queue(connection, name)), alive[name]) for name in QUEUES}
 
 
-def _line(queue: Queue, workers: int) -> Line:
-    return Line(
-        waiting=queue.count,
-        # Only counted: what is abandoned is a worker's to put right.
-        in_hand=queue.started_job_registry.get_job_count(cleanup=False),
-        failed=queue.failed_job_registry.get_job_count(cleanup=False),
-        workers=workers,
-    )
-
-
-def lengths(connection: "Redis", *, now: datetime) -> dict[str, int]:
+def lengths(connection: "Redis") -> dict[str, int]:
     """Return the jobs of each queue, wherever they stand."""
-    found = lines(connection, now=now)
-    return {name: line.waiting + line.in_hand + line.failed for name, line in found.items()}
+    return {name: sum(_jobs(open_queue(connection, name))) for name in QUEUES}
+
+
+def _jobs(queue: Queue) -> tuple[int, int, int]:
+    """Return how many wait, are in hand, and failed."""
+    # Only counted: what is abandoned is a worker's to put right.
+    return (
+        queue.count,
+        queue.started_job_registry.get_job_count(cleanup=False),
+        queue.failed_job_registry.get_job_count(cleanup=False),
+    )
 
 
 def ages(connection: "Redis", *, now: datetime) -> dict[str, timedelta]:

@@ -113,9 +113,7 @@ def post(made: Site, works: Sequence[Work]) -> None:
 def settle(vault: Vault) -> None:
     """Wait until workers have told what they counted, and have nothing left to do."""
     before = figures.told(vault.redis).get("bytes", 0)
-    until(
-        lambda: not sum(figures.lengths(vault.redis, now=utc_now()).values()), what="the queues being empty"
-    )
+    until(lambda: not sum(figures.lengths(vault.redis).values()), what="the queues being empty")
     deadline = utc_now().timestamp() + 6
     until(
         lambda: utc_now().timestamp() > deadline or figures.told(vault.redis).get("bytes", 0) > before,
