@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from dashboard.gallery_route import first_or_next_page
+from dashboard.gallery_route import MESSAGES_A_PAGE, first_or_next_page
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
 from mmsvault.errors import VaultError
@@ -29,8 +29,6 @@ PATH = "app"
 MODULES = Path(__file__).parent / "components"
 PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
 """The paths of Streamlit's other pages."""
-PRELOADED = 60
-"""So many thumbnails, the first page, are asked for by the page itself, before the gallery is drawn."""
 _KINDS = (".js", ".css")
 _STARTING = re.compile(
     r'<script type="module"[^>]*></script>|<link\s+rel="(?:modulepreload|preload|stylesheet)"[^>]*>'
@@ -105,19 +103,19 @@ async def _gallery(request: Request) -> Response:
 
 
 @cache
-def _streamlits_page() -> str:
-    return (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+def _streamlits_page(*, waits: bool) -> str:
+    """Return Streamlit's own page; `waits`: until `base.js` starts it."""
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
+    if not waits:
+        return page
+    starting = "".join(_STARTING.findall(page))
+    waiting = f'<template id="mmsvault-start">{starting}</template></head>'
+    return _STARTING.sub("", page).replace("</head>", waiting, 1)
 
 
 def _with(head: str, *, waits: bool = False) -> str:
-    """Return Streamlit's page with more in its head, before its own; `waits`: until `base.js` starts it."""
-    page = _streamlits_page()
-    if waits:
-        starting = "".join(_STARTING.findall(page))
-        page = _STARTING.sub("", page).replace(
-            "</head>", f'<template id="mmsvault-start">{starting}</template></head>', 1
-        )
-    return page.replace("<link", f"{head}<link", 1)
+    """Return Streamlit's page with more in its head, before its own."""
+    return _streamlits_page(waits=waits).replace("<link", f"{head}<link", 1)
 
 
 def _base() -> str:
@@ -126,7 +124,8 @@ def _base() -> str:
 
 def _first_tiles(first: dict[str, Any]) -> str:
     """Return the first tiles as data, and what draws them."""
-    pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:PRELOADED]
+    # They are asked for before the gallery is drawn; one who comes back may have many pages of them.
+    pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:MESSAGES_A_PAGE]
     # Data, not a script: the browser runs nothing of it.
     told = json.dumps(first).replace("<", "\\u003c")
     head = [

@@ -135,8 +135,7 @@ def _similar(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _tiles(visit: Visit, messages: Sequence[Message]) -> list[Tile]:
-    senders = {normal_number(one.sender) for one in messages}
-    names = visit.view.names(senders) if senders else {}
+    names = visit.view.names({normal_number(one.sender) for one in messages})
     return tiles(messages, sign=visit.room.links.sign, names=names)
 
 

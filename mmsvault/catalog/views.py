@@ -143,6 +143,8 @@ class View:
 
     def names(self, numbers: Collection[str]) -> dict[str, str]:
         """Return the names of those of the senders that have one, and a message in the scope."""
+        if not numbers:
+            return {}
         with reading(self.engine) as connection:
             known = names.of_in(connection, numbers)
             if known and self.scope != EVERYTHING:
