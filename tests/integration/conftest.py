@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from dashboard.reading_room import ReadingRoom
 from mmsvault.catalog.connection import migrate, open_catalog
 from mmsvault.catalog.tables import counters, metadata
 from mmsvault.sample.provider import SampleProvider
-from tests import servers
+from mmsvault.settings import Settings
+from tests import looking, servers
 from tests.integration import archive as archives
 from tests.integration.archive import Archive
 
@@ -76,3 +78,17 @@ def other(place: dict[str, str], provider: SampleProvider, tmp_path: Path) -> It
     catalog = f"sqlite:///{tmp_path / 'other.sqlite'}"
     with archives.opened(place, bucket=f"other-{next(NUMBERS)}", catalog=catalog, provider=provider) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of a vault whose queue and embedded bucket run, for the pages of one file."""
+    with looking.servers(tmp_path_factory.mktemp("pages")) as settings:
+        yield settings
+
+
+@pytest.fixture
+def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
+    """A reading room of the test's own, on those servers."""
+    with looking.own_room(shared, request.node.name) as opened:
+        yield opened

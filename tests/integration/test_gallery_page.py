@@ -1,6 +1,6 @@
 """The gallery's script and the way between pages, run by Streamlit's AppTest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,9 +11,8 @@ from dashboard.reading_room import ReadingRoom
 from mmsvault.catalog import entering, queries, trail, upkeep
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
-from mmsvault.settings import Settings
 from tests.integration.searchable import message
-from tests.looking import look_at, own_room, servers, texts
+from tests.looking import look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "gallery.gallery"
@@ -21,18 +20,6 @@ WHOLE = "pages.show"
 """The dashboard with all of its pages, which opens with the gallery."""
 OPEN_DIALOGS = ("tag", "delete")
 EVERYTHING = ["export", "tag", "hold", "release", "delete"]
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with servers(tmp_path_factory.mktemp("gallery")) as settings:
-        yield settings
-
-
-@pytest.fixture
-def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
-    with own_room(shared, request.node.name) as opened:
-        yield opened
 
 
 def fill(room: ReadingRoom) -> None:

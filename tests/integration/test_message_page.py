@@ -1,6 +1,5 @@
 """A message's own page, run by Streamlit's AppTest on a real bucket and a real Redis."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,25 +14,12 @@ from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
 from mmsvault.message import Message, RawPostback, utc_now
-from mmsvault.settings import Settings
 from tests.integration.searchable import message
-from tests.looking import look_at, own_room, servers, texts
+from tests.looking import look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "message_page.message_page"
 BODY = b"<postback>**bold** <script>alert(1)</script></postback>"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with servers(tmp_path_factory.mktemp("message")) as settings:
-        yield settings
-
-
-@pytest.fixture
-def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
-    with own_room(shared, request.node.name) as opened:
-        yield opened
 
 
 def kept(room: ReadingRoom, name: str, *files: Any, **given: Any) -> Message:

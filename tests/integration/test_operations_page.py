@@ -1,6 +1,5 @@
 """The operations page and the alerts, run by Streamlit's AppTest on real servers."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,25 +15,12 @@ from mmsvault.health import Answer, Health
 from mmsvault.message import Receipt, utc_now
 from mmsvault.queueing.figures import Line
 from mmsvault.sample.notices import Notice, lower_case_xml
-from mmsvault.settings import Settings
 from tests.integration.searchable import message
-from tests.looking import look_at, own_room, servers, texts
+from tests.looking import look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "operations_page.operations_page"
 BODY = b"<html>=cmd() **bold** <script>alert(1)</script></html>"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with servers(tmp_path_factory.mktemp("operations")) as settings:
-        yield settings
-
-
-@pytest.fixture
-def room(shared: Settings, request: pytest.FixtureRequest) -> Iterator[ReadingRoom]:
-    with own_room(shared, request.node.name) as opened:
-        yield opened
 
 
 def waits(room: ReadingRoom, *, days: float, keyword: str = "") -> None:
