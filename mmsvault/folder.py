@@ -83,12 +83,11 @@ class FolderBucket(Bucket):
         return (self.read(key), mark) if size <= most_bytes else None
 
     def list(self, prefix: str, *, recursive: bool = True) -> Iterator[Listed]:
-        with _on_disk(prefix, self._folder):
-            try:
+        try:
+            with _on_disk(prefix, self._folder):
                 entries = sorted(os.scandir(self._path(prefix)), key=lambda entry: entry.name)
-            except (FileNotFoundError, NotADirectoryError):
-                self._be_there()
-                return
+        except NotFoundError:
+            return
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
             if is_folder and recursive:
@@ -138,7 +137,8 @@ class FolderBucket(Bucket):
         while True:
             with suppress(FileNotFoundError):  # mostly its folder is there
                 return path.open("xb")
-            self._be_there()
+            if not self._folder.is_dir():
+                raise _away(self._folder)
             path.parent.mkdir(parents=True, exist_ok=True)  # `erase` may remove it again before the next line
 
     def _remove_folders(self, folder: Path) -> None:
@@ -151,10 +151,6 @@ class FolderBucket(Bucket):
         if ".." in key.split("/") or key.startswith("/"):
             raise NotFoundError(f"The bucket has no {key}.")
         return self._folder / key
-
-    def _be_there(self) -> None:
-        if not self._folder.is_dir():
-            raise _away(self._folder)
 
 
 def _copy(source: SupportsRead, file: BinaryIO) -> None:

@@ -5,7 +5,6 @@ whether it is still wanted. Unlike the messages, the register cannot be made aga
 what it knows of a finished export stands in its set manifest, too.
 """
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -80,7 +79,7 @@ def enter(
     name: str,
     made_by: str,
     made_at: datetime,
-    identity: str = "",
+    identity: str,
     sealed: str = "",
 ) -> Export | None:
     """Enter an export that waits to be made, and return it; None where `identity` is taken.
@@ -88,7 +87,7 @@ def enter(
     `sealed` is its password, which is kept until it ends.
     """
     row: dict[str, Any] = {
-        "id": identity or uuid.uuid4().hex,
+        "id": identity,
         "name": name,
         "state": State.WAITING.value,
         "choice": choice.model_dump(mode="json"),

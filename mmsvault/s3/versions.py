@@ -9,6 +9,7 @@ from minio import Minio
 from minio.commonconfig import CopySource
 from minio.error import S3Error
 
+from mmsvault.bucket import CHUNK_BYTES
 from mmsvault.errors import RefusedError
 from mmsvault.s3.talking import translated
 
@@ -93,7 +94,7 @@ def _digest(client: Minio, name: str, version: Version) -> str:
     hashed = hashlib.sha256()
     response = client.get_object(name, version.key, version_id=version.id)
     try:
-        for chunk in response.stream(1 << 18):
+        for chunk in response.stream(CHUNK_BYTES):
             hashed.update(chunk)
         return hashed.hexdigest()
     finally:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from minio import Minio
@@ -331,8 +332,9 @@ def refuse_what_is_locked(archive: Archive, client: Minio) -> None:
 def export_to_bucket(archive: Archive, name: str, *, query: str = "") -> str:
     """Make an export into the bucket, without a worker, and return the key of its volume."""
     vault = archive.vault
+    chosen = Choice(query=query, region="US")
     entered = register.enter(
-        vault.catalog, Choice(query=query, region="US"), name=name, made_by="tests", made_at=utc_now()
+        vault.catalog, chosen, name=name, made_by="tests", made_at=utc_now(), identity=uuid4().hex
     )
     assert entered
     working.export(vault, entered.id)

@@ -133,7 +133,9 @@ def test_under_a_search_stands_whose_its_numbers_are(room: ReadingRoom, monkeypa
 
 
 def test_a_deletion_says_what_goes(room: ReadingRoom) -> None:
-    made = register.enter(room.catalog, Choice(query=""), name="x", made_by="tests", made_at=utc_now())
+    made = register.enter(
+        room.catalog, Choice(query=""), name="x", made_by="tests", made_at=utc_now(), identity="x"
+    )
     assert made
     assert what_goes(made) == "nothing of it was made"
     volume = Written.model_construct(name="x-01.zip", bytes=2_000_000)
