@@ -83,8 +83,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
         seconds = _SECONDS.get(self._awaited)
-        self._timer = None if seconds is None else self.loop.call_later(seconds, self._end, _TOO_SLOW)
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._run_out)
         self._timed = self._awaited
+
+    def _run_out(self) -> None:
+        """End what came too slowly; a request that was refused before its end has its answer already."""
+        is_answered = self._awaited is Awaited.BODY and self.cycle.response_started
+        self._end(b"" if is_answered else _TOO_SLOW)
 
     def _end(self, answer: bytes) -> None:
         if not self.transport.is_closing():

@@ -83,6 +83,10 @@ def test_who_sends_slowly_is_cut_off_and_does_not_stop_others(port: int) -> None
     head = f"POST /postbacks/sinch/{TOKEN} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n".encode()
     for number, connection in enumerate(halves):
         connection.sendall(head + b"half" * (number % 2))
+    refused = socket.create_connection(("127.0.0.1", port))
+    refused.sendall(head.replace(TOKEN.encode(), b"wrong"))
+    assert refused.recv(1000).startswith(b"HTTP/1.1 401")
+    refused.sendall(b"half")  # it goes on all the same
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
     for number, connection in enumerate(silent):
         connection.sendall(b"POST / HTTP/1.1\r\nx: y" if number % 2 else b"")
@@ -100,6 +104,9 @@ def test_who_sends_slowly_is_cut_off_and_does_not_stop_others(port: int) -> None
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()
     assert time.monotonic() - began >= SECONDS_FOR_A_BODY - 1
+    refused.settimeout(60)
+    assert refused.recv(1000) == b"", "one request has one answer"
+    refused.close()
 
 
 def test_kept_connections_and_pipelined_requests_still_work(port: int) -> None:
