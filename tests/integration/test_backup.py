@@ -15,9 +15,10 @@ from sqlalchemy.engine import make_url
 from mmsvault.catalog import people
 from mmsvault.catalog.people import Role
 from mmsvault.disposition import hold
+from mmsvault.sample.faults import refused
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.tallying import keep_tallies
-from tests.integration.archive import Archive, minio_bucket, opened, picture, words
+from tests.integration.archive import Archive, minio_bucket, notice, opened, picture, words
 
 pytestmark = pytest.mark.timeout(400)  # some twenty programs one after another
 GUIDE = (Path(__file__).parents[2] / "docs/backup.md").read_text()
@@ -66,7 +67,9 @@ def vault(tmp_path_factory: pytest.TempPathFactory, postgresql: str) -> Iterator
     ):
         archive.receive("whole", picture(), words())
         archive.receive("held", picture(1))
-        archive.receive("waits", picture(2), failures=(404, 404))
+        # Once it is due, verify looks at less of it; so it is not while this runs.
+        in_an_hour = refused(503, retry_after="3600")
+        archive.take(notice("waits", provider.offer(picture(2), answers=(in_an_hour,))))
         archive.take_bytes(b"no postback")
         hold(archive.vault, "sinch-held", held=True)
         people.add(
