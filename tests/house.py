@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,9 +15,11 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Page
+from sqlalchemy import text
 
 from dashboard.visiting import COOKIE
 from mmsvault.catalog import people, queries, sessions
+from mmsvault.catalog.connection import reading
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import Message, MessageState, utc_now
@@ -159,6 +162,22 @@ class House:
         done = self.call(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def can_write(self) -> bool:
+        """Return whether nobody is changing the catalog now: a process stopped then keeps others out."""
+        with self.vault() as vault:
+            if vault.catalog.dialect.name == "postgresql":
+                changing = "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL"
+                with reading(vault.catalog) as connection:
+                    return not connection.scalar(text(changing))
+            file = str(vault.catalog.url.database)
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            contextlib.closing(sqlite3.connect(file, timeout=0.1)) as catalog,
+        ):
+            catalog.execute("BEGIN IMMEDIATE")
+            return True
+        return False
 
     def processes(self, name: str) -> list[int]:
         """Return the ids of this vault's processes whose command line has `name` in it."""

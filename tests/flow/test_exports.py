@@ -5,6 +5,7 @@ import random
 import signal
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -68,33 +69,53 @@ def written_at(vault: Vault, found: Export) -> dict[str, datetime]:
     }
 
 
-def stop_half_way(house: House, vault: Vault, identity: str) -> tuple[int, Export]:
-    """Hold the worker while it works on the export, and return its process and how far it is."""
+@contextmanager
+def held(house: House) -> Iterator[int]:
+    """Hold the worker that makes exports, and give its process; not while it keeps others from writing."""
+    (process,) = house.processes("-m worker exports")
+
+    def is_held() -> bool:
+        os.kill(process, signal.SIGSTOP)
+        if house.can_write():
+            return True
+        os.kill(process, signal.SIGCONT)
+        return False
+
+    until(is_held, what="the worker being held outside of a transaction")
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGCONT)
+
+
+@contextmanager
+def held_half_way(house: House, vault: Vault, identity: str) -> Iterator[tuple[int, Export]]:
+    """Hold the worker while it works on the export, and give its process and how far it is."""
 
     def look() -> Export | None:
         found = register.find(vault.catalog, identity)
         return found if found.plan and len(found.volumes) >= len(found.plan.volumes) // 2 else None
 
     until(look, seconds=60, what="half of the export")
-    (process,) = house.processes("-m worker exports")
-    os.kill(process, signal.SIGSTOP)
-    held = register.find(vault.catalog, identity)
-    assert held.state is State.RUNNING
-    return process, held
+    with held(house) as process:
+        half = register.find(vault.catalog, identity)
+        assert half.state is State.RUNNING
+        yield process, half
 
 
 def test_an_export_finishes_though_its_worker_is_killed_half_way_and_begins_nothing_anew(
     house: House, filled: Vault, tmp_path: Path
 ) -> None:
     identity = requested(filled, volume_bytes=600_000)
-    process, held = stop_half_way(house, filled, identity)
-    before = written_at(filled, held)
-    os.kill(process, signal.SIGKILL)
+    with held_half_way(house, filled, identity) as (process, half):
+        before = written_at(filled, half)
+        os.kill(process, signal.SIGKILL)
     found = ended(filled, identity)
     assert found.state is State.DONE
-    assert found.volumes[: len(held.volumes)] == held.volumes
+    assert found.volumes[: len(half.volumes)] == half.volumes
     after = written_at(filled, found)
-    assert all(after[volume.name] == before[volume.name] for volume in held.volumes), "none is made twice"
+    assert all(after[volume.name] == before[volume.name] for volume in half.volumes), "none is made twice"
     assert sum(volume.messages for volume in found.volumes) == MESSAGES
     for path in fetched(filled, found, tmp_path):
         assert verifying.verify(path).ok
@@ -104,20 +125,17 @@ def test_an_export_finishes_though_its_worker_is_killed_half_way_and_begins_noth
 
 def test_a_cancelled_export_leaves_nothing_behind(house: House, filled: Vault) -> None:
     identity = requested(filled, volume_bytes=600_000)
-    process, _ = stop_half_way(house, filled, identity)
-    working.cancel(filled, identity)
-    os.kill(process, signal.SIGCONT)
+    with held_half_way(house, filled, identity):
+        working.cancel(filled, identity)
     found = ended(filled, identity)
     assert found.state is State.CANCELLED
     assert list(filled.bucket.list(found.prefix)) == []
 
 
 def test_an_export_cancelled_before_it_began_is_never_made(house: House, filled: Vault) -> None:
-    (process,) = house.processes("-m worker exports")
-    os.kill(process, signal.SIGSTOP)
-    identity = requested(filled)
-    working.cancel(filled, identity)
-    os.kill(process, signal.SIGCONT)
+    with held(house):
+        identity = requested(filled)
+        working.cancel(filled, identity)
     found = ended(filled, identity)
     assert found.state is State.CANCELLED
     assert list(filled.bucket.list(found.prefix)) == []
