@@ -15,7 +15,7 @@ from dashboard.visiting import Visit, visit
 from mmsvault import health
 from mmsvault.catalog import verdicts
 from mmsvault.catalog.permissions import Action
-from mmsvault.catalog.queries import AT_RISK
+from mmsvault.catalog.totals import AT_RISK
 from mmsvault.catalog.verdicts import Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import VaultError

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mmsvault.catalog.queries import Counts
+from mmsvault.catalog.totals import Counts
 
 
 @dataclass(frozen=True)

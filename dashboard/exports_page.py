@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import exports_route, locally, notices
 from dashboard.reading_room import ReadingRoom
-from dashboard.searched import count, find, search_box, show_search, whose
+from dashboard.searched import count, search_box, show_search, whose
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog import people, searches
 from mmsvault.catalog.permissions import Action
@@ -84,7 +84,7 @@ def _new(visitor: Visit) -> None:
         region=visitor.room.settings.default_region,
         scope=visitor.person.scope,
     )
-    found = find(visitor, planning.query_of(about))
+    found = visitor.view.total(planning.query_of(about))
     if names := whose(visitor, about.query):
         st.text(names)
     choice = _how(about)
@@ -94,7 +94,7 @@ def _new(visitor: Visit) -> None:
         key="export",
         type="primary",
         icon=":material/archive:",
-        disabled=not found.total,
+        disabled=not found.messages,
         on_click=_ask,
         args=(choice,),
     )

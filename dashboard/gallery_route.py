@@ -25,7 +25,9 @@ from dashboard.record import record
 from dashboard.suggesting import suggestions
 from dashboard.tiles import Tile, tiles
 from dashboard.visiting import Visit
-from mmsvault.catalog.queries import AT_RISK
+from mmsvault.catalog.language import Query
+from mmsvault.catalog.queries import Page
+from mmsvault.catalog.totals import AT_RISK, Total
 from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RejectedInputError, SearchError, UnavailableError
 from mmsvault.message import Message, normal_number, utc_now
@@ -47,6 +49,7 @@ def gallery_routes(room: ReadingRoom) -> list[Route]:
     del room  # every visit brings its own
     answers: dict[str, Answer] = {
         "gallery": first_or_next_page,
+        "total": _total,
         "news": _news,
         "message": _message,
         "similar": _similar,
@@ -97,10 +100,20 @@ def first_or_next_page(visit: Visit, params: Mapping[str, str]) -> dict[str, Any
         "newest": page.messages[0].id if page.messages else "",
         "messages": len(page.messages),
         "next": page.next,
-        "total": page.total,
-        "exact": page.total_is_exact,
+        "total": _total_with(visit, query, page) if after is None else None,
         "counts": _counts(visit.view) if after is None else None,
     }
+
+
+def _total_with(visit: Visit, query: Query, page: Page) -> dict[str, Any] | None:
+    """Return how many a first page's search finds, if that is known without counting them."""
+    known = visit.view.kept_total(query) if page.next else Total(len(page.messages))
+    return asdict(known) if known else None
+
+
+def _total(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
+    query = Filters.of(params).query(region=visit.room.settings.default_region)
+    return asdict(visit.view.total(query))
 
 
 def _limit(params: Mapping[str, str]) -> int:

@@ -21,7 +21,7 @@ from dashboard.visiting import Visit, visit
 from mmsvault.catalog import verdicts
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.permissions import Action
-from mmsvault.catalog.queries import AT_RISK, Counts
+from mmsvault.catalog.totals import AT_RISK, Counts
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.health import LITTLE_FREE_BYTES, Answer, Health

@@ -4,8 +4,8 @@ import streamlit as st
 
 from dashboard import callers, locally
 from dashboard.visiting import Visit
-from mmsvault.catalog.language import Query, parse
-from mmsvault.catalog.queries import Page
+from mmsvault.catalog.language import parse
+from mmsvault.catalog.totals import Total
 from mmsvault.errors import RejectedInputError, SearchError
 
 EVERYTHING = "(every message)"
@@ -26,14 +26,9 @@ def show_search(visitor: Visit, query: str, *, said: str = "") -> None:
         st.text(names)
 
 
-def find(visitor: Visit, query: Query) -> Page:
-    """Return what a search finds now, as far as its count needs it."""
-    return visitor.view.search(query, limit=1)
-
-
-def count(found: Page) -> str:
-    """Return how many messages that is."""
-    return ("" if found.total_is_exact else "more than ") + locally.plural(found.total, "message")
+def count(found: Total) -> str:
+    """Return how many messages that is, in words."""
+    return ("" if found.is_exact else "more than ") + locally.plural(found.messages, "message")
 
 
 def whose(visitor: Visit, query: str) -> str:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import locally, notices
 from dashboard.anchors import anchor, gallery_address
-from dashboard.searched import count, find, search_box, show_search, whose
+from dashboard.searched import count, search_box, show_search, whose
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog import searches
 from mmsvault.catalog.language import parse
@@ -57,7 +57,7 @@ def _show(visitor: Visit, one: SavedSearch) -> None:
 def _count(visitor: Visit, query: str) -> str:
     """Return how many messages a search finds now, or that it is understood no more."""
     try:
-        return count(find(visitor, parse(query, region=visitor.room.settings.default_region)))
+        return count(visitor.view.total(parse(query, region=visitor.room.settings.default_region)))
     except SearchError as error:
         return error.problem
 
@@ -68,7 +68,7 @@ def _new(visitor: Visit) -> None:
     if query:
         with notices.spoken():
             asked = parse(query, region=visitor.room.settings.default_region)
-            st.text(f"It finds {count(find(visitor, asked))} now. {whose(visitor, query)}".rstrip())
+            st.text(f"It finds {count(visitor.view.total(asked))} now. {whose(visitor, query)}".rstrip())
     name = st.text_input("Name", key="name", placeholder="Pictures of the storm", max_chars=LONGEST_NAME)
     st.button("Save", key="save", type="primary", on_click=_save, args=(name, query))
 

@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import structlog
 
-from mmsvault.catalog import queries, upkeep, verdicts
-from mmsvault.catalog.queries import AT_RISK
+from mmsvault.catalog import totals, upkeep, verdicts
+from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import VaultError
 from mmsvault.message import utc_now
 from mmsvault.settings import Settings
@@ -124,7 +124,7 @@ class Alerter:
 
 def standing(vault: Vault) -> Iterator[Alert]:
     """Give what an operator is told of, as it is now. Raises UnavailableError."""
-    counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
+    counts = totals.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
     yield Alert(
         "at_risk",
         counts.at_risk,

@@ -19,9 +19,9 @@ from redis.exceptions import RedisError
 
 from mmsvault import health
 from mmsvault.alerting import NotToldError, mail_server
-from mmsvault.catalog import queries, verdicts, writes
+from mmsvault.catalog import totals, verdicts, writes
 from mmsvault.catalog.connection import migrate
-from mmsvault.catalog.queries import AT_RISK
+from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import ConfigurationError, VaultError
 from mmsvault.health import LEAST_FREE_BYTES, LITTLE_FREE_BYTES
 from mmsvault.message import utc_now
@@ -263,7 +263,7 @@ def alerts(settings: Settings) -> Findings:
 
 def archive(vault: Vault) -> Findings:
     """Look at what is in danger, and when it was last made sure that everything is there."""
-    counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
+    counts = totals.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
     if counts.at_risk:
         yield Finding(
             "at risk",

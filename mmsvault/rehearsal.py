@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import httpx
 
 from mmsvault import disposition
-from mmsvault.catalog import queries
+from mmsvault.catalog import queries, totals
 from mmsvault.catalog.language import Query, Term
 from mmsvault.errors import NotFoundError, RecordError, RefusedError, UnavailableError
 from mmsvault.layout import RECORD_NAME
@@ -72,7 +72,7 @@ def rehearse(vault: Vault, *, who: str, patience_seconds: float = PATIENCE_SECON
 
 def tests(vault: Vault) -> int:
     """Return how many test messages there are."""
-    return queries.search(vault.catalog, _TESTS, limit=1).total
+    return totals.total(vault.catalog, _TESTS).messages
 
 
 def remove(vault: Vault) -> int:

@@ -16,7 +16,7 @@ import structlog
 from rq import Queue
 
 from mmsvault import auditing, previewing, retention
-from mmsvault.catalog import queries, upkeep, writes
+from mmsvault.catalog import queries, totals, upkeep, writes
 from mmsvault.folder import HALF_WRITTEN
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
@@ -147,7 +147,7 @@ def enqueue_due(vault: Vault, queue: Queue) -> int:
     # Pushed to the front one by one, the last comes out first: so the nearest deadline goes last.
     with queue.connection.pipeline() as pipeline:
         for message_id, deadline_at in reversed(due):
-            urgent = deadline_at - now < queries.AT_RISK
+            urgent = deadline_at - now < totals.AT_RISK
             enqueue(queue, ARCHIVE_MESSAGE, message_id, at_front=urgent, pipeline=pipeline)
         pipeline.execute()
     if due:

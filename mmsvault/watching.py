@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault.bucket import PROBE_KEY
-from mmsvault.catalog import queries, verdicts
+from mmsvault.catalog import totals, verdicts
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
@@ -54,7 +54,7 @@ class VaultCollector(Collector):
         )
 
     def _catalog(self) -> Iterator[Metric]:
-        counts = queries.counts(self._vault.catalog, at_risk_before=utc_now() + queries.AT_RISK)
+        counts = totals.counts(self._vault.catalog, at_risk_before=utc_now() + totals.AT_RISK)
         yield _gauges("mmsvault_messages", "Messages by state", "state", counts.messages)
         yield _gauges("mmsvault_files", "Files by state", "state", counts.media)
         receipts = {name: number for name, number in counts.receipts.items() if name != "total"}
@@ -64,7 +64,7 @@ class VaultCollector(Collector):
         yield _gauge(
             "mmsvault_files_at_risk", "Files that wait with under a day to their deadline", counts.at_risk
         )
-        nearest = queries.nearest_deadline_at(self._vault.catalog)
+        nearest = totals.nearest_deadline_at(self._vault.catalog)
         for name, meaning, at in (
             ("nearest_deadline", "The nearest deadline of a file that waits", nearest),
             ("oldest_waiting", "When the oldest message that waits came in", counts.oldest_pending_at),

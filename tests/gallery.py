@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from mmsvault.catalog import entering, queries
+from mmsvault.catalog import entering, queries, totals
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.language import parse
 from mmsvault.message import Message, MessageState, utc_now
@@ -86,7 +86,7 @@ def arrive(house: House, name: str, **more: object) -> Message:
 def found(house: House, query: str) -> int:
     """Return how many messages a search finds, as the catalog says."""
     with house.vault() as vault:
-        return queries.search(vault.catalog, parse(query), limit=1).total
+        return totals.total(vault.catalog, parse(query)).messages
 
 
 def opened(house: House, page: Page, address: str = "/") -> Page:

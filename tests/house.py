@@ -18,7 +18,7 @@ from playwright.sync_api import Page
 from sqlalchemy import text
 
 from dashboard.visiting import COOKIE
-from mmsvault.catalog import people, queries, sessions
+from mmsvault.catalog import people, queries, sessions, totals
 from mmsvault.catalog.connection import reading
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, UnavailableError
@@ -93,7 +93,7 @@ class House:
     def receipts(self) -> dict[str, int]:
         """Return the counts of receipts, as `status` tells them."""
         with self.vault() as vault:
-            return queries.counts(vault.catalog, at_risk_before=utc_now()).receipts
+            return totals.counts(vault.catalog, at_risk_before=utc_now()).receipts
 
     @property
     def receiver(self) -> str:

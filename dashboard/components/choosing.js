@@ -1,7 +1,7 @@
 // What is selected, and the bar that says what can be done to it. Messages are selected, not files:
 // all files of one are kept, held and deleted together.
 
-import { button, counted, element } from "./drawing.js";
+import { button, counted, element, inAll } from "./drawing.js";
 
 const DEEDS = [
   ["export", "Export", "archive"],
@@ -100,10 +100,9 @@ export class Choosing {
     this.node.hidden = !number;
     if (!number) return;
     const total = this.total;
-    const all = total ? `${total.exact ? "" : "more than "}${counted(total.total, "message")}` : "";
-    this.count.textContent = this.everything ? `All ${all} selected` : `${counted(number, "message")} selected`;
-    this.all.hidden = this.everything || !total || (total.exact && total.total <= number) || !this.may.length;
-    this.all.lastElementChild.textContent = `Select all ${total ? `${total.exact ? "" : "more than "}${total.total.toLocaleString()}` : ""}`;
+    this.count.textContent = this.everything ? `All ${inAll(total)} selected` : `${counted(number, "message")} selected`;
+    this.all.hidden = this.everything || !total || (total.is_exact && total.messages <= number) || !this.may.length;
+    this.all.lastElementChild.textContent = `Select all ${total ? `${total.is_exact ? "" : "more than "}${total.messages.toLocaleString()}` : ""}`;
     const chosen = this.grid.tiles.filter((tile) => this.selected.has(tile.message));
     const held = chosen.filter((tile) => tile.alerts.includes("held")).length;
     for (const made of this.deeds) {

@@ -47,6 +47,7 @@ class Gallery {
       asked: () => this.asked(),
       onbegin: (page) => this.began(page),
       onmore: (tiles) => this.grew(tiles),
+      ontotal: () => this.counted(),
       onfail: (error) => this.failed(error),
       onbusy: (busy) => this.root.classList.toggle("busy", busy),
     });
@@ -122,6 +123,10 @@ class Gallery {
 
   draw(tiles) {
     this.grid.fill(tiles);
+    this.counted();
+  }
+
+  counted() {
     this.choosing.renew(this.pages.total);
     this.notices.showEnd(this.pages);
   }

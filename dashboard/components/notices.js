@@ -1,7 +1,7 @@
 // What the gallery says around its tiles: counts, how many have come in, that nothing was found, what went
 // wrong, and where it ends.
 
-import { button, counted, element } from "./drawing.js";
+import { button, counted, element, inAll } from "./drawing.js";
 import { inWords } from "./searching.js";
 
 const SAID_MS = 5000;
@@ -56,9 +56,9 @@ export class Notices {
   }
 
   showEnd({ total, loaded, hasMore }) {
-    const all = `${total.exact ? "" : "more than "}${counted(total.total, "message")}`;
-    this.end.textContent = hasMore ? `${loaded.toLocaleString()} of ${all}` : total.total ? all : "";
-    this.root.dataset.total = total.total;
+    const all = inAll(total);
+    this.end.textContent = hasMore ? `${loaded.toLocaleString()} of ${all}` : total?.messages ? all : "";
+    this.root.dataset.total = total?.messages ?? "";
     this.root.dataset.loaded = loaded;
   }
 

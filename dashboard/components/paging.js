@@ -9,8 +9,9 @@ const MOST_WAITING = 60;
 
 export class Pages {
   // `asked` gives what is asked for now; `onbegin` takes a first page, `onmore` the tiles that follow.
-  constructor({ asked, onbegin, onmore, onfail, onbusy }) {
-    Object.assign(this, { asked, onbegin, onmore, onfail, onbusy });
+  // `ontotal` is told when a total is known that took time to count.
+  constructor({ asked, onbegin, onmore, ontotal, onfail, onbusy }) {
+    Object.assign(this, { asked, onbegin, onmore, ontotal, onfail, onbusy });
     this.turn = 0;
     this.empty();
   }
@@ -18,7 +19,7 @@ export class Pages {
   empty() {
     this.next = null;
     this.newest = "";
-    this.total = { total: 0, exact: true };
+    this.total = { messages: 0, is_exact: true }; // null until it is known
     this.loaded = 0; // messages
   }
 
@@ -45,9 +46,18 @@ export class Pages {
 
   begin(page) {
     Object.assign(this, { next: page.next, newest: page.newest, loaded: page.messages, ahead: null, fetching: null });
-    this.total = { total: page.total, exact: page.exact };
+    this.total = page.total;
     this.onbegin(page);
+    if (!page.total) this.count(this.turn);
     this.fetchAhead();
+  }
+
+  // What is found is seen before it is counted.
+  async count(turn) {
+    const total = await ask("total", this.asked(), this.loading.signal).catch(() => null);
+    if (turn !== this.turn || !total) return;
+    this.total = total;
+    this.ontotal();
   }
 
   // The page after the last one is on its way before anybody scrolls there.

@@ -16,11 +16,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam,
 
 from mmsvault.catalog import filters, names
 from mmsvault.catalog.connection import reading, retried
-from mmsvault.catalog.language import EVERYTHING, NUMBER_FIELDS, Query, Term
+from mmsvault.catalog.language import NUMBER_FIELDS, Query, Term
 from mmsvault.catalog.tables import (
-    COUNTED,
     attempts,
-    counters,
     media,
     messages,
     postbacks,
@@ -28,15 +26,8 @@ from mmsvault.catalog.tables import (
     senders,
 )
 from mmsvault.errors import NotFoundError, RejectedInputError
-from mmsvault.message import Attempt, MediaItem, MediaState, Message, MessageState, RawPostback
+from mmsvault.message import Attempt, MediaItem, Message, RawPostback
 
-AT_RISK = timedelta(days=1)
-"""A file that waits, and whose deadline is nearer than this, is at risk: it goes ahead of all others."""
-COUNTED_TO = 10_000
-"""Totals are exact up to here; beyond, where no count is kept, they say only that there are more."""
-
-SURELY_MORE = 3 * COUNTED_TO
-"""An estimate of PostgreSQL's from here on is not counted after."""
 IDS_A_PAGE = 500
 
 LONGEST_LEASE = timedelta(minutes=2)
@@ -44,27 +35,10 @@ LONGEST_LEASE = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Page:
-    """Some messages of a search, how many there are in all, and where the next page starts.
+    """Some messages of a search, and where the next page starts. How many there are in all, `totals` says."""
 
-    Where the total is not exact, there are more than `total`.
-    """
-
-    total: int
-    total_is_exact: bool
     messages: tuple[Message, ...]
     next: str | None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What there is and what is left to do. `at_risk`: files pending with under a day left."""
-
-    messages: dict[str, int]
-    media: dict[str, int]
-    receipts: dict[str, int]
-    at_risk: int
-    oldest_pending_at: datetime | None
-    bytes: int
 
 
 @retried
@@ -112,15 +86,10 @@ def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None =
     """Return the newest `limit` messages that the query finds, or those after a page's `next`."""
     below = _read_cursor(after) if after else None
     with reading(engine) as connection:
-        query = narrowed(connection, query)
-        places, total, is_exact = _found(connection, query, limit=limit, below=below)
+        found = filters.places(narrowed(connection, query), connection.dialect.name, below=below)
+        places = connection.scalars(found.limit(limit + 1)).all()
         page = _load_where(connection, messages.c.place.in_(places[:limit]))
-    return Page(
-        total=total,
-        total_is_exact=is_exact,
-        messages=tuple(page),
-        next=write_cursor(places[limit - 1]) if len(places) > limit else None,
-    )
+    return Page(tuple(page), next=write_cursor(places[limit - 1]) if len(places) > limit else None)
 
 
 def ids(engine: Engine, query: Query) -> Iterator[str]:
@@ -161,53 +130,6 @@ def _with_named(connection: Connection, term: Term) -> Term:
     return replace(term, numbers=tuple(dict.fromkeys((*own, *names.find_in(connection, term.value)))))
 
 
-def _found(
-    connection: Connection, query: Query, *, limit: int, below: int | None
-) -> tuple[Sequence[int], int, bool]:
-    """Return the places of a page and one more, how many there are in all, and whether no more than that."""
-    dialect = connection.dialect.name
-    counted: tuple[int, bool] | None = None
-    is_counted = query == EVERYTHING or filters.tally_of(query) is not None
-    if not is_counted and dialect == "postgresql":
-        if _is_common(connection, query):
-            counted = COUNTED_TO, False
-        elif below is None:
-            # Its index of words has no order: to count takes as long as to find, so one question does both.
-            asked = filters.places(query, dialect).order_by(None).limit(COUNTED_TO + 1)
-            some = connection.scalars(asked).all()
-            if len(some) <= COUNTED_TO:
-                return sorted(some, reverse=True)[: limit + 1], len(some), True
-            counted = COUNTED_TO, False
-    places = connection.scalars(filters.places(query, dialect, below=below).limit(limit + 1)).all()
-    if len(places) <= limit and below is None:
-        return places, len(places), True
-    return places, *(counted or _total(connection, query))
-
-
-def _is_common(connection: Connection, query: Query) -> bool:
-    """Return whether PostgreSQL knows of a single token that far more messages have it than are counted.
-
-    Its statistics sample how often each token is there: they are right for one, and a guess for several.
-    """
-    if filters.tokens(query) != 1:
-        return False
-    asked = filters.places(query, connection.dialect.name).order_by(None).compile(dialect=connection.dialect)
-    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked}", asked.params).scalar_one()
-    return bool(plan[0]["Plan"]["Plan Rows"] >= SURELY_MORE)
-
-
-def _total(connection: Connection, query: Query) -> tuple[int, bool]:
-    """Return how many messages the query finds, and whether there are no more than that."""
-    if query == EVERYTHING:
-        kept = _counters(connection)
-        return sum(kept[f"messages_{state}"] for state in MessageState), True
-    if (tally := filters.tally_of(query)) is not None:
-        return connection.scalar(tally) or 0, True
-    some = filters.places(query, connection.dialect.name).order_by(None).limit(COUNTED_TO + 1)
-    counted = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
-    return min(counted, COUNTED_TO), counted <= COUNTED_TO
-
-
 @retried
 def due(engine: Engine, *, now: datetime, limit: int) -> list[tuple[str, datetime]]:
     """Return id and deadline of messages with work due that nobody has in hand, nearest deadline first."""
@@ -246,47 +168,6 @@ def previews_due(engine: Engine, *, now: datetime, limit: int) -> list[str]:
     )
     with reading(engine) as connection:
         return list(connection.scalars(query))
-
-
-@retried
-def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
-    """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
-    pending = messages.c.state == MessageState.PENDING.value
-    with reading(engine) as connection:
-        kept = _counters(connection)
-        at_risk = connection.scalar(
-            select(func.count())
-            .select_from(media.join(messages))
-            .where(media.c.state == "pending", pending, messages.c.deadline_at < at_risk_before)
-        )
-        oldest = connection.scalar(select(func.min(messages.c.recorded_at)).where(pending))
-    receipts = {name: kept[f"receipts_{name}"] for name in ("message", "duplicate", "other", "quarantined")}
-    return Counts(
-        messages={state.value: kept[f"messages_{state}"] for state in MessageState},
-        media={state.value: kept[f"media_{state}"] for state in MediaState},
-        receipts={
-            "total": sum(receipts.values()),
-            "duplicates": receipts["duplicate"],
-            "other": receipts["other"],
-            "quarantined": receipts["quarantined"],
-        },
-        at_risk=at_risk or 0,
-        oldest_pending_at=oldest,
-        bytes=kept["bytes"],
-    )
-
-
-def nearest_deadline_at(engine: Engine) -> datetime | None:
-    """Return the nearest deadline of a message that waits; None where none does."""
-    pending = messages.c.state == MessageState.PENDING.value
-    with reading(engine) as connection:
-        nearest: datetime | None = connection.scalar(select(func.min(messages.c.deadline_at)).where(pending))
-        return nearest
-
-
-def _counters(connection: Connection) -> dict[str, int]:
-    sums = (func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED)
-    return {name: int(value) for name, value in connection.execute(select(*sums)).mappings().one().items()}
 
 
 def load_all_in(connection: Connection, ids: Sequence[str]) -> list[Message]:

@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, Select, String, Table, cast, false, func, select
 
-from mmsvault.catalog import counting, filters, flow, names, queries, rhythm
+from mmsvault.catalog import counting, filters, flow, names, queries, rhythm, totals
 from mmsvault.catalog.connection import reading
 from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.language import EVERYTHING, Query, parse
-from mmsvault.catalog.queries import Counts, Page
+from mmsvault.catalog.queries import Page
 from mmsvault.catalog.rhythm import Picture
 from mmsvault.catalog.tables import media, messages, receipts
+from mmsvault.catalog.totals import Counts, Total
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState, Message, MessageState, fold
 
@@ -47,6 +48,14 @@ class View:
     def search(self, query: Query, *, limit: int = 50, after: str | None = None) -> Page:
         """Return a page of the messages that the query finds within the scope."""
         return queries.search(self.engine, self.narrowed(query), limit=limit, after=after)
+
+    def total(self, query: Query) -> Total:
+        """Return how many messages the query finds within the scope."""
+        return totals.total(self.engine, self.narrowed(query))
+
+    def kept_total(self, query: Query) -> Total | None:
+        """Return the same where a count is kept, else None."""
+        return totals.kept_total(self.engine, self.narrowed(query))
 
     def narrowed(self, query: Query) -> Query:
         """Return the query within the scope."""
@@ -211,9 +220,9 @@ class View:
             return flow.at_risk(connection, before=before, inside=self._within(connection))
 
     def counts(self, *, at_risk_before: datetime) -> Counts:
-        """Return the numbers of `queries.counts`; of postbacks, those of messages in the scope."""
+        """Return the numbers of `totals.counts`; of postbacks, those of messages in the scope."""
         if self.scope == EVERYTHING:
-            return queries.counts(self.engine, at_risk_before=at_risk_before)
+            return totals.counts(self.engine, at_risk_before=at_risk_before)
         with reading(self.engine) as connection:
             return _counts(connection, self._places(connection), at_risk_before)
 

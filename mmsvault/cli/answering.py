@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmsvault.catalog import counting, language, queries, searches, verdicts
+from mmsvault.catalog import counting, language, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
-from mmsvault.catalog.queries import AT_RISK
+from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.queueing import figures
@@ -51,9 +51,10 @@ def search(
         within = searches.find(vault.catalog, saved).query if saved else ""
         asked = language.Query(parsed(vault, within).groups + parsed(vault, query).groups)
         page = queries.search(vault.catalog, asked, limit=limit, after=after or None)
+        total = totals.total(vault.catalog, asked)
     if as_json:
         found = [message.as_json() for message in page.messages]
-        print_json({"total": page.total, "messages": found, "next": page.next})
+        print_json({"total": total.messages, "messages": found, "next": page.next})
         return
     # Ids and numbers are there to be copied: the subject gives way.
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
@@ -64,9 +65,9 @@ def search(
         table.add_row(*(Text(cell) for cell in _row(message)))
     if page.messages:
         for_people().print(table)
-    more = "" if page.total_is_exact else "more than "
-    shown = f"{len(page.messages)} of {more}{page.total:,} messages"
-    for_people().print(shown if page.total else "No message matches.")
+    more = "" if total.is_exact else "more than "
+    shown = f"{len(page.messages)} of {more}{total.messages:,} messages"
+    for_people().print(shown if total.messages else "No message matches.")
 
 
 def show(
@@ -96,7 +97,7 @@ def show(
 def status(*, as_json: AsJson = False) -> None:
     """Count what is archived, waiting and lost."""
     with opened_vault() as vault:
-        counts = queries.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
+        counts = totals.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
         queued = _queued(vault)
         spooled = len(Spool(vault.settings.spool_dir))
         verified = verdicts.latest(vault.catalog)

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 from redis import Redis
 
-from mmsvault.catalog import queries
+from mmsvault.catalog import totals
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
@@ -123,7 +123,7 @@ def settle(vault: Vault) -> None:
 
 def _archived(vault: Vault) -> int:
     with contextlib.suppress(Exception):  # until the first worker has made the catalog
-        return queries.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
+        return totals.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
     return 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmsvault.catalog import queries
+from mmsvault.catalog import totals
 from mmsvault.catalog.connection import migrate
 from mmsvault.integrity.rebuilding import rebuild
 from mmsvault.integrity.repairing import verify_and_repair
@@ -115,7 +115,7 @@ def _archives(folder: Path, sizes: Sizes, give_up: float) -> Sequence[str]:
             crowd.load(vault.catalog, range(there, size))
             there = size
             sweeper.sweep()  # the first writes what has come in meanwhile into the bucket
-            rows[size][0] = _milliseconds(lambda: queries.counts(vault.catalog, at_risk_before=utc_now()))
+            rows[size][0] = _milliseconds(lambda: totals.counts(vault.catalog, at_risk_before=utc_now()))
             rows[size][1] = _milliseconds(sweeper.sweep)
     for size, row in rows.items():
         ground.say(f"{size:,} messages: {', '.join(row)}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from minio import Minio
 from redis import Redis
 
-from mmsvault.catalog import queries
+from mmsvault.catalog import totals
 from mmsvault.message import Receipt, utc_now
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
@@ -109,7 +109,7 @@ def ours(made: Site, *, processes: int = PROCESSES) -> Iterator[Contender]:
 
 
 def _archived(vault: Vault) -> int:
-    return queries.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
+    return totals.counts(vault.catalog, at_risk_before=utc_now()).messages["archived"]
 
 
 @contextlib.contextmanager

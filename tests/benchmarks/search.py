@@ -22,9 +22,9 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Engine, text
 
-from mmsvault.catalog import counting, queries, writes
+from mmsvault.catalog import counting, queries, totals, writes
 from mmsvault.catalog.connection import migrate, open_catalog, reading
-from mmsvault.catalog.language import EVERYTHING, parse
+from mmsvault.catalog.language import EVERYTHING, Query, parse
 from mmsvault.catalog.places import first_place
 from mmsvault.message import Receipt, utc_now
 from tests import servers
@@ -50,6 +50,7 @@ def questions() -> Mapping[str, list[Ask]]:
     """Return what is asked, by name."""
     dice = random.Random(7)
     asked = [crowd.message(dice.randrange(SIZES[0])) for _ in range(QUESTIONS)]
+    two_words = [parse(" ".join(dice.sample(one.subject.split(), 2))) for one in asked]
     return {
         "first page of the gallery": [_page(EVERYTHING)] * QUESTIONS,
         f"page {DEEP:,} (of {DEEP_PAGE})": [_deep] * QUESTIONS,
@@ -64,7 +65,7 @@ def questions() -> Mapping[str, list[Ask]]:
         "number by a part": [
             _page(parse(f"number:*{one.sender[4 : 8 + at % 3]}*")) for at, one in enumerate(asked)
         ],
-        "two words": [_page(parse(" ".join(dice.sample(one.subject.split(), 2)))) for one in asked],
+        "two words": [_page(query) for query in two_words],
         "two beginnings of words": [
             _page(parse(" ".join(word[:3] for word in dice.sample(one.subject.split(), 2)))) for one in asked
         ],
@@ -72,13 +73,22 @@ def questions() -> Mapping[str, list[Ask]]:
         "kind, sender and a word": [
             _page(parse(f"type:image from:{one.sender} {one.subject.split()[0]}")) for one in asked
         ],
+        "how many: a sender's": [_total(parse(f"from:{one.sender}")) for one in asked],
+        "how many: two words": [_total(query) for query in two_words],
         "senders by messages": [lambda engine, _size: _listed(engine)] * QUESTIONS,
     }
 
 
-def _page(query: queries.Query) -> Ask:
+def _page(query: Query) -> Ask:
     def ask(engine: Engine, _size: int) -> None:
         queries.search(engine, query)
+
+    return ask
+
+
+def _total(query: Query) -> Ask:
+    def ask(engine: Engine, _size: int) -> None:
+        totals.total(engine, query)
 
     return ask
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from mmsvault.catalog import queries, writes
+from mmsvault.catalog import queries, totals, writes
 from mmsvault.catalog.language import EVERYTHING
 from mmsvault.message import MediaItem, Message, utc_now
 from mmsvault.sample.kinds import KINDS, every_kind
@@ -51,7 +51,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Mes
         with house.vault() as vault:
 
             def complete() -> Message | None:
-                if not queries.search(vault.catalog, EVERYTHING).total:
+                if not totals.total(vault.catalog, EVERYTHING).messages:
                     return None
                 message = queries.load(vault.catalog, "sinch-kinds")
                 waits = any(item.next_attempt_at or item.preview_due_at for item in message.media)

@@ -37,7 +37,14 @@ from tests.servers import running, until
 
 PAGES = (
     *("/", "/message?id=sinch-of-storm", "/senders", "/keywords", "/exports", "/operations", "/audit"),
-    *("/settings", "/lists/senders.csv", "/api/gallery", "/api/news", "/api/suggestions?text=1"),
+    *(
+        "/settings",
+        "/lists/senders.csv",
+        "/api/gallery",
+        "/api/total",
+        "/api/news",
+        "/api/suggestions?text=1",
+    ),
     *("/api/message?id=sinch-of-storm", "/api/similar?id=sinch-of-storm", "/app/x/base.js"),
     *("/_stcore/host-config", "/_stcore/metrics"),
 )
@@ -167,7 +174,14 @@ def test_each_role_and_scope_reaches_what_it_may_and_nothing_else(
     signed = Links(house.settings.generated.link_secret).sign("exports/x/y.zip", "application/zip")
     export = "/" + signed.replace("files/", "download/", 1)
     assert ask(house, export, visitor).status_code == (404 if may_export else 403)
-    asked = ("/", "/api/gallery", "/api/gallery?q=secret", "/api/news", "/api/suggestions?text=from:1408")
+    asked = (
+        "/",
+        "/api/gallery",
+        "/api/gallery?q=secret",
+        "/api/total",
+        "/api/news",
+        "/api/suggestions?text=from:1408",
+    )
     shown = "".join(ask(house, path, visitor).text for path in asked)
     for keyword, seen in sees(scope).items():
         assert (f"sinch-of-{keyword}" in shown) == (SENDERS[keyword] in shown) == seen, keyword

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mmsvault.catalog import language, queries
+from mmsvault.catalog import language, queries, totals
 from mmsvault.errors import UnavailableError
 from mmsvault.folder import HALF_WRITTEN
 from mmsvault.integrity.verifying import verify
@@ -151,7 +151,7 @@ def test_under_load_and_kills_every_message_is_archived_once(
             sent_in = time.monotonic() - began
             until(lambda: archived(vault) == more.stop, seconds=600, what="every message being archived")
             done_in = time.monotonic() - began
-            counted = queries.counts(vault.catalog, at_risk_before=utc_now())
+            counted = totals.counts(vault.catalog, at_risk_before=utc_now())
             assert counted.messages == {"pending": 0, "archived": more.stop, "partial": 0, "lost": 0}
             assert counted.media == {"pending": 0, "stored": more.stop, "lost": 0}
             assert counted.receipts["total"] - counted.receipts["duplicates"] == more.stop
@@ -180,7 +180,7 @@ def measured(load: Load, vault: Vault) -> float:
 
 
 def archived(vault: Vault) -> int:
-    return queries.counts(vault.catalog, at_risk_before=utc_now()).messages[MessageState.ARCHIVED]
+    return totals.counts(vault.catalog, at_risk_before=utc_now()).messages[MessageState.ARCHIVED]
 
 
 def found(vault: Vault) -> Iterator[tuple[str, str]]:

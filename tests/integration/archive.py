@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsvault import archiving
-from mmsvault.catalog import language, queries
+from mmsvault.catalog import language, queries, totals
 from mmsvault.catalog.connection import migrate, writing
 from mmsvault.catalog.tables import metadata
 from mmsvault.embedded import servers as embedded
@@ -72,7 +72,7 @@ class Archive:
         return [message.as_record() for message in found.messages]
 
     def receipts(self) -> dict[str, int]:
-        return queries.counts(self.vault.catalog, at_risk_before=RECEIVED_AT).receipts
+        return totals.counts(self.vault.catalog, at_risk_before=RECEIVED_AT).receipts
 
     def overwrite(self, key: str, data: bytes) -> None:
         """Change an object behind the vault's back: on the disk, where there is one."""

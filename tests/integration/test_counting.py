@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, delete, select, text, update
 
-from mmsvault.catalog import counting, entering, language, queries, searches, upkeep, writes
+from mmsvault.catalog import counting, entering, language, queries, searches, totals, upkeep, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import keywords, messages, senders
+from mmsvault.catalog.totals import Total
 from mmsvault.errors import NotFoundError
 from mmsvault.message import MediaState
 from tests.integration.test_catalog import LEASE, NOON, message, receipt, stored
@@ -42,7 +43,7 @@ def test_counts_are_exact_under_writers_and_deleters_at_once(catalog: Engine) ->
         list(side_by_side.map(live, range(len(crowd))))
     assert counting.check(catalog) == []
     left = [one for number, one in enumerate(crowd) if number % 3]
-    counts = queries.counts(catalog, at_risk_before=NOON)
+    counts = totals.counts(catalog, at_risk_before=NOON)
     assert counts.messages["archived"] == len(left) == 80
     assert counts.bytes == sum(number for number in range(120) if number % 3)
     by_messages = counting.list_senders(catalog, order="messages")
@@ -136,19 +137,21 @@ def test_more_messages_of_one_moment_than_have_room_keep_their_places(catalog: E
 def test_totals_are_exact_to_a_limit_and_say_so_beyond(
     catalog: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "COUNTED_TO", 5)
+    monkeypatch.setattr(totals, "COUNTED_TO", 5)
     for number in range(8):
         writes.record(catalog, message(str(number), keyword="all"), receipt())
 
-    def total(query: str) -> tuple[int, bool]:
-        page = queries.search(catalog, language.parse(query), limit=2)
-        return page.total, page.total_is_exact
+    def total(query: str) -> Total:
+        return totals.total(catalog, language.parse(query))
 
-    assert total("harbor") == (5, False)
-    assert total("") == (8, True), "kept count of"
-    assert total("keyword:all") == (8, True), "kept count of"
-    assert total("from:4085550123") == (8, True), "kept count of"
-    assert total("nothing") == (0, True)
+    def kept(query: str) -> Total | None:
+        return totals.kept_total(catalog, language.parse(query))
+
+    assert (total("harbor"), kept("harbor")) == (Total(5, is_exact=False), None)
+    assert total("") == kept("") == Total(8)
+    assert total("keyword:all") == kept("keyword:all") == Total(8)
+    assert total("from:4085550123") == kept("from:4085550123") == Total(8)
+    assert total("nothing") == Total(0)
 
 
 def test_tags_and_notes_are_found_and_kept_as_first_written(catalog: Engine) -> None:
@@ -157,9 +160,9 @@ def test_tags_and_notes_are_found_and_kept_as_first_written(catalog: Engine) -> 
     again = writes.annotate(catalog, one.id, tag=["REVIEWED"], untag=["To Do"], now=NOON)
     assert (again.tags, again.note) == (("Reviewed",), "ask Zoë")
     assert queries.load(catalog, one.id) == again
-    assert queries.search(catalog, language.parse("tag:reviewed")).total == 1
-    assert queries.search(catalog, language.parse('tag:"to do"')).total == 0
-    assert queries.search(catalog, language.parse("-tag:reviewed")).total == 0
+    assert totals.total(catalog, language.parse("tag:reviewed")).messages == 1
+    assert totals.total(catalog, language.parse('tag:"to do"')).messages == 0
+    assert totals.total(catalog, language.parse("-tag:reviewed")).messages == 0
     with pytest.raises(NotFoundError):
         writes.annotate(catalog, "sinch-nowhere", tag=["x"], now=NOON)
 
@@ -172,12 +175,12 @@ def test_a_hold_and_a_retry_are_found_at_once(catalog: Engine) -> None:
         }
     )
     writes.record(catalog, lost, receipt())
-    assert queries.search(catalog, language.parse("state:lost -has:hold")).total == 1
+    assert totals.total(catalog, language.parse("state:lost -has:hold")).messages == 1
     upkeep.hold(catalog, lost.id, held=True, now=NOON)
     upkeep.retry(catalog, lost.id, now=NOON)
-    assert queries.search(catalog, language.parse("state:pending has:hold")).total == 1
+    assert totals.total(catalog, language.parse("state:pending has:hold")).messages == 1
     upkeep.hold(catalog, lost.id, held=False, now=NOON)
-    assert queries.search(catalog, language.parse("has:hold OR state:lost")).total == 0
+    assert totals.total(catalog, language.parse("has:hold OR state:lost")).messages == 0
     assert counting.check(catalog) == []
 
 
@@ -202,9 +205,10 @@ def test_readers_and_writers_at_once_never_find_the_catalog_locked(catalog: Engi
     def read(_: int) -> int:
         asked = 0
         while not done.is_set():
-            page = queries.search(catalog, language.parse("harbor -umbrella"), limit=5)
-            queries.counts(catalog, at_risk_before=NOON)
-            assert page.total >= len(page.messages)
+            asked_for = language.parse("harbor -umbrella")
+            page = queries.search(catalog, asked_for, limit=5)
+            totals.counts(catalog, at_risk_before=NOON)
+            assert totals.total(catalog, asked_for).messages >= len(page.messages)
             asked += 1
         return asked
 

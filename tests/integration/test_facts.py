@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from mmsvault.catalog import language, queries, writes
+from mmsvault.catalog import language, queries, totals, writes
 from mmsvault.message import SHOWN_OF_MEDIA, MediaItem, MediaState, Message, Receipt
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -64,7 +64,7 @@ def test_what_a_card_says_is_found(catalog: Engine) -> None:
     record(
         catalog, "1", film(content_type="text/vcard", text="Name: Zoë Example\nPhone (cell): +1 408 555 0125")
     )
-    assert queries.search(catalog, language.parse("zoë type:contact")).total == 1
+    assert totals.total(catalog, language.parse("zoë type:contact")).messages == 1
 
 
 def test_previews_are_due_from_their_time_on_the_oldest_first(catalog: Engine) -> None:

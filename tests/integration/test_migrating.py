@@ -11,7 +11,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 import mmsvault.catalog
-from mmsvault.catalog import counting, language, queries
+from mmsvault.catalog import counting, language, queries, totals
 from mmsvault.catalog.connection import migrate, open_catalog, writing
 
 
@@ -70,4 +70,4 @@ def test_its_messages_are_found_counted_and_in_order(older: Engine) -> None:
         assert [one.id for one in page.messages] == ["sinch-2", "sinch-1", "sinch-0"], query
     assert [one.id for one in queries.search(older, language.parse("has:hold")).messages] == ["sinch-1"]
     assert counting.check(older) == []
-    assert queries.counts(older, at_risk_before=page.messages[0].received_at).bytes == 21
+    assert totals.counts(older, at_risk_before=page.messages[0].received_at).bytes == 21

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
-from mmsvault.catalog import language, queries, upkeep, writes
+from mmsvault.catalog import language, queries, totals, upkeep, writes
 from mmsvault.catalog.connection import migrate, open_catalog, reading
 from mmsvault.errors import UnavailableError
 from mmsvault.message import Receipt, utc_now
@@ -78,7 +78,7 @@ def test_connections_that_are_ended_again_and_again_cost_no_work(engine: Engine,
     finally:
         done.set()
         killer.join()
-    counted = queries.counts(engine, at_risk_before=utc_now())
+    counted = totals.counts(engine, at_risk_before=utc_now())
     assert counted.messages["archived"] == 100
     assert counted.receipts["total"] == 100
 

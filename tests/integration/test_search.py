@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from mmsvault.catalog import filters, language, queries
+from mmsvault.catalog import filters, language, queries, totals
 from mmsvault.catalog.connection import migrate, open_catalog
+from mmsvault.catalog.totals import Total
 from mmsvault.errors import SearchError
 from tests.integration.searchable import ARCHIVE, expected, fill
 
@@ -32,7 +33,7 @@ def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def found(archive: Engine, query: str) -> list[str]:
     page = queries.search(archive, language.parse(query), limit=100)
-    assert page.total == len(page.messages)
+    assert totals.total(archive, language.parse(query)) == Total(len(page.messages))
     return [one.tracking_id for one in page.messages]
 
 

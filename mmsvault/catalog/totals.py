@@ -1,0 +1,130 @@
+"""How many messages a search finds, and how many there are in all, of everything that `status` counts.
+
+What counts are kept of answers at once, at any size. Other totals are counted, and only so far: who
+looks for something sees what is found before anybody knows how much it is.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Engine, func, select
+
+from mmsvault.catalog import filters
+from mmsvault.catalog.connection import reading, retried
+from mmsvault.catalog.language import EVERYTHING, Query
+from mmsvault.catalog.queries import narrowed
+from mmsvault.catalog.tables import COUNTED, counters, media, messages
+from mmsvault.message import MediaState, MessageState
+
+AT_RISK = timedelta(days=1)
+"""A file that waits, and whose deadline is nearer than this, is at risk: it goes ahead of all others."""
+COUNTED_TO = 10_000
+"""Totals are exact up to here; beyond, where no count is kept, they say only that there are more."""
+SURELY_MORE = 3 * COUNTED_TO
+"""An estimate of PostgreSQL's from here on is not counted after."""
+
+
+@dataclass(frozen=True)
+class Total:
+    """How many messages a search finds. Where it is not exact, there are more than `messages`."""
+
+    messages: int
+    is_exact: bool = True
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What there is and what is left to do. `at_risk`: files pending with under a day left."""
+
+    messages: dict[str, int]
+    media: dict[str, int]
+    receipts: dict[str, int]
+    at_risk: int
+    oldest_pending_at: datetime | None
+    bytes: int
+
+
+@retried
+def total(engine: Engine, query: Query) -> Total:
+    """Return how many messages the query finds. Where no count is kept it takes up to `COUNTED_TO` looks."""
+    with reading(engine) as connection:
+        query = narrowed(connection, query)
+        kept = _kept(connection, query)
+        return _counted(connection, query) if kept is None else kept
+
+
+@retried
+def kept_total(engine: Engine, query: Query) -> Total | None:
+    """Return how many messages the query finds where a count is kept, which takes no time; else None."""
+    with reading(engine) as connection:
+        return _kept(connection, narrowed(connection, query))
+
+
+def _kept(connection: Connection, query: Query) -> Total | None:
+    if query == EVERYTHING:
+        kept = _counters(connection)
+        return Total(sum(kept[f"messages_{state}"] for state in MessageState))
+    tally = filters.tally_of(query)
+    return None if tally is None else Total(connection.scalar(tally) or 0)
+
+
+def _counted(connection: Connection, query: Query) -> Total:
+    dialect = connection.dialect.name
+    if dialect == "postgresql" and _is_common(connection, query):
+        return Total(COUNTED_TO, is_exact=False)
+    some = filters.places(query, dialect).order_by(None).limit(COUNTED_TO + 1)
+    counted = connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+    return Total(min(counted, COUNTED_TO), is_exact=counted <= COUNTED_TO)
+
+
+def _is_common(connection: Connection, query: Query) -> bool:
+    """Return whether PostgreSQL knows of a single token that far more messages have it than are counted.
+
+    Its statistics sample how often each token is there: they are right for one, and a guess for several.
+    """
+    if filters.tokens(query) != 1:
+        return False
+    asked = filters.places(query, connection.dialect.name).order_by(None).compile(dialect=connection.dialect)
+    plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked}", asked.params).scalar_one()
+    return bool(plan[0]["Plan"]["Plan Rows"] >= SURELY_MORE)
+
+
+@retried
+def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
+    """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
+    pending = messages.c.state == MessageState.PENDING.value
+    with reading(engine) as connection:
+        kept = _counters(connection)
+        at_risk = connection.scalar(
+            select(func.count())
+            .select_from(media.join(messages))
+            .where(media.c.state == "pending", pending, messages.c.deadline_at < at_risk_before)
+        )
+        oldest = connection.scalar(select(func.min(messages.c.recorded_at)).where(pending))
+    receipts = {name: kept[f"receipts_{name}"] for name in ("message", "duplicate", "other", "quarantined")}
+    return Counts(
+        messages={state.value: kept[f"messages_{state}"] for state in MessageState},
+        media={state.value: kept[f"media_{state}"] for state in MediaState},
+        receipts={
+            "total": sum(receipts.values()),
+            "duplicates": receipts["duplicate"],
+            "other": receipts["other"],
+            "quarantined": receipts["quarantined"],
+        },
+        at_risk=at_risk or 0,
+        oldest_pending_at=oldest,
+        bytes=kept["bytes"],
+    )
+
+
+def nearest_deadline_at(engine: Engine) -> datetime | None:
+    """Return the nearest deadline of a message that waits; None where none does."""
+    pending = messages.c.state == MessageState.PENDING.value
+    with reading(engine) as connection:
+        nearest: datetime | None = connection.scalar(select(func.min(messages.c.deadline_at)).where(pending))
+        return nearest
+
+
+def _counters(connection: Connection) -> dict[str, int]:
+    sums = (func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED)
+    return {name: int(value) for name, value in connection.execute(select(*sums)).mappings().one().items()}
