@@ -118,6 +118,11 @@ export function counted(number, noun) {
   return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+// How many messages there are, in words; they may still be counted.
+export function inAll(total) {
+  return total ? `${total.is_exact ? "" : "more than "}${counted(total.messages, "message")}` : "many messages";
+}
+
 export function zone() {
   return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
