@@ -137,6 +137,7 @@ def _deleted(visit: Visit, identity: str) -> str:
         return "it is not here any more"
     try:
         disposition.delete(visit.room.vault, identity)
+        visit.room.shelf.forget(identity)
     except RefusedError as error:
         return str(error)
     except NotFoundError:

@@ -59,7 +59,7 @@ def exports_route(room: ReadingRoom) -> Route:
             log.warning("export_not_served", key=key, reason=str(error))
             return _refusal(503, "The archive cannot be read just now. Try again in a moment.")
 
-    return Route(f"/{PATH}/{{key:path}}", serve, methods=["GET"], name="export")
+    return Route(f"/{PATH}/{{key:path}}", serve, methods=["GET"])
 
 
 def may_have(visitor: Visit, found: Export) -> bool:
@@ -88,7 +88,6 @@ def _answer(room: ReadingRoom, key: str, request: Request) -> Response:
     found = _found(room, identity)
     headers = {
         "content-disposition": f'attachment; filename="{name}"',
-        "content-encoding": "identity",  # keeps Streamlit's compression away: lengths stay true
         "cache-control": "private, no-store",
     }
     volume = next((one for one in found.volumes if one.name == name), None)

@@ -1,11 +1,13 @@
 """The gallery's own program for the browser: its modules, and the page that starts them early.
 
 Streamlit needs a second until its first script has run. The page at `/` is Streamlit's own with the
-first tiles in it as data, and a module that draws them at once; the component takes the same nodes
+first tiles in it as data, and a script that draws them at once; the component takes the same nodes
 over when it is there. So the pictures of a cold open are on their way with the page itself. What
-starts Streamlit, a megabyte in sixty files, waits in the page until they are seen.
+starts Streamlit, a megabyte in sixty files, waits in the page until they are seen. Nothing else is
+asked for before the first tiles are drawn but their script, in one file, and its style.
 """
 
+import gzip
 import hashlib
 import json
 import mimetypes
@@ -20,22 +22,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from dashboard import locally
+from dashboard.bundling import FOLDER, module, script
 from dashboard.gallery_route import MESSAGES_A_PAGE, first_or_next_page
+from dashboard.gate import MODULES as PATH
 from dashboard.gate import VISIT
+from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from mmsvault.errors import VaultError
 
-PATH = "app"
-MODULES = Path(__file__).parent / "components"
 PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
 """The paths of Streamlit's other pages."""
-_KINDS = (".js", ".css")
+EARLY = "early.js"
+MODULES = ("gallery.js", "lightbox.js", "sheet.js")
+STYLES = ("gallery.css", "sheet.css")
 _STARTING = re.compile(
     r'<script type="module"[^>]*></script>|<link\s+rel="(?:modulepreload|preload|stylesheet)"[^>]*>'
 )
 """What Streamlit's page starts it with, and what that needs."""
-_IMPORTED = re.compile(r'^import .* from "\./(.+)";$', re.MULTILINE)
-"""What is imported while the gallery is open, by `import(...)`, is not among it."""
 _STYLE = (
     ".mmsvault-early { position: fixed; z-index: 999; inset: 0; overflow: auto; padding: 5.5rem 5rem 1rem; }"
     ".mmsvault-early.light { color-scheme: light; background: #fff; color: #2f2d2b; }"
@@ -50,9 +54,8 @@ _STYLE = (
 def digest() -> str:
     """Return what stands for all modules as they are: browsers may keep what is below it for good."""
     found = hashlib.sha256()
-    for path in sorted(MODULES.iterdir()):
-        if path.suffix in _KINDS:
-            found.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name, content in _modules().items():
+        found.update(name.encode() + b"\0" + content)
     return found.hexdigest()[:16]
 
 
@@ -65,26 +68,39 @@ def front_routes(room: ReadingRoom) -> list[Route]:
     """Return the routes of the modules and of the first page."""
     del room  # every visit brings its own
     return [
-        Route(f"/{PATH}/{{digest}}/{{name}}", _module, methods=["GET"], name="module"),
-        Route("/", _gallery, methods=["GET"], name="page"),
-        *(Route(f"/{name}", _other_page, methods=["GET"], name=f"page-{name}") for name in PAGES),
+        Route(f"/{PATH}/{{digest}}/{{name}}", _module, methods=["GET"]),
+        Route("/", _gallery, methods=["GET"], middleware=[COMPRESSED]),
+        *(Route(f"/{name}", _other_page, methods=["GET"]) for name in PAGES),
     ]
 
 
-def _module(request: Request) -> Response:
+async def _module(request: Request) -> Response:
     name = request.path_params["name"]
-    content = _modules().get(name)
-    if content is None:
+    if name not in _modules():
         return PlainTextResponse("There is no such module.\n", 404, {"cache-control": "no-store"})
-    kind = mimetypes.types_map[Path(name).suffix]
-    return Response(
-        content, media_type=kind, headers={"cache-control": "private, max-age=31536000, immutable"}
-    )
+    headers = {"cache-control": "private, max-age=31536000, immutable", "vary": "accept-encoding"}
+    content = _modules()[name]
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content, headers["content-encoding"] = _packed(name), "gzip"
+    return Response(content, media_type=mimetypes.types_map[Path(name).suffix], headers=headers)
 
 
 @cache
 def _modules() -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in MODULES.iterdir() if path.suffix in _KINDS}
+    scripts = {EARLY: script(EARLY)} | {name: module(name) for name in MODULES}
+    styles = {name: (FOLDER / name).read_text() for name in STYLES}
+    return {name: text.encode() for name, text in (scripts | styles).items()}
+
+
+@cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(_modules()[name])
+
+
+@cache
+def base() -> str:
+    """Return the script that stands in every page itself; the policy allows it by its digest."""
+    return (FOLDER / "base.js").read_text()
 
 
 async def _other_page(_request: Request) -> Response:
@@ -92,19 +108,22 @@ async def _other_page(_request: Request) -> Response:
 
 
 async def _gallery(request: Request) -> Response:
-    try:
-        first = await run_in_threadpool(
-            first_or_next_page, request.scope[VISIT], {**request.query_params, "after": ""}
-        )
-    except VaultError:  # the gallery says it itself, once it has asked
-        first = None
+    first = await run_in_threadpool(_first_page, request)
     page = _with(_base()) if first is None else _with(_base() + _first_tiles(first), waits=True)
     return HTMLResponse(page, headers={"cache-control": "no-store"})
 
 
+def _first_page(request: Request) -> dict[str, Any] | None:
+    try:
+        with locally.spoken_by(request.headers):
+            return first_or_next_page(request.scope[VISIT], {**request.query_params, "after": ""})
+    except VaultError:  # the gallery says it itself, once it has asked
+        return None
+
+
 @cache
 def _streamlits_page(*, waits: bool) -> str:
-    """Return Streamlit's own page; `waits`: until `base.js` starts it."""
+    """Return Streamlit's own page; `waits`: until the script of `base` starts it."""
     page = (Path(streamlit.__file__).parent / "static" / "index.html").read_text()
     if not waits:
         return page
@@ -119,36 +138,28 @@ def _with(head: str, *, waits: bool = False) -> str:
 
 
 def _base() -> str:
-    return f'<script src="./{address("base.js")}"></script>'
+    return f"<script>{base()}</script>"
 
 
 def _first_tiles(first: dict[str, Any]) -> str:
     """Return the first tiles as data, and what draws them."""
-    # They are asked for before the gallery is drawn; one who comes back may have many pages of them.
+    # They are asked for with the page; one who comes back may have many pages of them.
     pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:MESSAGES_A_PAGE]
     # Data, not a script: the browser runs nothing of it.
     told = json.dumps(first).replace("<", "\\u003c")
     head = [
         f"<style>{_STYLE}</style>",
         f'<link rel="preload" as="style" href="./{address("gallery.css")}">',
-        f'<script type="module" src="./{address("early.js")}"></script>',
-        *(f'<link rel="modulepreload" href="./{address(name)}">' for name in _early()),
+        f'<link rel="preload" as="script" href="./{address(EARLY)}">',
         *(
             f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">'
             for src in pictures
         ),
         f'<script type="application/json" id="mmsvault-first">{told}</script>',
+        # It runs where it stands: at the end of the page it would wait for all of those pictures.
+        f'<script src="./{address(EARLY)}"></script>',
     ]
     return "".join(head)
-
-
-@cache
-def _early() -> list[str]:
-    """Return the modules that the first tiles need: all that `early.js` imports, and what those import."""
-    found = ["early.js"]
-    for name in found:
-        found += [one for one in _IMPORTED.findall(_modules()[name].decode()) if one not in found]
-    return found
 
 
 def _escaped(address_: str) -> str:

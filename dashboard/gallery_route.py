@@ -14,19 +14,20 @@ from typing import Any
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from dashboard import callers, locally
-from dashboard.counts import counted
+from dashboard.counts import Count, counted
 from dashboard.filters import Filters
 from dashboard.gate import VISIT
+from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import record
 from dashboard.suggesting import suggestions
 from dashboard.tiles import Tile, tiles
 from dashboard.visiting import Visit
 from mmsvault.catalog.language import Query
-from mmsvault.catalog.queries import Page
+from mmsvault.catalog.queries import FILES, Page
 from mmsvault.catalog.totals import AT_RISK, Total
 from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RejectedInputError, SearchError, UnavailableError
@@ -44,7 +45,7 @@ SIMILAR_AMONG = 100_000
 Answer = Callable[[Visit, Mapping[str, str]], dict[str, Any]]
 
 
-def gallery_routes(room: ReadingRoom) -> list[Route]:
+def gallery_routes(room: ReadingRoom) -> Mount:
     """Return the routes over the room."""
     del room  # every visit brings its own
     answers: dict[str, Answer] = {
@@ -55,10 +56,8 @@ def gallery_routes(room: ReadingRoom) -> list[Route]:
         "similar": _similar,
         "suggestions": lambda visit, params: {"found": suggestions(visit, params.get("text", ""))},
     }
-    return [
-        Route(f"/api/{name}", _endpoint(answer), methods=["GET"], name=f"api-{name}")
-        for name, answer in answers.items()
-    ]
+    routes = [Route(f"/{name}", _endpoint(answer), methods=["GET"]) for name, answer in answers.items()]
+    return Mount("/api", routes=routes, middleware=[COMPRESSED])
 
 
 def _endpoint(answer: Answer) -> Callable[[Request], Response]:
@@ -92,7 +91,7 @@ def first_or_next_page(visit: Visit, params: Mapping[str, str]) -> dict[str, Any
     filters = Filters.of(params)
     query = filters.query(region=visit.room.settings.default_region)
     after = params.get("after") or None
-    page = visit.view.search(query, limit=_limit(params), after=after)
+    page = visit.view.search(query, limit=_limit(params), after=after, parts=FILES)
     if after is None:
         visit.note("searched", subject=filters.words() or "everything")
     return {
@@ -153,10 +152,12 @@ def _tiles(visit: Visit, messages: Sequence[Message]) -> list[Tile]:
 
 
 def _counts(view: View) -> list[dict[str, Any]]:
-    """Return the live counts. Visitors with the same scope share them for a moment."""
-    return _counts_then(view, int(time.monotonic() / COUNTS_KEPT_SECONDS))
+    """Return the live counts, each written as its visitor writes numbers."""
+    counts = _counts_then(view, int(time.monotonic() / COUNTS_KEPT_SECONDS))
+    return [{**asdict(one), "text": locally.number(one.value)} for one in counts]
 
 
 @functools.lru_cache(maxsize=256)
-def _counts_then(view: View, _moment: int) -> list[dict[str, Any]]:
-    return [asdict(one) for one in counted(view.counts(at_risk_before=utc_now() + AT_RISK))]
+def _counts_then(view: View, _moment: int) -> list[Count]:
+    """Return them for a moment: visitors with the same scope share them."""
+    return counted(view.counts(at_risk_before=utc_now() + AT_RISK))

@@ -34,9 +34,14 @@ ACTIONS: Mapping[str, Action] = {
     "/_stcore/upload_file": Action.SEE_SERVER,
 }
 """What one must be allowed for what lies under a path; elsewhere, to look."""
+MODULES = "app"
+"""First part of the path of the gallery's modules."""
 SEEN_SECONDS = 1.0
-"""A page has sixty pictures: whoever was recognised so lately is not looked up for each. Pages and deeds
-look anew. A log-out here forgets it all; one by another program holds for files after this time."""
+"""A page has sixty pictures and as many modules: whoever was recognised so lately is not looked up for
+each. Pages and deeds look anew. A log-out here forgets it all; one by another program holds for files
+after this time."""
+QUICK = (f"/{FILES}/", f"/{MODULES}/", "/static/")
+"""Where pictures and modules lie."""
 MOST_SEEN = 1000
 VISIT = "mmsvault.visit"
 """Where routes find the visit in their scope."""
@@ -85,7 +90,7 @@ class Gate:
 
     def _just_seen(self, scope: Scope, headers: Headers) -> Person | None:
         """Return who asks for a file, if they were recognised just now."""
-        if scope["path"].startswith(f"/{FILES}/"):
+        if scope["path"].startswith(QUICK):
             seen_at, person = self._seen.get(headers.get("cookie", ""), (0.0, None))
             if monotonic() - seen_at < SEEN_SECONDS:
                 return person

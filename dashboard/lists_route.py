@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from dashboard.gate import VISIT
+from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
 from mmsvault.catalog.counting import KEYWORDS, ORDERS, SENDERS, Order, Tallied, Tally
@@ -54,7 +55,7 @@ def lists_route(room: ReadingRoom) -> Route:
         }
         return StreamingResponse(_joined(first, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
-    return Route(f"/{PATH}/{{name}}.csv", serve, methods=["GET"], name="list")
+    return Route(f"/{PATH}/{{name}}.csv", serve, methods=["GET"], middleware=[COMPRESSED])
 
 
 def _order(told: str) -> Order | None:

@@ -1,16 +1,17 @@
-"""The dashboard's server: Streamlit as an ASGI application, behind a gate, with routes of our own."""
+"""The dashboard's server: routes of our own, and Streamlit for the rest, behind one gate."""
 
 from pathlib import Path
 
 import streamlit
 import uvicorn
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
 from dashboard.exports_route import exports_route
-from dashboard.front import front_routes
+from dashboard.front import base, front_routes
 from dashboard.gallery_route import gallery_routes
 from dashboard.gate import Gate
 from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
@@ -68,25 +69,30 @@ def run(settings: Settings) -> None:
         vault.close()
 
 
-def application(room: ReadingRoom) -> "streamlit.App":
-    """Return the ASGI application over `room`; one for each process."""
+def application(room: ReadingRoom) -> Starlette:
+    """Return the ASGI application over `room`; one for each process.
+
+    What is asked for most comes first, and nothing of ours goes through Streamlit's own layers.
+    """
     for name, value in OPTIONS.items():
         config.set_option(name, value)
     # There are no components but our own; to look through all that is installed takes a third of the start.
     manifest_scanner.scan_component_manifests = lambda *_: []
     open_for_visitors(room)
-    policy = content_security_policy(room.public.origin if room.public else "")
-    return streamlit.App(
-        Path(__file__).with_name("script.py"),
+    policy = content_security_policy(base(), bucket_origin=room.public.origin if room.public else "")
+    pages = streamlit.App(Path(__file__).with_name("script.py"))
+    return Starlette(
         routes=[
+            media_route(room),
+            *front_routes(room),
+            gallery_routes(room),
             *login_routes(room),
             *_oidc_routes(room),
-            media_route(room),
             exports_route(room),
             lists_route(room),
-            *gallery_routes(room),
-            *front_routes(room),
+            Mount("/", pages),
         ],
+        lifespan=pages.lifespan(),
         middleware=[
             Middleware(SecurityHeaders, policy=policy),
             Middleware(SameOrigin),

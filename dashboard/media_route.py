@@ -20,6 +20,7 @@ from dashboard import links
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
+from mmsvault.catalog.language import EVERYTHING
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.layout import message_id_in
 from mmsvault.s3.linking import PublicLinks
@@ -44,16 +45,9 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 def media_route(room: ReadingRoom) -> Route:
     """Return the route that serves the room's bucket."""
 
-    def serve(request: Request) -> Response:  # in a thread of its own: Starlette's way with plain functions
-        key = request.path_params["key"]
-        claims = request.query_params
-        allowed = room.links.allows(
-            key,
-            claims.get("type", ""),
-            until=claims.get("until", ""),
-            signature=claims.get("signature", ""),
-        )
-        if not allowed:
+    def fetch(request: Request) -> Response:
+        key, claims = request.path_params["key"], request.query_params
+        if not _is_signed(room, request):
             return _refusal(403, "This link is too old or was changed. Load the gallery again for a new one.")
         visit: Visit = request.scope[VISIT]
         try:
@@ -70,7 +64,41 @@ def media_route(room: ReadingRoom) -> Route:
             log.warning("file_not_served", key=key, reason=str(error))
             return _refusal(503, "The archive's bucket cannot be reached just now. Try again in a moment.")
 
-    return Route(f"/{links.PATH}/{{key:path}}", serve, methods=["GET"], name="media")
+    async def serve(request: Request) -> Response:
+        # Sixty of them come at once; a thread for each would cost more than all else.
+        if at_hand := _at_hand(room, request):
+            return at_hand
+        return await run_in_threadpool(fetch, request)
+
+    return Route(f"/{links.PATH}/{{key:path}}", serve, methods=["GET"])
+
+
+def _is_signed(room: ReadingRoom, request: Request) -> bool:
+    claims = request.query_params
+    return room.links.allows(
+        request.path_params["key"],
+        claims.get("type", ""),
+        until=claims.get("until", ""),
+        signature=claims.get("signature", ""),
+    )
+
+
+def _at_hand(room: ReadingRoom, request: Request) -> Response | None:
+    """Return a thumbnail that is on the shelf to a visitor who may see everything."""
+    key = request.path_params["key"]
+    small = room.shelf.at_hand(key)
+    if not small or not _is_simple(request) or request.query_params.get("download"):
+        return None
+    visit: Visit = request.scope[VISIT]
+    if visit.view.scope != EVERYTHING or not _is_signed(room, request):
+        return None
+    return Response(small[0], headers=_headers(key, small[1], request))
+
+
+def _is_simple(request: Request) -> bool:
+    """Return whether a request is for a whole object, whatever the browser has of it."""
+    given = request.headers
+    return request.method == "GET" and not given.get("range") and not given.get("if-none-match")
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
@@ -95,8 +123,8 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
 
 def _object(room: ReadingRoom, key: str, request: Request) -> Response:
     bucket, asked = room.bucket, request.headers
-    if request.method == "GET" and not asked.get("range") and not asked.get("if-none-match"):
-        small = bucket.whole(key, most_bytes=SMALL_BYTES)
+    if _is_simple(request):
+        small = room.shelf.read(key, most_bytes=SMALL_BYTES)
         if small:
             return Response(small[0], headers=_headers(key, small[1], request))
     if room.public and request.method == "GET":
@@ -153,7 +181,6 @@ def _headers(key: str, mark: str, request: Request) -> dict[str, str]:
     return {
         "content-type": content_type,
         "content-disposition": f'{"inline" if shown else "attachment"}; filename="{file_name(key)}"',
-        "content-encoding": "identity",  # keeps Streamlit's compression away: lengths stay true
         "content-security-policy": _POLICY,
         "x-content-type-options": "nosniff",
         "accept-ranges": "bytes",

@@ -4,11 +4,12 @@ Streamlit runs the pages in threads of the server's own process, so what the ser
 start is handed to them through this module.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from dashboard.links import Links
+from dashboard.shelf import Shelf
 from mmsvault.bucket import Bucket
 from mmsvault.s3.linking import PublicLinks
 from mmsvault.settings import Settings
@@ -26,6 +27,11 @@ class ReadingRoom:
     vault: Vault
     public: PublicLinks | None = None
     """Where browsers reach the bucket itself."""
+    shelf: Shelf = field(init=False)
+    """Thumbnails that were just asked for."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shelf", Shelf(self.bucket))
 
 
 _opened: list[ReadingRoom] = []

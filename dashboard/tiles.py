@@ -7,7 +7,7 @@ has one that shows its subject.
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypedDict
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from dashboard import showing, wording
 from dashboard.callers import Names
@@ -86,7 +86,7 @@ def _tile(
     return Tile(
         key=f"{message.id}/{item.position if item else '-'}",
         message=message.id,
-        href=f"message?{urlencode({'id': message.id})}",
+        href=f"message?id={quote_plus(message.id)}",
         kind=kind,
         src=sign(item.thumbnail_key, THUMBNAIL_TYPE) if item and item.thumbnail_key else "",
         ratio=_ratio(item),

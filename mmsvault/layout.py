@@ -26,6 +26,11 @@ def thumbnail_key(prefix: str, position: int) -> str:
     return f"{prefix}thumbs/{position:02d}.webp"
 
 
+def is_thumbnail_key(key: str) -> bool:
+    """Return whether a key is a thumbnail's."""
+    return re.fullmatch(rf"{MESSAGES}.+/thumbs/\d+\.webp", key) is not None
+
+
 def preview_key(prefix: str, position: int, extension: str) -> str:
     """Return the key of what a browser is given in place of a file that it cannot show."""
     return f"{prefix}previews/{position:02d}{extension}"

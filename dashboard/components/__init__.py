@@ -20,8 +20,9 @@ def _component(name: str) -> Any:
     return st.components.v2.component(
         f"mmsvault_{name}",
         html='<div class="root"></div>',
-        # On two lines: Streamlit takes a single one for the name of a file.
-        js=f"export default async (given) =>\n  (await import({module})).mount(given);\n",
+        # On two lines: Streamlit takes a single one for the name of a file. `early` may have it already.
+        js="export default async (given) =>\n"
+        f"  (window.mmsvaultModules?.{name} || (await import({module}))).mount(given);\n",
     )
 
 
@@ -32,7 +33,7 @@ def gallery(*, may: list[str], done: Mapping[str, Any] | None) -> Mapping[str, A
     """
     result = _component("gallery")(
         key="gallery",
-        data={"may": may, "done": done},
+        data={"may": may, "done": done, "style": front.address("gallery.css")},
         on_wanted_change=_nothing,
     )
     wanted: Mapping[str, Any] | None = result.wanted

@@ -127,6 +127,14 @@ export function zone() {
   return Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
 
+const LONGEST_WAIT_MS = 400;
+const whenIdle = globalThis.requestIdleCallback || ((act) => setTimeout(act, 50));
+
+// Do it once what is drawn now has been seen, and the pictures that came with it: they come first, then words.
+export function whenSeen(act) {
+  requestAnimationFrame(() => whenIdle(act, { timeout: LONGEST_WAIT_MS }));
+}
+
 // Make the children of `parent` these nodes, touching only what is out of place: what stays keeps
 // its focus, its loaded picture and its place on the screen.
 export function place(parent, nodes) {

@@ -1,7 +1,7 @@
 // Draws the gallery while Streamlit is still starting, over the page; the component takes it from here.
 
 import { element } from "./drawing.js";
-import { theGallery } from "./gallery.js";
+import * as shared from "./gallery.js";
 
 const LONGEST_MS = 20_000;
 const PICTURES_FIRST_MS = 1500;
@@ -15,17 +15,18 @@ function isDark() {
 }
 
 const early = element("div", `mmsvault-early ${isDark() ? "dark" : "light"}`);
-const gallery = theGallery(new URL("./gallery.css", import.meta.url));
+const gallery = shared.theGallery(new URL("./gallery.css", document.currentScript.src));
+window.mmsvaultModules = { gallery: shared };
 early.append(gallery.host);
-document.body.append(early);
+document.documentElement.append(early); // the body may still be on its way
 setTimeout(() => early.remove(), LONGEST_MS);
 
 // Streamlit's program would keep the browser busy while the first pictures could be seen.
-async function whenSeen() {
+async function picturesSeen() {
   await gallery.ready;
   const pictures = [...gallery.shadow.querySelectorAll("img")];
   await Promise.allSettled(pictures.map((picture) => picture.decode()));
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }
 
-Promise.race([whenSeen(), new Promise((done) => setTimeout(done, PICTURES_FIRST_MS))]).then(window.mmsvaultStart);
+Promise.race([picturesSeen(), new Promise((done) => setTimeout(done, PICTURES_FIRST_MS))]).then(window.mmsvaultStart);

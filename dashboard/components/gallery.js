@@ -8,7 +8,7 @@ import * as address from "./address.js";
 import { Problem } from "./asking.js";
 import { Berth } from "./berth.js";
 import { Choosing } from "./choosing.js";
-import { button, dayOf, element, zone } from "./drawing.js";
+import { button, dayOf, element, whenSeen, zone } from "./drawing.js";
 import { Grid } from "./grid.js";
 import { Notices } from "./notices.js";
 import { Pages } from "./paging.js";
@@ -103,7 +103,7 @@ class Gallery {
     await this.pages.load({ first, upTo: place?.loaded || 0 });
     if (place) requestAnimationFrame(() => this.berth.scroller() && (this.berth.scroller().scrollTop = place.top));
     if (file) this.showFile(file);
-    this.watchEnd();
+    whenSeen(() => this.watchEnd());
     this.timer = setTimeout(() => this.look(), FRESH_EVERY_MS);
   }
 
@@ -285,7 +285,7 @@ export function theGallery(style) {
 }
 
 export async function mount({ data, parentElement, setTriggerValue }) {
-  const gallery = theGallery(new URL("./gallery.css", import.meta.url));
+  const gallery = theGallery(new URL(data.style, document.baseURI));
   const parent = parentElement.querySelector(".root");
   await gallery.attach(parent, data, (wanted) => {
     gallery.hasWanted = true;

@@ -1,8 +1,8 @@
 // The grid: days as sections, files as tiles. Drawing again touches only what is different, so what
 // stays keeps its place, its focus and its loaded picture.
 
-import { button, counted, dayHeading, dayOf, element, place } from "./drawing.js";
-import { drawTile, drawnFrom, freshened } from "./tile.js";
+import { button, counted, dayHeading, dayOf, element, place, whenSeen } from "./drawing.js";
+import { dressTile, drawTile, drawnFrom, freshened } from "./tile.js";
 
 const LONG_PRESS_MS = 450;
 
@@ -41,7 +41,6 @@ export class Grid {
       if (!this.days.has(day)) this.days.set(day, this.drawDay(day));
       const section = this.days.get(day);
       section.querySelector("h2 span").textContent = dayHeading(day); // today is yesterday after midnight
-      section.querySelector("small").textContent = counted(nodes.length, "file");
       place(section.lastElementChild, nodes);
       sections.push(section);
     }
@@ -49,6 +48,15 @@ export class Grid {
     place(this.node, sections);
     this.paint();
     if (!this.links().some((link) => link.tabIndex === 0)) this.aim(this.links()[0]);
+    this.dressing ||= whenSeen(() => this.dress()) || true;
+  }
+
+  // Add what is not seen at the first glance.
+  dress() {
+    this.dressing = false;
+    for (const section of this.days.values()) section.querySelector("small").textContent = counted(section.lastElementChild.childElementCount, "file");
+    for (const one of this.drawn.values()) if (!one.check) dressTile(one);
+    this.paint();
   }
 
   drawDay(day) {
@@ -102,7 +110,7 @@ export class Grid {
     for (const one of this.drawn.values()) {
       const on = this.selected.has(one.tile.message);
       one.node.classList.toggle("on", on);
-      one.check.setAttribute("aria-checked", on);
+      one.check?.setAttribute("aria-checked", on);
     }
   }
 

@@ -1,10 +1,15 @@
 // What the gallery says around its tiles: counts, how many have come in, that nothing was found, what went
 // wrong, and where it ends.
 
-import { button, counted, element, inAll } from "./drawing.js";
+import { button, counted, element, inAll, whenSeen } from "./drawing.js";
 import { inWords } from "./searching.js";
 
 const SAID_MS = 5000;
+
+function endOf({ total, loaded, hasMore }) {
+  if (hasMore) return `${loaded.toLocaleString()} of ${inAll(total)}`;
+  return total?.messages ? inAll(total) : "";
+}
 
 export class Notices {
   // `onnew` is for who wants to see what has come in.
@@ -30,7 +35,7 @@ export class Notices {
     this.counts.replaceChildren(
       ...counts.map((one) => {
         const item = element("li", one.value ? one.tone : "zero");
-        const value = element("b", "", one.value.toLocaleString());
+        const value = element("b", "", one.text);
         value.dataset.count = one.name;
         item.title = one.meaning;
         item.append(element("span", "", one.label), " ", value);
@@ -55,9 +60,9 @@ export class Notices {
     this.saying = setTimeout(() => this.root.classList.remove("told"), SAID_MS);
   }
 
-  showEnd({ total, loaded, hasMore }) {
-    const all = inAll(total);
-    this.end.textContent = hasMore ? `${loaded.toLocaleString()} of ${all}` : total?.messages ? all : "";
+  showEnd(pages) {
+    whenSeen(() => (this.end.textContent = endOf(pages)));
+    const { total, loaded } = pages;
     this.root.dataset.total = total?.messages ?? "";
     this.root.dataset.loaded = loaded;
   }

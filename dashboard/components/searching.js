@@ -1,7 +1,7 @@
 // The search box with its suggestions, and the filters beside it.
 
 import { ask } from "./asking.js";
-import { button, element, icon } from "./drawing.js";
+import { button, element, icon, whenSeen } from "./drawing.js";
 
 const CHOICES = {
   type: ["Type", { "": "Any type", image: "Pictures", video: "Films", audio: "Sounds", text: "Texts", contact: "Contacts", calendar: "Appointments", document: "Documents", other: "Other files" }],
@@ -101,8 +101,8 @@ export class Search {
       row.append(this.labelled(name, label, field));
     }
     for (const name of ["since", "until"]) {
-      const field = element("input");
-      field.type = "date";
+      const field = element("input", "day");
+      whenSeen(() => (field.type = "date")); // it takes the browser longer to make than all tiles together
       field.addEventListener("change", () => this.set(name, field.value));
       row.append(this.labelled(name, LABELS[name], field));
     }

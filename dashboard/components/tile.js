@@ -36,6 +36,7 @@ export function nameOf(tile) {
   return words.join("");
 }
 
+// Draw what is seen of a tile at once; `dressTile` adds the rest.
 export function drawTile(tile) {
   const node = element("li");
   node.style.setProperty("--ratio", tile.ratio);
@@ -46,9 +47,17 @@ export function drawTile(tile) {
   link.dataset.message = tile.message;
   link.dataset.key = tile.key;
   if (!tile.src) link.classList.add("faced");
-  const seen = [tile.src ? drawPicture(tile) : drawFace(tile), drawLabel(tile), drawBadges(tile)];
-  for (const part of seen) part.setAttribute("aria-hidden", "true"); // the name says it all, in order
-  link.append(element("span", "name", nameOf(tile)), ...seen);
+  link.append(hidden(tile.src ? drawPicture(tile) : drawFace(tile)));
+  node.append(link);
+  return { node, tile, check: null, drawnFrom: drawnFrom(tile) };
+}
+
+// Add a tile's name, label, badges and check mark: ten elements that no picture waits for.
+export function dressTile(made) {
+  const { node, tile } = made;
+  const link = node.firstElementChild;
+  link.prepend(element("span", "name", nameOf(tile)));
+  link.append(hidden(drawLabel(tile)), hidden(drawBadges(tile)));
   const check = element("button", "check");
   check.type = "button";
   check.tabIndex = -1;
@@ -56,8 +65,14 @@ export function drawTile(tile) {
   check.setAttribute("aria-checked", "false");
   check.setAttribute("aria-label", `Select: ${tile.word} from ${whoOf(tile)}`);
   check.append(icon("check"));
-  node.append(link, check);
-  return { node, tile, check, drawnFrom: drawnFrom(tile) };
+  node.append(check);
+  made.check = check;
+}
+
+// The name says it all, in order.
+function hidden(part) {
+  part.setAttribute("aria-hidden", "true");
+  return part;
 }
 
 function drawPicture(tile) {

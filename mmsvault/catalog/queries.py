@@ -7,7 +7,7 @@ first, and what arrives in the meantime shifts nothing.
 import base64
 import binascii
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,10 @@ from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import Attempt, MediaItem, Message, RawPostback
 
 IDS_A_PAGE = 500
+WHOLE = ("recipients", "media", "postbacks", "attempts")
+"""The parts of a message."""
+FILES = ("media",)
+"""What is enough of them to draw a message as tiles."""
 
 LONGEST_LEASE = timedelta(minutes=2)
 
@@ -66,9 +70,16 @@ def load_held_in(connection: Connection, message_id: str, *, token: str) -> Mess
 _PARTS = (recipients, media, postbacks, attempts)
 _ONE = select(messages).where(messages.c.id == bindparam("message_id"))
 _ONE_HELD = _ONE.with_for_update()
+_OWN = tuple(name for name in Message.model_fields if name in messages.c)
 _PARTS_OF_ONE = {
     table.name: select(table)
     .where(table.c.message_id == bindparam("message_id"))
+    .order_by(*table.primary_key.columns)
+    for table in _PARTS
+}
+_PARTS_OF_MANY = {
+    table.name: select(table)
+    .where(table.c.message_id.in_(bindparam("ids", expanding=True)))
     .order_by(*table.primary_key.columns)
     for table in _PARTS
 }
@@ -82,13 +93,23 @@ def _with_parts(connection: Connection, row: RowMapping) -> Message:
 
 
 @retried
-def search(engine: Engine, query: Query, *, limit: int = 50, after: str | None = None) -> Page:
-    """Return the newest `limit` messages that the query finds, or those after a page's `next`."""
+def search(
+    engine: Engine,
+    query: Query,
+    *,
+    limit: int = 50,
+    after: str | None = None,
+    parts: Collection[str] = WHOLE,
+) -> Page:
+    """Return the newest `limit` messages that the query finds, or those after a page's `next`.
+
+    Parts that are not asked for are empty: such messages are for looking at only.
+    """
     below = _read_cursor(after) if after else None
     with reading(engine) as connection:
         found = filters.places(narrowed(connection, query), connection.dialect.name, below=below)
         places = connection.scalars(found.limit(limit + 1)).all()
-        page = _load_where(connection, messages.c.place.in_(places[:limit]))
+        page = _load_where(connection, messages.c.place.in_(places[:limit]), parts=parts)
     return Page(tuple(page), next=write_cursor(places[limit - 1]) if len(places) > limit else None)
 
 
@@ -176,21 +197,20 @@ def load_all_in(connection: Connection, ids: Sequence[str]) -> list[Message]:
     return [found[identity] for identity in ids if identity in found]
 
 
-def _load_where(connection: Connection, condition: ColumnElement[bool]) -> list[Message]:
-    """Return the messages that fulfil the condition, the newest first."""
+def _load_where(
+    connection: Connection, condition: ColumnElement[bool], *, parts: Collection[str] = WHOLE
+) -> list[Message]:
+    """Return the messages that fulfil the condition, the newest first, with these of their parts."""
     found = select(messages).where(condition).order_by(messages.c.place.desc())
     rows = connection.execute(found).mappings().all()
     ids = [row["id"] for row in rows]
-    parts = {
-        table.name: _by_message(
-            connection.execute(
-                select(table).where(table.c.message_id.in_(ids)).order_by(*table.primary_key.columns)
-            ).mappings()
-        )
-        for table in _PARTS
+    found_parts = {
+        name: _by_message(connection.execute(_PARTS_OF_MANY[name], {"ids": ids}).mappings()) for name in parts
     }
+    none: dict[str, list[RowMapping]] = {}
     return [
-        _message(row, {name: of_all.get(row["id"], []) for name, of_all in parts.items()}) for row in rows
+        _message(row, {name: found_parts.get(name, none).get(row["id"], []) for name in WHOLE})
+        for row in rows
     ]
 
 
@@ -202,7 +222,7 @@ def _by_message(rows: Iterable[RowMapping]) -> dict[str, list[RowMapping]]:
 
 
 def _message(row: RowMapping, parts: Mapping[str, Sequence[RowMapping]]) -> Message:
-    own = {name: row[name] for name in Message.model_fields if name in row}
+    own = {name: row[name] for name in _OWN}
     return Message(
         **{**own, "tags": tuple(row["tags"])},
         to=tuple(part["recipient"] for part in parts["recipients"]),

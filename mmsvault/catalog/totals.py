@@ -125,6 +125,8 @@ def nearest_deadline_at(engine: Engine) -> datetime | None:
         return nearest
 
 
+_SUMS = select(*(func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED))
+
+
 def _counters(connection: Connection) -> dict[str, int]:
-    sums = (func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED)
-    return {name: int(value) for name, value in connection.execute(select(*sums)).mappings().one().items()}
+    return {name: int(value) for name, value in connection.execute(_SUMS).mappings().one().items()}

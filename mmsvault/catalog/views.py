@@ -45,9 +45,16 @@ class View:
     engine: Engine
     scope: Query = EVERYTHING
 
-    def search(self, query: Query, *, limit: int = 50, after: str | None = None) -> Page:
-        """Return a page of the messages that the query finds within the scope."""
-        return queries.search(self.engine, self.narrowed(query), limit=limit, after=after)
+    def search(
+        self,
+        query: Query,
+        *,
+        limit: int = 50,
+        after: str | None = None,
+        parts: Collection[str] = queries.WHOLE,
+    ) -> Page:
+        """Return a page of the messages that the query finds within the scope, with these of their parts."""
+        return queries.search(self.engine, self.narrowed(query), limit=limit, after=after, parts=parts)
 
     def total(self, query: Query) -> Total:
         """Return how many messages the query finds within the scope."""

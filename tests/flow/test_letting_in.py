@@ -45,7 +45,7 @@ PAGES = (
         "/api/news",
         "/api/suggestions?text=1",
     ),
-    *("/api/message?id=sinch-of-storm", "/api/similar?id=sinch-of-storm", "/app/x/base.js"),
+    *("/api/message?id=sinch-of-storm", "/api/similar?id=sinch-of-storm", "/app/x/gallery.js"),
     *("/_stcore/host-config", "/_stcore/metrics"),
 )
 SENDERS = {"storm": "14085550111", "harbor": "14085550122"}

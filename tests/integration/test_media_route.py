@@ -1,5 +1,7 @@
 """Files on their way to the browser: by the dashboard, large ones by the bucket where it is reached."""
 
+import asyncio
+import functools
 from collections.abc import Iterator
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -13,12 +15,14 @@ from dashboard.gate import VISIT
 from dashboard.links import Links
 from dashboard.media_route import SMALL_BYTES, media_route
 from dashboard.reading_room import ReadingRoom
+from mmsvault.catalog.language import EVERYTHING, Query, parse
 from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 from tests import servers
 
 FOLDER = "messages/2026/11/24/sinch-1/"
+TEAM = parse("keyword:storm")
 LARGE = bytes(SMALL_BYTES + 1)
 
 
@@ -46,18 +50,27 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadingRoom]:
         vault.close()
 
 
-def asked(room: ReadingRoom, key: str, content_type: str, *, holds: bool = True) -> Response:
+def asked(
+    room: ReadingRoom,
+    key: str,
+    content_type: str,
+    *,
+    holds: bool = True,
+    scope: Query = TEAM,
+    signature: str = "",
+) -> Response:
     """Ask as a visitor who may see the message, or may not."""
     link = urlsplit(room.links.sign(f"{FOLDER}{key}", content_type))
-    scope = {
+    request = {
         "type": "http",
         "method": "GET",
         "path_params": {"key": link.path.partition("/")[2]},
-        "query_string": link.query.encode(),
+        "query_string": (link.query + signature).encode(),
         "headers": [],
-        VISIT: SimpleNamespace(view=SimpleNamespace(holds=lambda _: holds)),
+        VISIT: SimpleNamespace(view=SimpleNamespace(holds=lambda _: holds, scope=scope)),
     }
-    return media_route(room).endpoint(Request(scope))
+    answer: Response = asyncio.run(media_route(room).endpoint(Request(request)))
+    return answer
 
 
 def test_a_large_file_comes_from_the_bucket_as_it_would_from_here(room: ReadingRoom) -> None:
@@ -81,3 +94,32 @@ def test_a_thumbnail_is_answered_here(room: ReadingRoom) -> None:
 
 def test_who_may_not_see_the_message_is_sent_nowhere(room: ReadingRoom) -> None:
     assert asked(room, "00.mp4", "video/mp4", holds=False).status_code == 404
+
+
+def test_a_thumbnail_that_was_asked_for_is_read_once_from_the_bucket_until_it_is_deleted(
+    room: ReadingRoom,
+) -> None:
+    key = f"{FOLDER}thumbs/01.webp"
+    room.bucket.put(key, b"seen", content_type="image/webp")
+    ask = functools.partial(asked, room, "thumbs/01.webp", "image/webp")
+    first = ask(scope=EVERYTHING)
+    room.bucket.remove(key)
+    for scope in (EVERYTHING, TEAM):
+        again = ask(scope=scope)
+        assert (again.body, again.headers) == (b"seen", first.headers)
+    assert ask(holds=False).status_code == 404, "the shelf is no way around a scope"
+    room.shelf.forget("sinch-1")
+    assert ask(scope=EVERYTHING).status_code == 404
+
+
+def test_the_shelf_opens_nothing_without_a_signature(room: ReadingRoom) -> None:
+    assert asked(room, "thumbs/00.webp", "image/webp", scope=EVERYTHING).status_code == 200
+    assert asked(room, "thumbs/00.webp", "image/webp", scope=EVERYTHING, signature="x").status_code == 403
+
+
+def test_originals_are_not_on_the_shelf(room: ReadingRoom) -> None:
+    key = f"{FOLDER}02.jpg"
+    room.bucket.put(key, b"original", content_type="image/jpeg")
+    assert asked(room, "02.jpg", "image/jpeg").body == b"original"
+    room.bucket.remove(key)
+    assert asked(room, "02.jpg", "image/jpeg").status_code == 404

@@ -1,8 +1,12 @@
+import base64
+import hashlib
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from dashboard import front, wording
+from dashboard import bundling, front, wording
 from dashboard.headers import content_security_policy
 from dashboard.links import SPAN_SECONDS, Links
 from dashboard.media_route import byte_range, file_name
@@ -110,7 +114,7 @@ def test_the_policy_allows_this_server_only_and_no_inline_script_without_its_has
 
 def test_where_browsers_reach_the_bucket_they_may_show_its_files_and_run_nothing_of_it() -> None:
     origin = "https://media.example"
-    told = content_security_policy(origin).split("; ")
+    told = content_security_policy(bucket_origin=origin).split("; ")
     assert [part.split(" ")[0] for part in told if origin in part] == ["img-src", "media-src"]
 
 
@@ -134,13 +138,37 @@ def test_how_far_off_a_time_is(offset: timedelta, words: str) -> None:
     assert wording.until(NOON + offset, NOON) == words
 
 
-def test_the_first_page_preloads_each_module_that_its_tiles_need_and_no_other() -> None:
-    named = front._early()
-    assert {"early.js", "gallery.js", "grid.js", "tile.js", "paging.js", "asking.js"} <= set(named)
-    assert not {"lightbox.js", "zooming.js", "facts.js", "sheet.js", "base.js"} & set(named)
-    assert len(named) == len(set(named)) <= 12
-    written = {path.name: path.read_text() for path in front.MODULES.glob("*.js")}
-    assert all(
-        text.count("\nimport ") + text.startswith("import ") == len(front._IMPORTED.findall(text))
-        for text in written.values()
-    )
+def test_our_own_script_is_allowed_by_its_digest() -> None:
+    digest = base64.b64encode(hashlib.sha256(front.base().encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in content_security_policy(front.base())
+    assert f"'sha256-{digest}'" not in content_security_policy()
+
+
+@pytest.mark.parametrize("name", front.MODULES)
+def test_a_module_comes_with_all_that_it_imports_and_is_still_a_module(name: str) -> None:
+    whole = bundling.module(name)
+    assert not re.search(r"^import ", whole, re.MULTILINE)
+    exported = re.findall(r"^export .*", whole, re.MULTILINE)
+    assert exported == re.findall(r"^export .*", (bundling.FOLDER / name).read_text(), re.MULTILINE)
+
+
+def test_the_early_script_is_no_module() -> None:
+    assert not re.search(r"^(import|export) |import\.meta", bundling.script(front.EARLY), re.MULTILINE)
+
+
+def test_what_is_imported_twice_is_there_once_and_before_who_uses_it() -> None:
+    whole = bundling.module("gallery.js")
+    order = re.findall(r"^const from_(\w+) = \(", whole, re.MULTILINE)
+    assert len(order) == len(set(order))
+    assert order.index("drawing") < order.index("tile") < order.index("grid")
+
+
+@pytest.mark.parametrize("line", ['import grid from "./grid.js";', "export default 1;", "export { a };"])
+def test_a_module_that_is_written_in_another_way_is_refused(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundling, "FOLDER", tmp_path)
+    name = f"{hashlib.sha256(line.encode()).hexdigest()}.js"
+    (tmp_path / name).write_text(f"{line}\n")
+    with pytest.raises(ValueError, match="not written as the other"):
+        bundling.module(name)
