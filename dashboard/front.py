@@ -2,9 +2,10 @@
 
 Streamlit needs a second until its first script has run. The page at `/` is Streamlit's own with the
 first tiles in it as data, and a script that draws them at once; the component takes the same nodes
-over when it is there. So the pictures of a cold open are on their way with the page itself. What
-starts Streamlit, a megabyte in sixty files, waits in the page until they are seen. Nothing else is
-asked for before the first tiles are drawn but their script, in one file, and its style.
+over when it is there. So the pictures of a cold open are on their way with the page itself. For who has
+been here before, the page has the tiles themselves (`sight`), and the script comes once they are seen.
+What starts Streamlit, a megabyte in sixty files, waits in the page until then. Nothing else is asked
+for before but the script, in one file, and its style.
 """
 
 import gzip
@@ -13,6 +14,7 @@ import json
 import mimetypes
 import re
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,14 @@ from dashboard.gate import MODULES as PATH
 from dashboard.gate import VISIT
 from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
+from dashboard.sight import Look, drawn, look_in
 from mmsvault.errors import VaultError
 
 PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
 """The paths of Streamlit's other pages."""
 EARLY = "early.js"
 MODULES = ("gallery.js", "lightbox.js", "sheet.js")
-STYLES = ("gallery.css", "sheet.css")
+STYLES = {"gallery.css": ("grid.css", "gallery.css"), "sheet.css": ("sheet.css",)}
 _STARTING = re.compile(
     r'<script type="module"[^>]*></script>|<link\s+rel="(?:modulepreload|preload|stylesheet)"[^>]*>'
 )
@@ -88,7 +91,7 @@ async def _module(request: Request) -> Response:
 @cache
 def _modules() -> dict[str, bytes]:
     scripts = {EARLY: script(EARLY)} | {name: module(name) for name in MODULES}
-    styles = {name: (FOLDER / name).read_text() for name in STYLES}
+    styles = {name: "".join((FOLDER / part).read_text() for part in parts) for name, parts in STYLES.items()}
     return {name: text.encode() for name, text in (scripts | styles).items()}
 
 
@@ -109,8 +112,11 @@ async def _other_page(_request: Request) -> Response:
 
 async def _gallery(request: Request) -> Response:
     first = await run_in_threadpool(_first_page, request)
-    page = _with(_base()) if first is None else _with(_base() + _first_tiles(first), waits=True)
-    return HTMLResponse(page, headers={"cache-control": "no-store"})
+    if first is None:
+        return await _other_page(request)
+    look = look_in(request.headers.get("cookie", ""))
+    head, body = _with_sight(first, look) if look else _with_script(first)
+    return HTMLResponse(_with(_base() + head, body, waits=True), headers={"cache-control": "no-store"})
 
 
 def _first_page(request: Request) -> dict[str, Any] | None:
@@ -132,35 +138,44 @@ def _streamlits_page(*, waits: bool) -> str:
     return _STARTING.sub("", page).replace("</head>", waiting, 1)
 
 
-def _with(head: str, *, waits: bool = False) -> str:
-    """Return Streamlit's page with more in its head, before its own."""
-    return _streamlits_page(waits=waits).replace("<link", f"{head}<link", 1)
+def _with(head: str, body: str = "", *, waits: bool = False) -> str:
+    """Return Streamlit's page with more in its head and in its body, before its own."""
+    page = _streamlits_page(waits=waits).replace("<link", f"{head}<link", 1)
+    return page.replace("<body>", f"<body>{body}", 1)
 
 
 def _base() -> str:
     return f"<script>{base()}</script>"
 
 
-def _first_tiles(first: dict[str, Any]) -> str:
-    """Return the first tiles as data, and what draws them."""
+def _with_sight(first: dict[str, Any], look: Look) -> tuple[str, str]:
+    """Return head and body of a page that has its first tiles in it; the script comes after them."""
+    script_ = f'<script defer src="./{address(EARLY)}"></script>'
+    return f"<style>{_STYLE}{_grid()}</style>{script_}", drawn(first["tiles"], look) + _data(first)
+
+
+def _with_script(first: dict[str, Any]) -> tuple[str, str]:
+    """Return head and body of a page whose first tiles are drawn by the script."""
     # They are asked for with the page; one who comes back may have many pages of them.
     pictures = [tile["src"] for tile in first["tiles"] if tile["src"]][:MESSAGES_A_PAGE]
-    # Data, not a script: the browser runs nothing of it.
-    told = json.dumps(first).replace("<", "\\u003c")
     head = [
         f"<style>{_STYLE}</style>",
         f'<link rel="preload" as="style" href="./{address("gallery.css")}">',
         f'<link rel="preload" as="script" href="./{address(EARLY)}">',
-        *(
-            f'<link rel="preload" as="image" fetchpriority="high" href="./{_escaped(src)}">'
-            for src in pictures
-        ),
-        f'<script type="application/json" id="mmsvault-first">{told}</script>',
+        *(f'<link rel="preload" as="image" fetchpriority="high" href="./{escape(src)}">' for src in pictures),
+        _data(first),
         # It runs where it stands: at the end of the page it would wait for all of those pictures.
         f'<script src="./{address(EARLY)}"></script>',
     ]
-    return "".join(head)
+    return "".join(head), ""
 
 
-def _escaped(address_: str) -> str:
-    return address_.replace("&", "&amp;").replace('"', "%22").replace("<", "%3C")
+def _data(first: dict[str, Any]) -> str:
+    """Return the first tiles as data, not a script: the browser runs nothing of it."""
+    told = json.dumps(first).replace("<", "\\u003c")
+    return f'<script type="application/json" id="mmsvault-first">{told}</script>'
+
+
+@cache
+def _grid() -> str:
+    return f".mmsvault-early {{ {(FOLDER / 'grid.css').read_text()} }}"

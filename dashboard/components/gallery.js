@@ -10,6 +10,7 @@ import { Berth } from "./berth.js";
 import { Choosing } from "./choosing.js";
 import { button, dayOf, element, whenSeen, zone } from "./drawing.js";
 import { Grid } from "./grid.js";
+import { leave } from "./look.js";
 import { Notices } from "./notices.js";
 import { Pages } from "./paging.js";
 import { Search } from "./searching.js";
@@ -22,16 +23,23 @@ class Gallery {
   constructor(style) {
     this.host = element("div", "mmsvault-gallery");
     this.shadow = this.host.attachShadow({ mode: "open" });
-    const sheet = element("link");
-    sheet.rel = "stylesheet";
-    sheet.href = style;
     this.root = element("div", "root");
-    this.shadow.append(sheet, this.root);
+    if (style instanceof CSSStyleSheet) this.shadow.adoptedStyleSheets = [style];
+    else {
+      const sheet = element("link");
+      sheet.rel = "stylesheet";
+      sheet.href = style;
+      this.shadow.append(sheet);
+    }
+    this.shadow.append(this.root);
     this.berth = new Berth(this.host, this.shadow);
     this.want = () => {};
     this.build();
     addEventListener("popstate", () => this.follow());
-    addEventListener("pagehide", () => address.remember(this.pages.loaded, this.berth.scroller()?.scrollTop || 0));
+    addEventListener("pagehide", () => {
+      address.remember(this.pages.loaded, this.berth.scroller()?.scrollTop || 0);
+      this.leaveLook();
+    });
     document.addEventListener("visibilitychange", () => !document.hidden && this.look());
   }
 
@@ -103,8 +111,16 @@ class Gallery {
     await this.pages.load({ first, upTo: place?.loaded || 0 });
     if (place) requestAnimationFrame(() => this.berth.scroller() && (this.berth.scroller().scrollTop = place.top));
     if (file) this.showFile(file);
-    whenSeen(() => this.watchEnd());
+    whenSeen(() => {
+      this.watchEnd();
+      this.leaveLook();
+    });
     this.timer = setTimeout(() => this.look(), FRESH_EVERY_MS);
+  }
+
+  leaveLook() {
+    const here = this.host.getBoundingClientRect();
+    if (here.width) leave(this.grid.node.getBoundingClientRect().top - here.top);
   }
 
   began(page) {

@@ -2,6 +2,7 @@
 // come in since. It draws nothing; whoever made it is told.
 
 import { ask } from "./asking.js";
+import { whenSeen } from "./drawing.js";
 
 const A_PAGE = 60;
 const MOST_AT_ONCE = 600;
@@ -48,12 +49,14 @@ export class Pages {
     Object.assign(this, { next: page.next, newest: page.newest, loaded: page.messages, ahead: null, fetching: null });
     this.total = page.total;
     this.onbegin(page);
-    if (!page.total) this.count(this.turn);
+    const turn = this.turn;
+    if (!page.total) whenSeen(() => this.count(turn));
     this.fetchAhead();
   }
 
   // What is found is seen before it is counted.
   async count(turn) {
+    if (turn !== this.turn) return;
     const total = await ask("total", this.asked(), this.loading.signal).catch(() => null);
     if (turn !== this.turn || !total) return;
     this.total = total;

@@ -75,18 +75,25 @@ function hidden(part) {
   return part;
 }
 
+// Pictures that the page has already, by their address.
+const offered = new Map();
+
+export function offer(images) {
+  for (const image of images) if (image.naturalWidth) offered.set(image.getAttribute("src"), image);
+}
+
 function drawPicture(tile) {
-  const image = element("img");
+  const image = offered.get(tile.src) || element("img");
+  offered.delete(tile.src);
   image.alt = "";
   image.decoding = "async";
   image.draggable = false;
-  image.addEventListener("load", () => image.classList.add("there"));
   image.addEventListener("error", () => {
     const face = drawFace({ ...tile, text: "its thumbnail cannot be shown just now" });
     image.replaceWith(face);
     face.parentElement?.classList.add("faced");
   });
-  image.src = ownLink(tile.src);
+  if (image.getAttribute("src") !== tile.src) image.src = ownLink(tile.src);
   return image;
 }
 

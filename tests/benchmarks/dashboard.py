@@ -262,7 +262,7 @@ def write(ratios: Sequence[Ratio]) -> None:
 
 def main(given: Sequence[str]) -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--rounds", type=int, default=15)
     asked.add_argument("--no-write", action="store_true", help="print the figures only")
     options = asked.parse_args(given)
     with ExitStack() as stack:

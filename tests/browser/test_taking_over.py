@@ -138,3 +138,43 @@ def test_what_is_written_meanwhile_is_searched_for(house: House, screen: Page) -
     expect(field).to_be_focused()
     screen.keyboard.press("Enter")
     until(lambda: asked(screen).get("q") == "harbor", what="the search")
+
+
+PICTURES = """() => {
+  const host = document.querySelector('.mmsvault-gallery');
+  const root = host ? host.shadowRoot : document.querySelector('.mmsvault-early');
+  const place = (box) => [box.left, box.top, box.width, box.height];
+  const of = (image) => [image.getAttribute('src'), place(image.getBoundingClientRect())];
+  return Object.fromEntries([...root.querySelectorAll('img')].map(of));
+}"""
+"""Where each picture is, whoever drew it."""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_who_comes_again_sees_the_tiles_without_a_script_and_where_the_gallery_has_them(
+    house: House, browser: Browser, width: int
+) -> None:
+    zone = {"timezone_id": "Pacific/Auckland", "viewport": {"width": width, "height": 900}}
+    with new_page(browser, **zone) as page, quietly(house, page):
+        house.enter(page)
+        page.goto(house.dashboard)
+        taken_over(page)
+        until(lambda: "mmsvault_look" in page.evaluate("document.cookie"), what="the look being left")
+        kept: list[Route] = []
+        page.route("**/early.js", lambda route: kept.append(route))  # noqa: PLW0108 - it marks what it is given
+        page.goto(house.dashboard, wait_until="commit")
+        expect(page.locator(".mmsvault-early img").first).to_be_visible()
+        loaded = "() => [...document.querySelectorAll('.mmsvault-early img')].every((one) => one.complete)"
+        until(lambda: kept and page.evaluate(loaded), what="the pictures being there")
+        assert page.locator(".mmsvault-gallery").count() == 0
+        seen = page.evaluate(PICTURES)
+        with held_up(page):
+            for one in kept:
+                one.continue_()
+            expect(page.locator(".mmsvault-gallery")).to_have_count(1)
+            drawn = page.evaluate(PICTURES)
+        assert len(seen) > 20
+        assert {src: drawn[src] for src in seen} == {
+            src: pytest.approx(place, abs=0.5) for src, place in seen.items()
+        }
+        taken_over(page)
