@@ -20,6 +20,7 @@ async function start() {
   const sight = document.querySelector(".mmsvault-early");
   const early = sight || element("div");
   early.className = `mmsvault-early ${isDark() ? "dark" : "light"}`;
+  setTimeout(() => early.remove(), LONGEST_MS);
   const ready = sight ? await styled(sight) : style;
   const gallery = shared.theGallery(ready);
   if (gallery.host.isConnected) early.remove(); // the component was faster
@@ -27,7 +28,6 @@ async function start() {
     early.replaceChildren(gallery.host);
     early.removeAttribute("aria-hidden");
     document.documentElement.append(early); // the body may still be on its way
-    setTimeout(() => early.remove(), LONGEST_MS);
   }
   return gallery;
 }
