@@ -9,6 +9,15 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.servers import require
 
+WITHOUT = (
+    # A page of the browser's own under the address bar of every window: it takes a second of a core to load.
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
+    # What Playwright is without; its own list does not count beside this one.
+    *("AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync"),
+    *("DestroyProfileOnBrowserClose", "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay"),
+    *("MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints", "PaintHolding"),
+    *("PreconnectToSearch", "ThirdPartyStoragePartitioning"),
+)
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -18,6 +27,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    f"--disable-features={','.join(WITHOUT)}",
 )
 
 

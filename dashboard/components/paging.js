@@ -7,6 +7,7 @@ import { whenSeen } from "./drawing.js";
 const A_PAGE = 60;
 const MOST_AT_ONCE = 600;
 const MOST_WAITING = 60;
+const AHEAD_AFTER_MS = 800; // the pictures that are looked at come first
 
 export class Pages {
   // `asked` gives what is asked for now; `onbegin` takes a first page, `onmore` the tiles that follow.
@@ -70,7 +71,7 @@ export class Pages {
     const go = () => {
       if (this.next === after && !this.ahead) this.ahead = { after, page: ask("gallery", { ...this.asked(), after }).catch(() => null) };
     };
-    (globalThis.requestIdleCallback || setTimeout)(go, { timeout: 1500 });
+    setTimeout(go, AHEAD_AFTER_MS);
   }
 
   // Load the next page. Two who ask at once wait for the same one.

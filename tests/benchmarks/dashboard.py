@@ -43,8 +43,6 @@ A_PAGE = 60
 SESSIONS = 25
 FILTERS_A_SESSION = 4
 DAYS_BACK = 4
-WINDOW_MS = 1000
-"""A new window has the browser load its own address bar; no page is opened before that is over."""
 THINKS_SECONDS = 10
 """So often, on average, a visitor filters."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dashboard.md"
@@ -90,7 +88,6 @@ class Bench:
     def opened(self, context: BrowserContext, address: str) -> tuple[Page, float]:
         """Open a page; return it and when its first thumbnails had all loaded, in milliseconds."""
         page = context.new_page()
-        page.wait_for_timeout(WINDOW_MS)
         page.goto(address, wait_until="commit")
         page.wait_for_function(LOADED, arg=A_PAGE)
         return page, page.evaluate(WHEN, A_PAGE)
