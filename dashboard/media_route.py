@@ -19,6 +19,7 @@ from starlette.routing import Route
 from dashboard import links
 from dashboard.gate import VISIT
 from dashboard.reading_room import ReadingRoom
+from dashboard.shelf import Small
 from dashboard.visiting import Visit
 from mmsvault.catalog.language import EVERYTHING
 from mmsvault.errors import NotFoundError, UnavailableError
@@ -92,7 +93,12 @@ def _at_hand(room: ReadingRoom, request: Request) -> Response | None:
     visit: Visit = request.scope[VISIT]
     if visit.view.scope != EVERYTHING or not _is_signed(room, request):
         return None
-    return Response(small[0], headers=_headers(key, small[1], request))
+    return _whole(key, small, request)
+
+
+def _whole(key: str, small: Small, request: Request) -> Response:
+    content, mark = small
+    return Response(content, headers=_headers(key, mark, request))
 
 
 def _is_simple(request: Request) -> bool:
@@ -126,7 +132,7 @@ def _object(room: ReadingRoom, key: str, request: Request) -> Response:
     if _is_simple(request):
         small = room.shelf.read(key, most_bytes=SMALL_BYTES)
         if small:
-            return Response(small[0], headers=_headers(key, small[1], request))
+            return _whole(key, small, request)
     if room.public and request.method == "GET":
         return _elsewhere(room.public, key, request)
     size, mark = bucket.look_up(key)

@@ -1,7 +1,7 @@
 // What is selected, and the bar that says what can be done to it. Messages are selected, not files:
 // all files of one are kept, held and deleted together.
 
-import { button, counted, element, inAll } from "./drawing.js";
+import { button, counted, element, inAll, orMore } from "./drawing.js";
 
 const DEEDS = [
   ["export", "Export", "archive"],
@@ -102,7 +102,7 @@ export class Choosing {
     const total = this.total;
     this.count.textContent = this.everything ? `All ${inAll(total)} selected` : `${counted(number, "message")} selected`;
     this.all.hidden = this.everything || !total || (total.is_exact && total.messages <= number) || !this.may.length;
-    this.all.lastElementChild.textContent = `Select all ${total ? `${total.is_exact ? "" : "more than "}${total.messages.toLocaleString()}` : ""}`;
+    this.all.lastElementChild.textContent = `Select all ${total ? `${orMore(total)}${total.messages.toLocaleString()}` : ""}`;
     const chosen = this.grid.tiles.filter((tile) => this.selected.has(tile.message));
     const held = chosen.filter((tile) => tile.alerts.includes("held")).length;
     for (const made of this.deeds) {

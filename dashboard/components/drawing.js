@@ -120,7 +120,11 @@ export function counted(number, noun) {
 
 // How many messages there are, in words; they may still be counted.
 export function inAll(total) {
-  return total ? `${total.is_exact ? "" : "more than "}${counted(total.messages, "message")}` : "many messages";
+  return total ? `${orMore(total)}${counted(total.messages, "message")}` : "many messages";
+}
+
+export function orMore(total) {
+  return total.is_exact ? "" : "more than ";
 }
 
 export function zone() {

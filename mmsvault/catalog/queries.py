@@ -29,9 +29,10 @@ from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import Attempt, MediaItem, Message, RawPostback
 
 IDS_A_PAGE = 500
-WHOLE = ("recipients", "media", "postbacks", "attempts")
+_PARTS = (recipients, media, postbacks, attempts)
+WHOLE = tuple(table.name for table in _PARTS)
 """The parts of a message."""
-FILES = ("media",)
+FILES = (media.name,)
 """What is enough of them to draw a message as tiles."""
 
 LONGEST_LEASE = timedelta(minutes=2)
@@ -67,7 +68,6 @@ def load_held_in(connection: Connection, message_id: str, *, token: str) -> Mess
 
 
 # Put together once: every message is loaded some times on its way.
-_PARTS = (recipients, media, postbacks, attempts)
 _ONE = select(messages).where(messages.c.id == bindparam("message_id"))
 _ONE_HELD = _ONE.with_for_update()
 _OWN = tuple(name for name in Message.model_fields if name in messages.c)
@@ -204,12 +204,12 @@ def _load_where(
     found = select(messages).where(condition).order_by(messages.c.place.desc())
     rows = connection.execute(found).mappings().all()
     ids = [row["id"] for row in rows]
-    found_parts = {
-        name: _by_message(connection.execute(_PARTS_OF_MANY[name], {"ids": ids}).mappings()) for name in parts
+    by_message = {
+        name: _by_message(connection.execute(one, {"ids": ids}).mappings()) if name in parts else {}
+        for name, one in _PARTS_OF_MANY.items()
     }
-    none: dict[str, list[RowMapping]] = {}
     return [
-        _message(row, {name: found_parts.get(name, none).get(row["id"], []) for name in WHOLE})
+        _message(row, {name: of_all.get(row["id"], []) for name, of_all in by_message.items()})
         for row in rows
     ]
 
