@@ -4,6 +4,7 @@ An error of a library is translated where the library is called; one that is not
 unknown: it is logged whole and fails loudly.
 """
 
+import re
 from datetime import timedelta
 
 EXIT_DONE = 0
@@ -109,3 +110,29 @@ class UnavailableError(VaultError):
 
 class OvertakenError(VaultError):
     """Someone else has taken the work over in the meantime: stop, and leave it to them."""
+
+
+_NOT_FOR_PEOPLE = re.compile(
+    r"""
+    \[Errno\ -?\d+\]\s*                                    # errno
+    | <[^<>]*\bat\ 0x[0-9a-fA-F]+>                         # an object's address
+    | (?<![\w:/])b?(['"]?)(?:/|[A-Za-z]:\\)[^\s'"<>:,;]+\1   # a path of the server
+    | \b(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning)\b  # a class
+    """,
+    re.VERBOSE,
+)
+LONGEST_REASON = 200
+
+
+def plain_reason(error: BaseException, *, otherwise: str) -> str:
+    """Return what a library's error says, for a person to read; `otherwise` where that leaves nothing.
+
+    One line of at most LONGEST_REASON characters, without paths of the server, names of Python classes
+    and addresses of objects. The whole error belongs in the log.
+    """
+    first = next(iter(str(error).strip().splitlines()), "")
+    words = re.sub(r"\s+", " ", _NOT_FOR_PEOPLE.sub(" ", first))
+    words = re.sub(r"\s+([:;,.)])", r"\1", words).strip(" :;,.-([{")
+    if words.startswith("<class") or not re.search(r"[A-Za-z]{2}", words):
+        return otherwise
+    return words[:LONGEST_REASON]

@@ -162,7 +162,9 @@ class MediaItem(Value):
     `declared_type` is what the provider's answer said, `content_type` what the bytes are.
     `reason` says in plain words why the file, its thumbnail or its preview is missing. `captured` is
     when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
-    `preview_due_at` is set while a preview that a browser needs is still to be made.
+    `preview_due_at` is set while a preview that a browser needs is still to be made. `doubt` says why a
+    stored file may not be what was sent. `evidence` are the keys of what else the provider answered:
+    bodies that were not the file, and earlier versions of it.
     """
 
     position: int
@@ -188,6 +190,8 @@ class MediaItem(Value):
     has_location: bool = False
     perceptual_hash: str = ""
     preview_due_at: AwareDatetime | None = None
+    doubt: str = ""
+    evidence: tuple[str, ...] = ()
 
     @property
     def is_animated(self) -> bool:
@@ -197,7 +201,7 @@ class MediaItem(Value):
 
 SHOWN_OF_MEDIA = (
     *("position", "url", "state", "content_type", "size", "sha256", "key", "thumbnail_key", "preview_key"),
-    *("width", "height", "duration_ms", "text", "reason", "next_attempt_at"),
+    *("width", "height", "duration_ms", "text", "reason", "next_attempt_at", "doubt"),
 )
 """The fields of a file that scripts may rely on; message.json has all of them."""
 
@@ -207,7 +211,8 @@ class Message(Value):
 
     `received_at` is when the provider received it, `deadline_at` when the provider may delete its
     files, `recorded_at` when its first postback came in here. `to` names the recipient first,
-    then the others of a group message. `prefix` is its folder in the bucket.
+    then the others of a group message. `prefix` is its folder in the bucket. `repaired` names what had to
+    be repaired in its first postback to read it.
     """
 
     id: str
@@ -228,6 +233,7 @@ class Message(Value):
     tags: tuple[str, ...] = ()
     note: str = ""
     hold: bool = False
+    repaired: tuple[str, ...] = ()
 
     @property
     def state(self) -> MessageState:
@@ -262,7 +268,7 @@ class Message(Value):
             },
             "state": self.state.value,
             "attempts": len(self.attempts),
-            **{name: record[name] for name in ("tags", "hold")},
+            **{name: record[name] for name in ("tags", "hold", "repaired")},
             "media": [{name: item[name] for name in SHOWN_OF_MEDIA} for item in record["media"]],
         }
 

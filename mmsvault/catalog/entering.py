@@ -96,6 +96,7 @@ def message_row(message: Message) -> dict[str, Any]:
     return {
         **message.model_dump(exclude={"to", "media", "postbacks", "attempts"}),
         "tags": list(message.tags),
+        "repaired": list(message.repaired),
         "sender_number": normal_number(message.sender),
         "keyword_folded": fold(message.keyword),
         "state": message.state.value,
@@ -106,7 +107,8 @@ def message_row(message: Message) -> dict[str, Any]:
 def media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
     """Return a file of a message as a row."""
     row = item.model_dump()
-    return {"message_id": message_id, **row, "state": item.state.value, "codecs": list(item.codecs)}
+    lists = {name: list(row[name]) for name in ("codecs", "evidence")}
+    return {"message_id": message_id, **row, **lists, "state": item.state.value}
 
 
 def numbered(message_id: str, values: Iterable[Any], *, start: int = 1) -> list[dict[str, Any]]:

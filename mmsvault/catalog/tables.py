@@ -74,6 +74,7 @@ messages = Table(
     Column("tags", JSON, nullable=False),
     Column("note", Text, nullable=False),
     Column("hold", Boolean, nullable=False),
+    Column("repaired", JSON, nullable=False, server_default="[]"),
     # When the sweep looks at it next; NULL when nothing is left to do.
     Column("due_at", UtcDateTime),
     # Who works on it, and until when that counts; a killed worker's lease runs out by itself.
@@ -132,6 +133,8 @@ media = Table(
     Column("perceptual_hash", String, nullable=False),
     # When the sweep has a preview made that is still missing; NULL when none is needed.
     Column("preview_due_at", UtcDateTime),
+    Column("doubt", Text, nullable=False, server_default=""),
+    Column("evidence", JSON, nullable=False, server_default="[]"),
 )
 Index(None, media.c.state)
 Index(None, media.c.preview_due_at)

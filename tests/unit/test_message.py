@@ -95,14 +95,14 @@ def test_the_json_for_scripts_has_just_the_promised_fields() -> None:
         list(shown)
         == (
             "id provider tracking_id from to keyword subject operator_id received_at deadline_at state "
-            "attempts tags hold media"
+            "attempts tags hold repaired media"
         ).split()
     )
     assert (
         list(shown["media"][0])
         == (
             "position url state content_type size sha256 key thumbnail_key preview_key width height "
-            "duration_ms text reason next_attempt_at"
+            "duration_ms text reason next_attempt_at doubt"
         ).split()
     )
     assert shown["received_at"] == "2026-11-20T12:00:00Z"
