@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-hosts test-media soak
+.PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks
 .PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds
 .PHONY: check format lock schema sbom audit screenshots clean
 
@@ -38,6 +38,9 @@ test-faults: dev ## bring every fault about and write the table in docs/reliabil
 
 test-hosts: dev ## several hosts in network namespaces, one cut off, one killed; writes docs/hosts.md (as root)
 	MMSVAULT_TEST_HOSTS=docs/hosts.md $(BIN)/python -m pytest -m hosts tests/flow/test_hosts.py
+
+attacks: dev ## thousands of held connections and guesses; writes the figures into docs/security.md
+	MMSVAULT_TEST_ATTACKS=docs/security.md $(BIN)/python -m pytest -m attacks tests/flow
 
 soak: dev ## ten minutes of load while everything is killed at random
 	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow

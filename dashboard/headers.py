@@ -8,6 +8,7 @@ The pages have two inline scripts, Streamlit's and ours, allowed by their hashes
 import base64
 import hashlib
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import streamlit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -77,6 +79,18 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class Disconnects:
+    """Ends a request quietly whose client went away: nobody is there to be answered, and nothing is wrong."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, send)
 
 
 class SameOrigin:

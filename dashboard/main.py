@@ -14,12 +14,13 @@ from dashboard.exports_route import exports_route
 from dashboard.front import base, front_routes
 from dashboard.gallery_route import gallery_routes
 from dashboard.gate import Gate
-from dashboard.headers import SameOrigin, SecurityHeaders, content_security_policy
+from dashboard.headers import Disconnects, SameOrigin, SecurityHeaders, content_security_policy
 from dashboard.links import Links
 from dashboard.lists_route import lists_route
 from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.reading_room import ReadingRoom, open_for_visitors
+from mmsvault.http_limits import ConnectionLimits, limited_protocol
 from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -57,6 +58,7 @@ def run(settings: Settings) -> None:
             application(room),
             host=settings.dashboard_host,
             port=settings.dashboard_port,
+            http=limited_protocol(ConnectionLimits(trusted_proxies=settings.trusted_proxies)),
             ws="websockets-sansio",
             log_config=None,
             log_level="warning",
@@ -94,6 +96,7 @@ def application(room: ReadingRoom) -> Starlette:
         ],
         lifespan=pages.lifespan(),
         middleware=[
+            Middleware(Disconnects),
             Middleware(SecurityHeaders, policy=policy),
             Middleware(SameOrigin),
             Middleware(Gate, room=room),

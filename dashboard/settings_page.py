@@ -12,10 +12,10 @@ from dashboard.visiting import Visit, visit
 from mmsvault import rehearsal
 from mmsvault.catalog.permissions import Action
 from mmsvault.settings import Settings
+from mmsvault.settings.secrets import is_secret
 from mmsvault.settings.sources import Origin
 
 HIDDEN = "•" * 8
-_SECRET = {"key", "token", "tokens", "secret", "password", "webhook"}
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*):[^@]*(?=@)")
 
 
@@ -100,7 +100,7 @@ def shown(settings: Settings, name: str) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     if isinstance(value, dict):
         text = ", ".join(f"{key}={days}" for key, days in value.items())
-    if text and _SECRET.intersection(name.split("_")):
+    if text and is_secret(name):
         return HIDDEN
     return _PASSWORD.sub(rf"\1:{HIDDEN}", text)
 

@@ -20,7 +20,7 @@ import structlog
 
 from mmsvault.catalog import totals, upkeep, verdicts
 from mmsvault.catalog.totals import AT_RISK
-from mmsvault.errors import VaultError
+from mmsvault.errors import VaultError, plain_reason
 from mmsvault.message import utc_now
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -173,8 +173,11 @@ def post(url: str, told: Told) -> None:
             trust_env=False,
         )
         answer.raise_for_status()
+    except httpx.HTTPStatusError as error:  # its text has the address, which is a secret
+        raise NotToldError(f"The webhook answered {error.response.status_code}.") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotToldError(f"The webhook did not take it: {error}.") from error
+        said = plain_reason(error, otherwise="it gave no answer")
+        raise NotToldError(f"The webhook did not take it: {said}.") from error
 
 
 def mail(settings: Settings, told: Told) -> None:

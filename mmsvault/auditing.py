@@ -14,6 +14,7 @@ from typing import Any
 from mmsvault import layout
 from mmsvault.catalog import trail
 from mmsvault.catalog.trail import Entry
+from mmsvault.settings.secrets import is_secret
 from mmsvault.vault import Vault
 
 ACTIONS = (
@@ -51,7 +52,6 @@ ACTIONS = (
     "sent a test",
     "changed settings",
 )
-_SECRET = ("key", "token", "secret", "password", "url", "webhook")
 
 
 def by_command(vault: Vault, action: str, *, subject: str, details: str = "") -> None:
@@ -71,7 +71,7 @@ def note_settings(vault: Vault) -> None:
         if value == field.get_default(call_default_factory=True):
             continue
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        if any(part in name for part in _SECRET):
+        if is_secret(name) or name.endswith("_url"):
             mark = hmac.new(settings.generated.link_secret.encode(), text.encode(), hashlib.sha256)
             text = f"(secret {mark.hexdigest()[:8]})"
         said.append(f"{name.upper()}={text}")

@@ -209,7 +209,8 @@ def programs(settings: Settings) -> Findings:
         ("dashboard", settings.dashboard_host, settings.dashboard_port, "/_stcore/health"),
     ):
         at = f"{from_here(host)}:{port}"
-        reply = health.ask(host, port, path)
+        token = settings.effective_metrics_token if name == "receiver" else ""
+        reply = health.ask(host, port, path, token=token)
         if reply is None:
             yield Finding(
                 name,

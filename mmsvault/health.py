@@ -84,11 +84,15 @@ class Reply:
     body: bytes
 
 
-def ask(host: str, port: int, path: str) -> Reply | None:
-    """Return what a program of this machine that listens there answers; None where nothing does."""
+def ask(host: str, port: int, path: str, *, token: str = "") -> Reply | None:
+    """Return what a program of this machine that listens there answers; None where nothing does.
+
+    `token` is sent as a Bearer token.
+    """
     connection = http.client.HTTPConnection(from_here(host), port, timeout=SECONDS_FOR_AN_ANSWER)
     try:
-        connection.request("GET", path)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         return Reply(answer.status, answer.read(LONGEST_REPLY))
     except (OSError, http.client.HTTPException):
@@ -114,14 +118,19 @@ def _moment(told: object) -> datetime | None:
 
 def _receiver(vault: Vault) -> Answer:
     host, port = vault.settings.receiver_host, vault.settings.receiver_port
-    reply = ask(host, port, "/readyz")
+    reply = ask(host, port, "/readyz", token=vault.settings.effective_metrics_token)
     try:
         told = json.loads(reply.body if reply else b"")
-        keeps = told.get("keeps", "")
+        is_ready, keeps = told.get("ready") is True, told.get("keeps", "")
     except (ValueError, AttributeError):
         return Answer("Receiver", ok=False, said=f"does not answer at {from_here(host)}:{port}")
     said = {"queue": "keeps postbacks in the queue", "spool": "keeps postbacks in its spool folder"}
-    return Answer("Receiver", keeps == "queue", said.get(keeps) or str(told.get("reason", "")))
+    otherwise = (
+        "keeps postbacks; set the same MMSVAULT_METRICS_TOKEN here and there to see where"
+        if is_ready
+        else str(told.get("reason", "keeps nothing"))
+    )
+    return Answer("Receiver", is_ready and keeps != "spool", said.get(keeps) or otherwise)
 
 
 def _queue(vault: Vault) -> Answer:

@@ -11,10 +11,12 @@ import structlog
 
 from mmsvault.errors import EXIT_USAGE, EXIT_WRONG, ConfigurationError, VaultError
 from mmsvault.settings import Settings
+from mmsvault.settings.secrets import HIDDEN, secret_pattern
 
 _NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
 """A phone number as it may stand in a sentence; ids, hashes, times and paths are none."""
 _masking = [True]
+_secrets: list[re.Pattern[str]] = []
 _QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn", "watchdog", "PIL")
 
 
@@ -24,6 +26,7 @@ def start(program: Callable[[Settings], None]) -> None:
     try:
         settings = Settings.load()
         _masking[:] = [settings.mask_numbers]
+        _secrets[:] = [secret_pattern(settings)]
         gc.freeze()  # modules are here to stay
         gc.enable()  # it may be a fork that did without while it loaded them
         program(settings)
@@ -36,6 +39,17 @@ def start(program: Callable[[Settings], None]) -> None:
 def masked(text: str) -> str:
     """Return a text in which phone numbers have lost their last four digits."""
     return _NUMBER.sub(r"\1****", text)
+
+
+def _hide_secrets(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    for pattern in _secrets:
+        event = {
+            name: pattern.sub(HIDDEN, value) if isinstance(value, str) else value
+            for name, value in event.items()
+        }
+    return event
 
 
 def _mask_numbers(
@@ -61,6 +75,7 @@ def write_log(level: int = logging.INFO) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _hide_secrets,
         _mask_numbers,
     ]
     terminal = sys.stderr.isatty() or "FORCE_COLOR" in os.environ  # as `up` sets it on a terminal

@@ -2,14 +2,12 @@
 
 import uvicorn
 
+from mmsvault.http_limits import ConnectionLimits, limited_protocol
 from mmsvault.settings import Settings
 from mmsvault.starting import start
 from receiver.app import create_app
-from receiver.bounds import BoundedProtocol
 
 SECONDS_TO_FINISH = 20
-MOST_CONNECTIONS = 1000
-"""Beyond, the answer is 503 at once, and the provider sends again."""
 
 
 def run(settings: Settings) -> None:
@@ -23,9 +21,8 @@ def run(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
         proxy_headers=False,  # `clients` says which are believed
-        http=BoundedProtocol,
+        http=limited_protocol(ConnectionLimits(trusted_proxies=settings.trusted_proxies)),
         ws="none",
-        limit_concurrency=MOST_CONNECTIONS,
     )
 
 

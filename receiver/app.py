@@ -53,6 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings.trusted_proxies,
     )
     app.state.metrics = Metrics(intake)
+    app.state.metrics_token = settings.effective_metrics_token
     app.state.max_postback_bytes = settings.max_postback_bytes
     app.router.routes.extend(postbacks.ROUTES)
     app.include_router(watching.router)

@@ -62,7 +62,7 @@ def names_in(scope: Scope) -> dict[str, str] | None:
 
 
 async def bounded_body(request: Request, max_bytes: int) -> bytes:
-    """Return the body as it was sent. Answers 413 over `max_bytes`; `bounds` ends what comes too slowly."""
+    """Return the body as it was sent. Answers 413 over `max_bytes`; `http_limits` ends a slow one."""
     body = b""
     declared = [value for name, value in request.scope["headers"] if name == b"content-length"]
     too_large = any(value.isdigit() and int(value) > max_bytes for value in declared)

@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from mmsvault import rehearsal
 from mmsvault.cli.answering import AsJson, for_people, print_json
 from mmsvault.diagnosis import Finding, State, examine
 from mmsvault.errors import EXIT_WRONG, ConfigurationError
@@ -21,6 +22,16 @@ COLOURS = {State.OK: "green", State.ADVICE: "yellow", State.WRONG: "bold red"}
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(doctor)
+    app.command()(postback_url)
+
+
+def postback_url(*, as_json: AsJson = False) -> None:
+    """Print the address that your provider posts to, with its token."""
+    address = rehearsal.address(Settings.load())
+    if as_json:
+        print_json({"url": address})
+    else:
+        typer.echo(address)
 
 
 def doctor(*, as_json: AsJson = False) -> None:

@@ -34,6 +34,7 @@ def demo() -> None:
 
 
 def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool = False) -> int:
+    _ = settings.bucket_keys  # workers and dashboard would refuse to start without
     return supervisor.run(
         settings,
         programs,

@@ -2,6 +2,7 @@
 
 import sys
 
+from mmsvault import rehearsal
 from mmsvault.auditing import note_settings
 from mmsvault.catalog import people
 from mmsvault.catalog.people import Role
@@ -9,6 +10,7 @@ from mmsvault.cli.admitting import first_admin
 from mmsvault.cli.supervising import dashboard_address
 from mmsvault.errors import UnavailableError
 from mmsvault.settings import Settings
+from mmsvault.settings.secrets import HIDDEN
 from mmsvault.starting import start
 from mmsvault.vault import Vault
 
@@ -28,11 +30,20 @@ def welcome(settings: Settings, *, is_demo: bool) -> None:
         "\nMMS Vault is ready.\n"
         f"  dashboard     {dashboard_address(settings)}\n"
         + (f"  log in        {login}\n" if login else "")
-        + f"  postback URL  {settings.receiver_address}/postbacks/sinch/{settings.effective_token}\n"
+        + f"  postback URL  {_shown_address(settings)}\n"
         f"  data          {settings.data_dir.absolute()}\n"
         "Ctrl-C ends it; the data stays.\n\n"
     )
     sys.stdout.flush()
+
+
+def _shown_address(settings: Settings) -> str:
+    """Return the address for the provider; its token only on a terminal, since a journal keeps it."""
+    address = rehearsal.address(settings)
+    if sys.stdout.isatty():
+        return address
+    hidden = address.replace(settings.effective_token, HIDDEN)
+    return f"{hidden} (`mmsvault postback-url` prints it whole)"
 
 
 def first_login(vault: Vault) -> str:

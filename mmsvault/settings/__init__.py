@@ -8,6 +8,7 @@ with the same DATA_DIR talks to the running vault.
 first start makes, `sources` where settings come from.
 """
 
+import hmac
 import os
 from datetime import date
 from functools import cached_property
@@ -170,6 +171,11 @@ class Settings(BaseSettings):
     )
     export_query: str = Field("", description="which messages scheduled exports hold; empty: all")
 
+    metrics_token: str = Field(
+        "",
+        description="secret for the receiver's `/metrics` and the details of `/readyz`, sent as"
+        " `Authorization: Bearer ...`; empty: made at the first start",
+    )
     metrics_host: str = Field("127.0.0.1", description="address that the sweep tells its metrics on")
     metrics_port: int = Field(
         0, ge=0, le=65535, description="port that the sweep tells its metrics on; 0: nowhere"
@@ -285,6 +291,12 @@ class Settings(BaseSettings):
         return self.postback_token or self.generated.postback_token
 
     @property
+    def effective_metrics_token(self) -> str:
+        """The secret of those who watch the receiver, given or following from what the first start made."""
+        made = hmac.digest(self.generated.link_secret.encode(), b"receiver metrics", "sha256")
+        return self.metrics_token or made.hex()
+
+    @property
     def bucket_address(self) -> tuple[str, bool]:
         """Host and port of the bucket server, and whether it speaks TLS."""
         if self.embeds_bucket:
@@ -296,9 +308,16 @@ class Settings(BaseSettings):
 
     @property
     def bucket_keys(self) -> tuple[str, str]:
-        """Access key and secret key of the bucket server."""
+        """Access key and secret key of the bucket server.
+
+        Raises ConfigurationError where they are not set; programs without a bucket need none.
+        """
         if self.embeds_bucket:
             return self.generated.s3_access_key, self.generated.s3_secret_key
+        if not (self.s3_access_key and self.s3_secret_key):
+            raise ConfigurationError(
+                PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
+            )
         return self.s3_access_key, self.s3_secret_key
 
     @property

@@ -18,10 +18,6 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def check(settings: Settings) -> None:
     """Raise ConfigurationError for values that cannot work together."""
-    if settings.s3_endpoint and not (settings.s3_access_key and settings.s3_secret_key):
-        raise ConfigurationError(
-            PREFIX + "S3_ACCESS_KEY", "give S3_ACCESS_KEY and S3_SECRET_KEY together with S3_ENDPOINT"
-        )
     if settings.redis_ca and not settings.redis_ca.is_file():
         raise ConfigurationError(PREFIX + "REDIS_CA", f"there is no file {settings.redis_ca}")
     if settings.redis_ca and not settings.redis_url.startswith("rediss"):

@@ -156,12 +156,16 @@ class Site(House):
     def keeps(self) -> str:
         """Return where the receiver keeps postbacks now, the empty string for nowhere."""
         with contextlib.suppress(httpx.HTTPError):
-            answer = httpx.get(f"{self.receiver}/readyz", timeout=5, trust_env=False)
+            answer = self._ask_receiver("/readyz")
             return str(answer.json().get("keeps", ""))
         return ""
 
     def metrics(self) -> str:
-        return httpx.get(f"{self.receiver}/metrics", timeout=5, trust_env=False).text
+        return self._ask_receiver("/metrics").text
+
+    def _ask_receiver(self, path: str) -> httpx.Response:
+        token = {"Authorization": f"Bearer {self.settings.effective_metrics_token}"}
+        return httpx.get(f"{self.receiver}{path}", headers=token, timeout=5, trust_env=False)
 
     def _start(
         self,

@@ -91,6 +91,29 @@ def test_secrets_are_files_and_each_is_made(model: dict[str, Any], tmp_path: Pat
     assert not re.search(r"(PASSWORD|KEY|TOKEN)\"", told)
 
 
+def test_each_service_has_the_secrets_that_it_uses_and_no_others(model: dict[str, Any]) -> None:
+    """The receiver faces the internet: it has neither the bucket's keys nor the catalog's password."""
+    given = {
+        name: {one["source"].removeprefix("mmsvault_") for one in service.get("secrets", ())}
+        for name, service in model["services"].items()
+    }
+    servers = {"redis_password", "database_password", "s3_access_key", "s3_secret_key"}
+    assert given == {
+        "proxy": set(),
+        "receiver": {"postback_token", "redis_password", "metrics_token"},
+        "worker": servers,
+        "exports": servers,
+        "sweep": servers,
+        "dashboard": servers | {"postback_token", "metrics_token"},
+        "queue": {"redis_password"},
+        "bucket": {"s3_access_key", "s3_secret_key"},
+        "catalog": {"database_password"},
+        "owners": set(),
+        "prometheus": {"metrics_token"},
+        "grafana": {"grafana_password"},
+    }
+
+
 def test_the_image_is_made_of_files_that_are_there_with_all_that_setup_installs() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     copied = set()

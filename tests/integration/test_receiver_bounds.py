@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mmsvault.http_limits import BODY_SECONDS, HEAD_SECONDS, MAX_HEAD_BYTES
 from mmsvault.settings.generated import free_port
-from receiver.bounds import MOST_HEAD_BYTES, SECONDS_FOR_A_BODY, SECONDS_FOR_A_HEAD
 from tests.integration.test_hostile_input import json_attacks, keep_count, xml_attacks
 from tests.servers import running
 
 TOKEN, OLDER = "tests-token-of-today", "tests-token-of-before"
+WATCHER = "tests-token-of-metrics"
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT", "x")
 
 
@@ -30,6 +31,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "MMSVAULT_RECEIVER_PORT": str(number),
         "MMSVAULT_POSTBACK_TOKEN": TOKEN,
         "MMSVAULT_POSTBACK_TOKENS_OLD": f"{OLDER}, another-one",
+        "MMSVAULT_METRICS_TOKEN": WATCHER,
     }
     with running([sys.executable, "-m", "receiver"], log=folder / "log", port=number, env=env):
         yield number
@@ -69,9 +71,26 @@ def test_no_answer_names_the_server_or_its_version(port: int) -> None:
         assert not {"server", "x-powered-by", "via"} & set(said), path
 
 
+def test_strangers_learn_neither_counts_nor_where_postbacks_are_kept(port: int) -> None:
+    for header in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {WATCHER}"}):
+        said = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=header, trust_env=False)
+        assert said.status_code == 401
+        assert "mmsvault_" not in said.text
+        ready = httpx.get(f"http://127.0.0.1:{port}/readyz", headers=header, trust_env=False)
+        assert (ready.status_code, ready.json()) == (200, {"ready": True})
+
+
+def test_who_has_the_metrics_token_learns_both(port: int) -> None:
+    header = {"authorization": f"Bearer {WATCHER}"}
+    counts = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=header, trust_env=False)
+    assert "mmsvault_spooled_receipts" in counts.text
+    ready = httpx.get(f"http://127.0.0.1:{port}/readyz", headers=header, trust_env=False)
+    assert ready.json() == {"ready": True, "keeps": "spool"}
+
+
 def test_a_head_that_is_too_long_is_refused(port: int) -> None:
     line = b"x-padding: " + b"a" * 1000 + b"\r\n"
-    pieces = [b"POST /postbacks/sinch HTTP/1.1\r\nhost: x\r\n", *[line] * (MOST_HEAD_BYTES // 1000 + 20)]
+    pieces = [b"POST /postbacks/sinch HTTP/1.1\r\nhost: x\r\n", *[line] * (MAX_HEAD_BYTES // 1000 + 20)]
     said = answer(port, *pieces)
     assert said.startswith(b"HTTP/1.1 431") or not said, "a reset may swallow the answer"
     assert httpx.get(f"http://127.0.0.1:{port}/healthz", trust_env=False).status_code == 200
@@ -98,7 +117,7 @@ def test_who_sends_slowly_is_cut_off_and_does_not_stop_others(port: int) -> None
         connection.settimeout(60)
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()
-    assert time.monotonic() - began >= SECONDS_FOR_A_HEAD - 1
+    assert time.monotonic() - began >= HEAD_SECONDS - 1
     for number, connection in enumerate(halves):
         if number < 10:
             connection.close()  # broken off, and nothing in the log
@@ -106,7 +125,7 @@ def test_who_sends_slowly_is_cut_off_and_does_not_stop_others(port: int) -> None
         connection.settimeout(60)
         assert connection.recv(100).startswith(b"HTTP/1.1 408")
         connection.close()
-    assert time.monotonic() - began >= SECONDS_FOR_A_BODY - 1
+    assert time.monotonic() - began >= BODY_SECONDS - 1
     refused.settimeout(60)
     assert refused.recv(1000) == b"", "one request has one answer"
     refused.close()

@@ -249,7 +249,7 @@ def promtool(*words: str, said: str | None = None) -> None:
 
 def test_rules_fire_when_they_should_and_not_before() -> None:
     promtool("check", "rules", "alerts.yml")
-    promtool("check", "config", "prometheus.yml")
+    promtool("check", "config", "--syntax-only", "prometheus.yml")  # its secrets are elsewhere
     promtool("test", "rules", "alerts_test.yml")
 
 

@@ -75,6 +75,25 @@ def test_the_settings_are_known_and_work(tmp_path: Path) -> None:
     assert container(PROGRAMS["dashboard"])["ports"][0]["containerPort"] == settings.dashboard_port
 
 
+def test_each_program_has_the_secrets_that_it_uses_and_no_others() -> None:
+    servers = {"redis_password", "database_password", "s3_access_key", "s3_secret_key"}
+    given = {
+        name: {
+            item["key"].removeprefix("mmsvault_")
+            for volume in program["spec"]["template"]["spec"]["volumes"]
+            for item in volume.get("secret", {}).get("items", ())
+        }
+        for name, program in PROGRAMS.items()
+    }
+    assert given == {
+        "receiver": {"postback_token", "redis_password", "metrics_token"},
+        "worker": servers,
+        "exports": servers,
+        "sweep": servers,
+        "dashboard": servers | {"postback_token", "metrics_token"},
+    }
+
+
 def test_every_program_is_started_by_a_command_that_there_is() -> None:
     known = typer.main.get_command(commands()).commands  # type: ignore[attr-defined]
     started = [container(program)["args"] for program in PROGRAMS.values()]

@@ -5,6 +5,7 @@ import pytest
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
+from mmsvault.settings.secrets import HIDDEN, secret_pattern
 from mmsvault.settings.sources import Origin
 
 REAL = {"s3_endpoint": "http://127.0.0.1:9000", "s3_access_key": "a", "s3_secret_key": "b"}
@@ -75,8 +76,9 @@ def test_the_env_file_is_read(tmp_path: Path) -> None:
 
 def test_a_bucket_server_needs_both_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMSVAULT_S3_ENDPOINT", "http://127.0.0.1:9000")
+    settings = Settings.load()  # a receiver uses no bucket, and has no key
     with pytest.raises(ConfigurationError, match="S3_ACCESS_KEY"):
-        Settings.load()
+        _ = settings.bucket_keys
 
 
 @pytest.mark.parametrize(
@@ -184,3 +186,30 @@ def test_a_secret_that_is_no_setting_and_a_folder_that_is_not_there_are_refused(
 def test_a_servers_password_may_stand_apart_from_its_url(url: str, password: str, whole: str) -> None:
     settings = Settings.load(database_url=url, database_password=password)
     assert settings.effective_database_url == whole
+
+
+def test_the_log_has_no_secret_whatever_a_library_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = {
+        "POSTBACK_TOKEN": "a-token-of-the-tests",
+        "POSTBACK_TOKENS_OLD": "older-token,oldest-token",
+        "REDIS_URL": "redis://:redis%2Fpassword@127.0.0.1:6379/0",
+        "DATABASE_URL": "postgresql://user:database-password@127.0.0.1/x",
+        "SMTP_URL": "smtp://user:mail-password@127.0.0.1",
+        "ALERT_WEBHOOK": "https://hooks.example/services/T000/B000/webhook-secret",
+        "METRICS_TOKEN": "metrics-token",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"MMSVAULT_{name}", value)
+    settings = Settings.load(data_dir=tmp_path)
+    made = map(str, settings.generated.model_dump().values())
+    told = " ".join((*secrets.values(), "redis/password", *made))
+    shown = secret_pattern(settings).sub(HIDDEN, f"Client error '404' for url {told}; sender 14085550123")
+    for secret in (
+        *("a-token", "older", "oldest", "redis%2Fpassword", "redis/password", "database-password"),
+        *("mail-password", "webhook-secret", "metrics-token", settings.generated.redis_password),
+        *(settings.generated.link_secret, settings.generated.s3_secret_key),
+    ):
+        assert secret not in shown
+    assert "14085550123" in shown
