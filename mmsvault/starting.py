@@ -11,6 +11,7 @@ import structlog
 
 from mmsvault.errors import EXIT_USAGE, EXIT_WRONG, ConfigurationError, VaultError
 from mmsvault.settings import Settings
+from mmsvault.settings.data_dir import close_new_files
 from mmsvault.settings.secrets import HIDDEN, secret_pattern
 
 _NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
@@ -22,6 +23,7 @@ _QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn", "watchdog"
 
 def start(program: Callable[[Settings], None]) -> None:
     """Run a program with the settings; exit 2 where they cannot work, 1 where a server cannot."""
+    close_new_files()
     write_log()
     try:
         settings = Settings.load()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
@@ -54,17 +55,19 @@ def running(
     command: Sequence[str],
     *,
     log: Path,
-    port: int,
+    port: int = 0,
+    answers: Callable[[], bool] | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the end of the block; ready once it listens."""
+    """Run a server until the end of the block; ready once it listens on `port`, or as `answers` says."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env={**os.environ, **(env or {})}, user=user
         )
     try:
-        until(lambda: listens(port) or process.poll() is not None, what=f"{command[0]} listening")
+        ready = answers or partial(listens, port)
+        until(lambda: ready() or process.poll() is not None, what=f"{command[0]} listening")
         assert process.poll() is None, log.read_text(errors="replace")[-2000:]
         yield process
     finally:

@@ -22,6 +22,7 @@ from mmsvault.errors import (
     RejectedInputError,
     VaultError,
 )
+from mmsvault.settings.data_dir import close_new_files
 
 if TYPE_CHECKING:
     import typer
@@ -72,6 +73,7 @@ def commands(*, asked: str = "") -> typer.Typer:
 def main() -> None:
     """Run the command line; an error of the vault's own is one plain sentence on stderr."""
     given = sys.argv[1:]
+    close_new_files()
     try:
         if given in [[name] for name in SUPERVISED]:  # people wait for these: nothing is loaded but them
             gc.disable()  # nothing of a module is ever garbage, and all would be looked at

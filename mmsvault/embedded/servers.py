@@ -1,7 +1,9 @@
 """The two embedded servers: valkey-server for the queue, rclone for the bucket.
 
-Both listen on 127.0.0.1 only, on ports and with keys that the first start made; neither key is to
-be seen in the process list. Their data are files under DATA_DIR.
+The queue listens on a Unix socket in a folder of the vault's user, so that nobody else can stand in its
+place and be told its password. The bucket listens on 127.0.0.1, on a port that the first start made; no
+secret key is ever sent to it. Neither key is to be seen in the process list. Their data are files under
+DATA_DIR.
 """
 
 import importlib.metadata
@@ -14,6 +16,7 @@ from pathlib import Path
 from mmsvault.embedded.part import Part
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
+from mmsvault.settings.data_dir import queue_socket
 from mmsvault.settings.generated import free_port
 
 LOG = "server.log"
@@ -30,16 +33,10 @@ def embedded_servers(settings: Settings) -> list[Part]:
 
 
 def claim_ports(settings: Settings) -> None:
-    """Give an embedded server another port, for good, where somebody else listens on its own."""
+    """Give the embedded bucket another port, for good, where somebody else listens on its own."""
     made = settings.generated
-    taken = [
-        name
-        for name, needed in (("redis_port", settings.embeds_redis), ("s3_port", settings.embeds_bucket))
-        if needed and _is_taken(getattr(made, name))
-    ]
-    for name in taken:
-        setattr(made, name, free_port())
-    if taken:
+    if settings.embeds_bucket and _is_taken(made.s3_port):
+        made.s3_port = free_port()
         made.save(settings.generated_path)
 
 
@@ -50,8 +47,9 @@ def redis_part(settings: Settings) -> Part:
     folder.mkdir(mode=0o700, exist_ok=True)
     made = settings.generated
     lines = (
-        "bind 127.0.0.1",
-        f"port {made.redis_port}",
+        "port 0",
+        f'unixsocket "{queue_socket(settings.data_dir)}"',
+        "unixsocketperm 700",
         f"requirepass {made.redis_password}",
         f'dir "{folder.absolute()}"',
         "appendonly yes",
@@ -123,7 +121,9 @@ def _rclone_binary() -> str:
 def _redis_answers(settings: Settings) -> bool:
     # In its own words: the client library takes longer to load than the server to start.
     made = settings.generated
-    with suppress(OSError), socket.create_connection(("127.0.0.1", made.redis_port), timeout=1) as connection:
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        connection.connect(str(queue_socket(settings.data_dir)))
         connection.sendall(f"AUTH {made.redis_password}\r\nPING\r\n".encode())
         with connection.makefile("rb") as answers:
             return [answers.readline(), answers.readline()] == [b"+OK\r\n", b"+PONG\r\n"]

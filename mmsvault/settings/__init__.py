@@ -5,22 +5,25 @@ mode 600: the provider's token, and ports and keys of the embedded servers. So a
 with the same DATA_DIR talks to the running vault.
 
 `forms` are those that values have, `agreement` is which values work together, `generated` is what the
-first start makes, `sources` where settings come from.
+first start makes, `sources` where settings come from, `secrets` which of them are secret, `data_dir` the
+folder that is the vault's alone.
 """
 
 import hmac
 import os
+import sys
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings.agreement import check
+from mmsvault.settings.data_dir import prepare_data_dir, queue_socket
 from mmsvault.settings.forms import (
     Days,
     DaysByName,
@@ -215,7 +218,7 @@ class Settings(BaseSettings):
             name = PREFIX + str(first["loc"][0]).upper()
             raise ConfigurationError(name, f"{first['msg']} (it is {first['input']!r})") from error
         try:
-            settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            prepare_data_dir(settings.data_dir)
             _ = settings.generated
         except (OSError, ValidationError) as error:
             raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
@@ -264,7 +267,9 @@ class Settings(BaseSettings):
         """The queue's address, embedded or given, with where its certificate comes from."""
         made = self.generated
         if self.embeds_redis:
-            return f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
+            if sys.platform == "win32":
+                return f"redis://:{made.redis_password}@127.0.0.1:{made.redis_port}/0"
+            return f"unix://:{made.redis_password}@{quote(str(queue_socket(self.data_dir)))}?db=0"
         url = with_password(self.redis_url, self.redis_password)
         if self.redis_ca is None:
             return url

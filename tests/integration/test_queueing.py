@@ -39,7 +39,7 @@ def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         return
     settings = Settings.load(data_dir=folder)
     part = redis_part(settings)
-    with running(part.command, log=folder / "out.log", port=settings.generated.redis_port):
+    with running(part.command, log=folder / "out.log", answers=part.ready):
         yield settings.effective_redis_url
 
 
@@ -98,10 +98,12 @@ def test_a_redis_that_writes_at_once_is_taken_old_or_new(tmp_path: Path, redis: 
     assert not needs_waitaof(redis)
 
 
-def test_where_the_configuration_is_hidden_waitaof_has_to_do(redis: "Redis", queue: Queue) -> None:
+def test_where_the_configuration_is_hidden_waitaof_has_to_do(
+    redis: "Redis", redis_url: str, queue: Queue
+) -> None:
     redis.execute_command("ACL", "SETUSER", "guest", "on", "nopass", "~*", "+@all", "-config")
-    port = redis.connection_pool.connection_kwargs["port"]
-    with connect_to_answer(f"redis://guest:any@127.0.0.1:{port}/0") as connection:
+    scheme, _, rest = redis_url.partition("://")
+    with connect_to_answer(f"{scheme}://guest:any@{rest.rpartition('@')[2]}") as connection:
         version = str(redis.info("server")["redis_version"])
         if tuple(map(int, version.split(".")[:2])) < WAITAOF_SINCE:
             with pytest.raises(ConfigurationError, match="does not tell when it writes"):

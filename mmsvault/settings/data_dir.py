@@ -1,0 +1,79 @@
+"""The data directory belongs to the vault's user alone, whatever it was before.
+
+Files that a program makes later are closed as well: `close_new_files` is called at every program's start.
+"""
+
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from mmsvault.errors import ConfigurationError
+
+SETTING = "MMSVAULT_DATA_DIR"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MAX_SOCKET_PATH_BYTES = 100
+"""Of an address of a Unix socket; the kernel takes 107 (unix(7)), macOS 103."""
+
+
+def close_new_files() -> None:
+    """Have every file that this process and its children make be readable by its owner only."""
+    os.umask(0o077)
+
+
+def prepare_data_dir(folder: Path) -> None:
+    """Make the folder, or close one that is there, with what lies in it.
+
+    A folder of somebody else is taken where others may not write in it, or where it is a volume that was
+    given to this container. Raises ConfigurationError for any other, and OSError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        return
+    about = folder.stat()
+    for entry in os.scandir(folder):
+        with suppress(FileNotFoundError):  # a program that runs may have moved it
+            if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+                close(Path(entry.path))
+    if about.st_uid == os.geteuid():
+        close(folder)
+        return
+    can_be_changed = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
+    if can_be_changed and not folder.is_mount():
+        raise ConfigurationError(
+            SETTING,
+            f"every user of this machine may change {folder.absolute()}, and it belongs to somebody else; "
+            "run `chmod 700` on it as its owner, or name another folder",
+        )
+
+
+def close(path: Path) -> None:
+    """Take all rights from others; a link is left alone."""
+    mode = path.lstat().st_mode
+    if mode & OTHERS and not stat.S_ISLNK(mode):
+        path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+
+
+def queue_socket(data_dir: Path) -> Path:
+    """Return where the embedded queue listens: a Unix socket in a folder that is the vault's alone.
+
+    Raises ConfigurationError where somebody else has made that folder.
+    """
+    path = data_dir.absolute() / "redis" / "queue.sock"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+        return path
+    digest = hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"mmsvault-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    owners = (os.geteuid(), data_dir.stat().st_uid)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid not in owners or about.st_mode & OTHERS:
+        raise ConfigurationError(
+            SETTING,
+            f"its path is too long for a socket, and {folder}, which is used instead, belongs to somebody "
+            "else; choose a shorter path",
+        )
+    return folder / "queue.sock"
