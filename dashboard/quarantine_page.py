@@ -42,6 +42,7 @@ def quarantine_page() -> None:
     with notices.spoken():
         visitor = visit(Action.REPLAY)
         st.title("Quarantine")
+        st.html(f"<style>{_STYLE}</style>")
         st.caption(
             "Postbacks that could not be read. Their files are not downloaded until you correct or replay "
             "them. The raw body always stays as it was received."
@@ -101,21 +102,21 @@ def _show_body(visitor: Visit, folder: str) -> None:
     about = quarantine.describe(vault, folder)
     headers = {str(name).lower(): str(value) for name, value in about.get("headers", {}).items()}
     st.text(f"Content type: {headers.pop('content-type', '') or 'not given'}")
-    if headers:
-        st.code("\n".join(f"{name}: {value}" for name, value in sorted(headers.items())), language=None)
+    body = replaying.body(vault, folder, most_bytes=MOST_EDITED_BYTES + 1)
+    raw.show_body(body[: raw.BYTES_READ])
     corrections = about.get("corrections", ())
     for given in corrections:
         st.text(_correction_said(given))
-    body = replaying.body(vault, folder, most_bytes=MOST_EDITED_BYTES + 1)
-    st.caption("Raw body")
-    raw.show_body(body[: raw.BYTES_READ])
-    st.caption(folder)
     if len(body) > MOST_EDITED_BYTES:
         st.text("This body is too large to correct here. Write the corrected body to a file and run:")
         st.code(f"mmsvault replay {folder} --body FILE", language=None)
-        return
-    newest = replaying.corrected_body(vault, folder, corrections)
-    _offer_correction(visitor, folder, newest if newest is not None else body)
+    else:
+        newest = replaying.corrected_body(vault, folder, corrections)
+        _offer_correction(visitor, folder, body if newest is None else newest)
+    if headers:
+        st.caption("Other headers")
+        st.code("\n".join(f"{name}: {value}" for name, value in sorted(headers.items())), language=None)
+    st.caption(folder)
 
 
 def _correction_said(given: dict[str, Any]) -> str:
@@ -244,3 +245,6 @@ def _send(visitor: Visit, receipt: Receipt) -> None:
 
 def _say_next(said: str, message_id: str = "") -> None:
     st.session_state[_CAME_OF] = (said, message_id)
+
+
+_STYLE = "[class*='st-key-quarantined'] textarea { font-family: monospace; font-size: .85rem; }"

@@ -176,18 +176,20 @@ def of_quarantine(vault: Vault) -> Alert:
     waiting = quarantine.waiting(vault.catalog)
     newest, link = waiting.newest, vault.settings.page("quarantine")
     if newest is None:
-        return Alert("quarantine", 0, "No postback waits in quarantine any more.", "")
-    count = "1 postback is" if waiting.count == 1 else f"{waiting.count:,} postbacks are"
+        return Alert("quarantine", 0, "No postback is in quarantine any more.", "")
+    one = waiting.count == 1
+    count = "1 postback was" if one else f"{waiting.count:,} postbacks were"
     where = f"at {link}" if link else "on the dashboard's page /quarantine"
     reason = " ".join(newest.reason.split())[:LONGEST_REASON]
     return Alert(
         "quarantine",
         waiting.count,
-        f"{count} in quarantine, not understood. Their files are not downloaded.",
-        f"Correct and replay {'it' if waiting.count == 1 else 'them'} {where}. "
+        f"{count} not understood: see Quarantine.",
+        f"Correct and replay {'it' if one else 'them'} {where}. "
         f"Or run `mmsvault replay {newest.folder}` for the newest, `mmsvault replay quarantine/` for all.",
         newest=int(newest.kept_at.timestamp() * 1000),
-        details=f"The newest came on {newest.received_at:%Y-%m-%d at %H:%M:%S} UTC: {reason}",
+        details=f"{'Its' if one else 'Their'} files are not downloaded. The newest came on "
+        f"{newest.received_at:%Y-%m-%d at %H:%M:%S} UTC: {reason}",
         link=link,
     )
 
