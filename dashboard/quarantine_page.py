@@ -83,6 +83,14 @@ def _show(one: Quarantined) -> None:
         st.text(f"{locally.moment(one.received_at)}, from {one.source or 'an unknown address'}{again}")
         st.space("stretch")
         st.button(
+            "Set aside",
+            key=f"set aside {one.folder}",
+            icon=":material/archive:",
+            on_click=_set_aside,
+            args=(one.folder,),
+            help="For what will never be a message: it is kept, and no longer counted or reported.",
+        )
+        st.button(
             "Replay",
             key=f"replay {one.folder}",
             icon=":material/replay:",
@@ -211,6 +219,18 @@ def _replay_corrected(folder: str, key: str) -> None:
             visitor.room.vault, corrected, who=visitor.person.name, source=visitor.source
         )
         _send(visitor, corrected)
+
+
+def _set_aside(folder: str) -> None:
+    with notices.spoken():
+        visitor = visit(Action.REPLAY)
+        try:
+            quarantine.set_aside(visitor.room.vault, folder, by=visitor.person.name)
+        except NotFoundError:
+            _say_next("It is not in quarantine any more.")
+            return
+        visitor.note("set aside a postback", subject=folder)
+        _say_next(f"Set aside. To read it again, run `mmsvault replay {folder}`.")
 
 
 def _replay(folder: str) -> None:

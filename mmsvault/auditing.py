@@ -43,6 +43,7 @@ ACTIONS = (
     "fetched again",
     "replayed",
     "corrected a postback",
+    "set aside a postback",
     "verified a sample",
     "added a person",
     "changed a person",

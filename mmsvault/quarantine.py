@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 MOST_REPEATS = 1000
 """Receipts with the same body on one day that are listed; more of them count as duplicates."""
+SET_ASIDE = "set aside"
 UNREADABLE = "Its reason.json cannot be read."
 
 
@@ -71,6 +72,21 @@ def leave(vault: Vault, receipt: Receipt, announced: Message | OtherNotice) -> N
     about["understood_as"] = announced.code
     _keep_reason(vault, folder, about)
     index.enter(vault.catalog, _entry(folder, about, otherwise_at=receipt.received_at))
+
+
+def set_aside(vault: Vault, folder: str, *, by: str) -> None:
+    """Keep a postback that will never be a message without telling of it any more.
+
+    It counts as another notice from then on; replayed, it waits again. Raises NotFoundError.
+    """
+    about = describe(vault, folder)
+    if not about:
+        raise NotFoundError(f"{folder} is not in quarantine.")
+    about |= {"understood_as": SET_ASIDE, "set_aside_by": by, "set_aside_at": utc_now().isoformat()}
+    _keep_reason(vault, folder, about)
+    ids = [receipt_id for receipt_id, _ in receipts(about)]
+    upkeep.recount(vault.catalog, ids, outcome="other", code=SET_ASIDE)
+    index.enter(vault.catalog, _entry(folder, about, otherwise_at=utc_now()))
 
 
 def describe(vault: Vault, folder: str) -> dict[str, Any]:

@@ -180,3 +180,19 @@ def test_every_page_says_how_many_wait_and_the_newest_reason(room: ReadingRoom, 
     said = texts(look_at("operations_page.operations_page", monkeypatch))
     assert "2 postbacks not understood" in said
     assert "No <b>tracking</b> id." in said
+
+
+def test_what_will_never_be_a_message_is_set_aside_and_no_longer_told(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    folder = refuse(room, HOSTILE)
+    app = look_at(PAGE, monkeypatch)
+    app.button(key=f"set aside {folder}").click().run()
+    said = texts(app)
+    assert f"run `mmsvault replay {folder}`" in said
+    assert "Quarantine is empty" in said
+    (entry,) = trail.latest(room.catalog)
+    assert (entry.action, entry.subject) == ("set aside a postback", folder)
+    assert entry.action in auditing.ACTIONS
+    assert quarantine.describe(room.vault, folder)["set_aside_by"] == "tests"
+    assert room.bucket.read(f"{folder}body") == HOSTILE

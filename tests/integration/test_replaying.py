@@ -314,3 +314,22 @@ def test_verify_says_where_a_corrected_body_is_not_what_it_was(archive: Archive)
     key = f"{folder}corrected-{sha256(b'<postback>')}"
     archive.overwrite(key, b"changed")
     assert "other bytes" in archive.problems()[key]
+
+
+def test_what_was_set_aside_counts_as_a_notice_and_waits_again_when_it_is_replayed(archive: Archive) -> None:
+    raw, right = torn(archive, "mended")
+    archive.take_bytes(raw)
+    (folder,) = folders(archive)
+    quarantine.set_aside(archive.vault, folder, by="anna")
+    counted = {"total": 2, "duplicates": 0, "other": 2, "quarantined": 0}
+    assert archive.receipts() == counted
+    assert folders(archive) == []
+    archive.forget_catalog()
+    rebuilding.rebuild(archive.vault)
+    assert archive.receipts() == counted
+    assert folders(archive) == []
+    assert archive.problems() == {}
+    assert replay(archive, folder) == ({"quarantined": 1}, [])
+    assert folders(archive) == [folder]
+    assert replay(archive, folder, body=right) == ({"message": 1}, [])
+    assert archive.problems() == {}
