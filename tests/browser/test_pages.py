@@ -108,7 +108,7 @@ def test_files_at_risk_are_said_on_every_page_and_lead_to_operations(house: Hous
     inside.goto(f"{house.dashboard}/senders")
     alert = inside.get_by_role("alert").filter(has_text="1 file is still missing")
     expect(alert).to_be_visible()
-    alert.get_by_role("link").click()
+    alert.get_by_role("link", name="See which").click()
     row = inside.locator(".st-key-waiting-sinch-late")
     expect(row).to_contain_text("deadline in 11 hours")
     expect(row).to_contain_text("could not be reached")
