@@ -1,4 +1,4 @@
-"""What is wrong with the archive, on top of every page: files at risk, no workers, a verify that failed.
+"""What is wrong, on top of every page: files at risk, quarantine, no workers, a verify that failed.
 
 Files at risk are said to whoever may see them; the rest to those who can do something about it.
 """
@@ -13,8 +13,9 @@ from dashboard import locally
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
 from mmsvault import health
-from mmsvault.catalog import verdicts
+from mmsvault.catalog import quarantine, verdicts
 from mmsvault.catalog.permissions import Action
+from mmsvault.catalog.quarantine import Waiting
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.catalog.verdicts import Verdict
 from mmsvault.catalog.views import View, scope_of
@@ -26,7 +27,7 @@ from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 LOOKED_EVERY_SECONDS = 15
 KEPT_SECONDS = 10
 WAITING = "./?q=state%3Apending"
-OPERATIONS = "operations"
+OPERATIONS, QUARANTINE = "operations", "quarantine"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def alerts(visitor: Visit) -> list[Alert]:
         said = f"{files} still missing with less than a day until the provider deletes {them}."
         manages = visitor.may(Action.REQUEUE)
         found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
+    if visitor.may(Action.REPLAY):
+        found += of_quarantine(_quarantine())
     if visitor.may(Action.OPERATE):
         found += of_programs(how_it_is(), now=utc_now())
         failing = verdicts.failing(verdicts.latest(visitor.room.catalog))
@@ -92,6 +95,15 @@ def of_programs(found: Health, *, now: datetime) -> list[Alert]:
     return told
 
 
+def of_quarantine(waiting: Waiting) -> list[Alert]:
+    """Return what is said of postbacks that were not understood."""
+    if waiting.newest is None:
+        return []
+    count = locally.plural(waiting.count, "postback was", "postbacks were")
+    said = f"{count} not understood. Newest: {waiting.newest.reason}"
+    return [Alert(said, QUARANTINE, "Correct and replay")]
+
+
 def of_verdict(failing: Verdict) -> Alert:
     """Return what the last verify found wrong."""
     count = locally.plural(failing.problems, "problem")
@@ -104,6 +116,11 @@ def _at_risk(scope: str) -> int:
     room = reading_room()
     view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
     return view.at_risk(before=utc_now() + AT_RISK)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def _quarantine() -> Waiting:
+    return quarantine.waiting(reading_room().catalog)
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)

@@ -11,6 +11,11 @@ def gallery_address(**asked: str) -> str:
     return f"./?{urlencode(asked)}"
 
 
+def message_address(message_id: str) -> str:
+    """Return the address of a message's own page."""
+    return f"message?{urlencode({'id': message_id})}"
+
+
 def anchor(label: str, address: str, *, name: str = "") -> None:
     """Draw a link; `name` is what a screen reader says where the label alone says too little."""
     said = f" aria-label='{html.escape(name, quote=True)}'" if name else ""

@@ -34,7 +34,10 @@ from dashboard.reading_room import ReadingRoom
 from dashboard.sight import Look, drawn, look_in
 from mmsvault.errors import VaultError
 
-PAGES = ("message", "senders", "keywords", "searches", "exports", "operations", "audit", "settings")
+PAGES = (
+    *("message", "senders", "keywords", "searches", "exports", "operations", "quarantine", "audit"),
+    "settings",
+)
 """The paths of Streamlit's other pages."""
 EARLY = "early.js"
 MODULES = ("gallery.js", "lightbox.js", "sheet.js")

@@ -108,7 +108,7 @@ def _ask_to_delete(message_id: str) -> None:
 
 
 def _raw_postback(message: Message, postback: RawPostback) -> None:
-    label = f"Raw postback `{postback.name}`"
+    label = f"{'Corrected' if postback.corrects else 'Raw'} postback `{postback.name}`"
     folded = st.expander(label, key=f"raw {message.id} {postback.name}", on_change="rerun")
     if not folded.open:
         return
@@ -117,4 +117,11 @@ def _raw_postback(message: Message, postback: RawPostback) -> None:
         visitor.view.load(message.id)
         key = message.prefix + postback.name
         raw.show_body(visitor.room.bucket.beginning(key, most_bytes=raw.BYTES_READ))
-        st.text(f"SHA-256 {postback.sha256}, received from {postback.source or 'an unknown address'}")
+        st.text(f"SHA-256 {postback.sha256}, {_origin(postback)}")
+
+
+def _origin(postback: RawPostback) -> str:
+    if not postback.corrects:
+        return f"received from {postback.source or 'an unknown address'}"
+    at = f", {locally.moment(postback.corrected_at)}" if postback.corrected_at else ""
+    return f"written by {postback.corrected_by or 'an unknown person'}{at}, in place of {postback.corrects}"

@@ -15,10 +15,9 @@ from dashboard.alerts import how_it_is
 from dashboard.anchors import anchor
 from dashboard.callers import Names
 from dashboard.drawn import hours
-from dashboard.quarantine import show_quarantine
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog import verdicts
+from mmsvault.catalog import quarantine, verdicts
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.totals import AT_RISK, Counts
@@ -45,7 +44,7 @@ def operations_page() -> None:
         if visitor.may(Action.OPERATE):
             st.fragment(_health, run_every=FRESH_EVERY_SECONDS)()
             st.fragment(_verified)()
-            show_quarantine()
+            st.fragment(_quarantine, run_every=FRESH_EVERY_SECONDS)()
 
 
 def _flow() -> None:
@@ -204,6 +203,21 @@ def _show_verdicts(visitor: Visit) -> None:
         if one.problems:
             st.code("\n".join(f"{key}: {problem}" for key, problem in one.first), language=None)
             st.caption("`mmsvault verify --repair` mends what can be mended.")
+
+
+def _quarantine() -> None:
+    with notices.spoken():
+        visitor = visit(Action.REPLAY)
+        st.header("Quarantine")
+        waiting = quarantine.waiting(visitor.room.catalog)
+        if waiting.newest is None:
+            st.info("Quarantine is empty: every postback was understood.")
+            return
+        with st.container(horizontal=True, vertical_alignment="center", key="in quarantine"):
+            st.text(f"{locally.plural(waiting.count, 'postback')} not understood")
+            st.space("stretch")
+            anchor("Correct and replay", "quarantine")
+        st.text(f"Newest, {locally.moment(waiting.newest.received_at)}: {waiting.newest.reason}")
 
 
 def said(one: Verdict) -> str:

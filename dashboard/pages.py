@@ -11,6 +11,7 @@ from dashboard.exports_page import exports_page
 from dashboard.gallery import gallery
 from dashboard.message_page import message_page
 from dashboard.operations_page import operations_page
+from dashboard.quarantine_page import quarantine_page
 from dashboard.searches_page import searches_page
 from dashboard.settings_page import settings_page
 from dashboard.tallies_page import keywords_page, senders_page
@@ -46,6 +47,9 @@ def show() -> None:
     if visitor.may(Action.REQUEUE):
         icon = ":material/monitor_heart:"
         pages.append(st.Page(operations_page, title="Operations", icon=icon, url_path="operations"))
+    if visitor.may(Action.REPLAY):  # operations and alerts lead there; the menu has no room for it
+        page = st.Page(quarantine_page, title="Quarantine", url_path="quarantine", visibility="hidden")
+        pages.append(page)
     if visitor.may(Action.READ_TRAIL):
         pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
     if visitor.may(Action.SEE_SETTINGS):

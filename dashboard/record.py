@@ -119,6 +119,7 @@ def details(message: Message, *, now: datetime) -> list[Fact]:
         _time("Deadline", message.deadline_at),
         Fact("Time left", wording.until(message.deadline_at, now) if message.due_at else ""),
         Fact("Attempts", _attempts(message)),
+        Fact("Repaired when read", ", ".join(message.repaired)),
         Fact("Tracking id", message.tracking_id),
         Fact("Message id", message.id),
     )

@@ -1,4 +1,6 @@
-"""Who is told when files are at risk, a file is lost or the archive is damaged: a webhook, and by e-mail.
+"""Who is told when files are at risk or lost, postbacks not understood or the archive damaged.
+
+A webhook is told, and people by e-mail.
 
 Each way of telling is told once when something begins and once when it is over, and reminded in
 between. What it was told is kept in the catalog once it was sent, so a way that is away is told
@@ -18,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import structlog
 
-from mmsvault.catalog import totals, upkeep, verdicts
+from mmsvault.catalog import quarantine, totals, upkeep, verdicts
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import VaultError, plain_reason
 from mmsvault.message import utc_now
@@ -28,6 +30,9 @@ from mmsvault.vault import Vault
 log = structlog.get_logger(__name__)
 
 SECONDS_TO_TELL = 10
+MORE_AFTER = timedelta(minutes=15)
+"""What is newer than the last message about it is told after this, all of it together."""
+LONGEST_REASON = 500
 AGAIN_AFTER = timedelta(minutes=1)
 """A way of telling that failed is tried again after this."""
 
@@ -36,7 +41,9 @@ AGAIN_AFTER = timedelta(minutes=1)
 class Alert:
     """What is so now. `level` 0 is well; anything else is a number that an operator should know of.
 
-    `grows`: a higher level is told as well, and it never ends by itself.
+    `grows`: a higher level is told as well, and it never ends by itself. `newest`: a number that is higher
+    when something was added, whatever the level; that is told as well, not too often. `details` are what
+    there is to say besides, `link` leads to the page that shows it, where one is known.
     """
 
     name: str
@@ -44,6 +51,9 @@ class Alert:
     summary: str
     advice: str
     grows: bool = False
+    newest: int = 0
+    details: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,8 @@ class Told:
     advice: str
     at: str
     host: str
+    details: str = ""
+    link: str = ""
 
 
 class NotToldError(VaultError):
@@ -98,6 +110,8 @@ class Alerter:
         if bool(alert.level) is not bool(before):
             return "begun" if alert.level else "over"
         told_at = datetime.fromtimestamp(noted.get(f"told {name} at", 0), UTC)
+        if alert.newest > noted.get(f"told {name} newest", 0) and now - told_at >= MORE_AFTER:
+            return "more"
         return "reminder" if alert.level and now - told_at >= self._reminder else ""
 
     def _tell(self, way: str, tell: Way, alert: Alert, state: str, now: datetime) -> bool:
@@ -109,6 +123,8 @@ class Alerter:
             advice=alert.advice if alert.level else "",
             at=now.isoformat(timespec="seconds"),
             host=socket.gethostname(),
+            details=alert.details if alert.level else "",
+            link=alert.link if alert.level else "",
         )
         try:
             tell(told)
@@ -117,7 +133,8 @@ class Alerter:
             log.warning("an alert could not be sent", way=way, alert=alert.name, reason=str(error))
             return False
         name = f"told {way} {alert.name}"
-        upkeep.note(self._vault.catalog, {name: alert.level, f"{name} at": int(now.timestamp())})
+        numbers = {name: alert.level, f"{name} at": int(now.timestamp())}
+        upkeep.note(self._vault.catalog, numbers | ({f"{name} newest": alert.newest} if alert.newest else {}))
         log.info("alert sent", way=way, alert=alert.name, state=state)
         return True
 
@@ -142,6 +159,7 @@ def standing(vault: Vault) -> Iterator[Alert]:
         "`mmsvault requeue QUERY` tries once more.",
         grows=True,
     )
+    yield of_quarantine(vault)
     failing = verdicts.failing(verdicts.latest(vault.catalog))
     yield Alert(
         "verify",
@@ -150,6 +168,29 @@ def standing(vault: Vault) -> Iterator[Alert]:
         if failing
         else "verify found no problem.",
         "`mmsvault verify --repair` mends what can be mended, and says what is left.",
+    )
+
+
+def of_quarantine(vault: Vault) -> Alert:
+    """Return what is so of the postbacks that were not understood."""
+    waiting = quarantine.waiting(vault.catalog)
+    newest, link = waiting.newest, vault.settings.page("quarantine")
+    if newest is None:
+        return Alert("quarantine", 0, "No postback is in quarantine any more.", "")
+    one = waiting.count == 1
+    count = "1 postback was" if one else f"{waiting.count:,} postbacks were"
+    where = f"at {link}" if link else "on the dashboard's page /quarantine"
+    reason = " ".join(newest.reason.split())[:LONGEST_REASON]
+    return Alert(
+        "quarantine",
+        waiting.count,
+        f"{count} not understood: see Quarantine.",
+        f"Correct and replay {'it' if one else 'them'} {where}. "
+        f"Or run `mmsvault replay {newest.folder}` for the newest, `mmsvault replay quarantine/` for all.",
+        newest=int(newest.kept_at.timestamp() * 1000),
+        details=f"{'Its' if one else 'Their'} files are not downloaded. The newest came on "
+        f"{newest.received_at:%Y-%m-%d at %H:%M:%S} UTC: {reason}",
+        link=link,
     )
 
 
@@ -168,7 +209,7 @@ def post(url: str, told: Told) -> None:
     try:
         answer = httpx.post(
             url,
-            json={**asdict(told), "text": f"MMS Vault: {told.summary} {told.advice}".strip()},
+            json={**asdict(told), "text": f"MMS Vault: {' '.join(_said(told))}"},
             timeout=SECONDS_TO_TELL,
             trust_env=False,
         )
@@ -189,9 +230,14 @@ def mail(settings: Settings, told: Told) -> None:
     letter["Date"] = datetime.fromisoformat(told.at)
     letter["Auto-Submitted"] = "auto-generated"
     again = "This is a reminder.\n\n" if told.state == "reminder" else ""
-    letter.set_content(f"{told.summary}\n\n{told.advice}\n\n{again}{told.host}, {told.at}\n")
+    words = "\n\n".join(_said(told) or [""])
+    letter.set_content(f"{words}\n\n{again}{told.host}, {told.at}\n")
     with mail_server(settings.smtp_url) as server:
         server.send_message(letter)
+
+
+def _said(told: Told) -> list[str]:
+    return [words for words in (told.summary, told.details, told.advice) if words]
 
 
 @contextmanager

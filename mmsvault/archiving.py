@@ -81,7 +81,7 @@ def take_in(vault: Vault, receipt: Receipt) -> None:
     """Make of a receipt what it is: a message, which is archived, something counted, or quarantine."""
     about(receipt=receipt.id)
     try:
-        announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
+        announced = understand(receipt.to_read, retention=timedelta(days=vault.settings.retention_days))
     except NotUnderstoodError as error:
         quarantine.keep(vault, receipt, str(error))
         return
@@ -97,7 +97,7 @@ def take_in(vault: Vault, receipt: Receipt) -> None:
         quarantine.leave(vault, receipt, announced)
     if recorded and recorded.message.state is MessageState.PENDING:
         if recorded.is_first:
-            archive_first(vault, recorded, lease)
+            archive_first(vault, recorded.message, lease, unforced=list(recorded.bodies(receipt)))
         else:
             archive_message(vault, announced.id)
 
@@ -118,18 +118,19 @@ def record(vault: Vault, announced: Message, receipt: Receipt, lease: Lease) -> 
         log.info("a repeat of a deleted message")
         return None
     if recorded.is_new:
-        content_type = "application/json" if recorded.postback.name.endswith("json") else "application/xml"
-        vault.bucket.put(recorded.key, receipt.body, content_type=content_type, forced=not goes_on)
+        for key, body in recorded.bodies(receipt).items():
+            content_type = "application/json" if key.endswith("json") else "application/xml"
+            vault.bucket.put(key, body, content_type=content_type, forced=not goes_on)
         if recorded.message.state is not MessageState.PENDING:
             refresh(vault, announced.id)
     return recorded
 
 
 @step("message")
-def archive_first(vault: Vault, recorded: Recorded, lease: Lease) -> None:
+def archive_first(vault: Vault, message: Message, lease: Lease, *, unforced: Sequence[str]) -> None:
     """Fetch the files of a message that was recorded just now, and is in the hand of `lease`."""
     with leases.kept(lease):
-        done = archive_due(vault, recorded.message, lease, unforced=[recorded.key])
+        done = archive_due(vault, message, lease, unforced=unforced)
     if done is None:
         writes.force(vault.catalog)  # whoever took it over may not have got so far
 

@@ -14,6 +14,7 @@ from typing import Any
 from mmsvault import layout
 from mmsvault.catalog import trail
 from mmsvault.catalog.trail import Entry
+from mmsvault.message import Receipt
 from mmsvault.settings.secrets import is_secret
 from mmsvault.vault import Vault
 
@@ -42,6 +43,8 @@ ACTIONS = (
     "erased",
     "fetched again",
     "replayed",
+    "corrected a postback",
+    "set aside a postback",
     "verified a sample",
     "added a person",
     "changed a person",
@@ -57,6 +60,18 @@ ACTIONS = (
 def by_command(vault: Vault, action: str, *, subject: str, details: str = "") -> None:
     """Enter what somebody does by a command, under their name on this machine."""
     trail.append(vault.catalog, action, who=this_person(), subject=subject, details=details)
+
+
+def note_correction(vault: Vault, receipt: Receipt, *, who: str, source: str = "") -> None:
+    """Enter that somebody gave a corrected body for a postback in quarantine, and replays it."""
+    if receipt.correction is None:
+        return
+    raw, corrected = (hashlib.sha256(body).hexdigest() for body in (receipt.body, receipt.correction.body))
+    details = f"raw body SHA-256 {raw}, corrected body SHA-256 {corrected}"
+    subject = receipt.quarantined_as
+    trail.append(
+        vault.catalog, "corrected a postback", who=who, source=source, subject=subject, details=details
+    )
 
 
 def note_settings(vault: Vault) -> None:

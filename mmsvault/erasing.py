@@ -91,12 +91,15 @@ def digest_of(forms: Sequence[str]) -> str:
 def in_quarantine(vault: Vault, forms: Sequence[str]) -> Iterator[str]:
     """Give the folders of postbacks that were not understood and have the number somewhere in them."""
     wanted = [form for form in forms if len(form) >= LEAST_LETTERS]
-    for found in vault.bucket.list(layout.QUARANTINE):
-        if wanted and found.key.endswith(f"/{layout.BODY_NAME}"):
+    named: set[str] = set()
+    for found in vault.bucket.list(layout.QUARANTINE) if wanted else ():
+        folder = found.key.rpartition("/")[0] + "/"
+        if folder not in named and layout.quarantined_digest(found.key):
             text = fold(vault.bucket.read(found.key).decode("utf-8", "replace"))
             bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", text)
             if any(form in text or form in bare for form in wanted):
-                yield found.key.removesuffix(layout.BODY_NAME)
+                named.add(folder)
+                yield folder
 
 
 def _moment(at: datetime) -> str:

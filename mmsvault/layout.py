@@ -11,6 +11,8 @@ from datetime import date, datetime
 
 RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
+CORRECTED = "corrected-"
+"""How the name of a corrected body in quarantine begins; it ends in the body's SHA-256."""
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES = "names/"
@@ -38,13 +40,40 @@ def preview_key(prefix: str, position: int, extension: str) -> str:
 
 def postback_name(number: int, body: bytes) -> str:
     """Return the name of a raw postback in its message's folder; `number` counts from 1."""
-    extension = "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
-    return f"postback.{extension}" if number == 1 else f"postback-{number}.{extension}"
+    return f"postback.{_extension(body)}" if number == 1 else f"postback-{number}.{_extension(body)}"
+
+
+def corrected_name(number: int, body: bytes) -> str:
+    """Return the name of a corrected body in its message's folder; `number` counts on from the raw ones."""
+    return f"postback-{number}-corrected.{_extension(body)}"
+
+
+def _extension(body: bytes) -> str:
+    return "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
 
 
 def is_postback_name(name: str) -> bool:
-    """Return whether a name in a message's folder is a raw postback's."""
-    return re.fullmatch(r"postback(-\d+)?\.(xml|json)", name) is not None
+    """Return whether a name in a message's folder is a raw postback's, or a corrected body's."""
+    return re.fullmatch(r"postback(-\d+)?(-corrected)?\.(xml|json)", name) is not None
+
+
+def is_corrected_name(name: str) -> bool:
+    """Return whether a name in a message's folder is a corrected body's."""
+    return is_postback_name(name) and "-corrected." in name
+
+
+def corrected_key(folder: str, sha256: str) -> str:
+    """Return the key of a corrected body in the folder of its postback in quarantine."""
+    return f"{folder}{CORRECTED}{sha256}"
+
+
+def quarantined_digest(key: str) -> str:
+    """Return the SHA-256 that a body in quarantine must have; empty for what is no body there."""
+    folder, _, name = key.rpartition("/")
+    if name == BODY_NAME:
+        return folder.rpartition("/")[2]
+    found = re.fullmatch(rf"{CORRECTED}([0-9a-f]{{64}})", name)
+    return found[1] if found else ""
 
 
 def quarantine_prefix(received_at: datetime, sha256: str) -> str:

@@ -98,11 +98,34 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
 
+class Correction(Value):
+    """A body that a person wrote in place of one that was not understood; `by` is their name."""
+
+    body: Base64Bytes
+    by: str
+    at: AwareDatetime
+
+    @classmethod
+    def of(cls, body: bytes, *, by: str) -> "Correction":
+        """Wrap the `body` that this person gives now."""
+        return cls.model_construct(body=body, by=by, at=utc_now())
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request with this body says of it; nothing where its encoding is not known."""
+        try:
+            self.body.decode()
+        except UnicodeDecodeError:
+            return {}
+        return {"content-type": "text/plain; charset=utf-8"}
+
+
 class Receipt(Value):
     """One postback exactly as it came in; what the receiver queues.
 
     `source` is the address of the peer, `headers` are the request's, without its credentials.
     `quarantined_as` is set on one that is tried again: its folder in quarantine, which it may leave.
+    `correction` is the body to read in place of the one that came.
     """
 
     id: str = Field(default_factory=lambda: uuid.uuid4().hex)
@@ -112,6 +135,14 @@ class Receipt(Value):
     source: str = ""
     received_at: AwareDatetime = Field(default_factory=utc_now)
     quarantined_as: str = ""
+    correction: Correction | None = None
+
+    @property
+    def to_read(self) -> "Receipt":
+        """The receipt as it is to be understood: with the corrected body where there is one."""
+        if self.correction is None:
+            return self
+        return self.model_copy(update={"body": self.correction.body, "headers": self.correction.headers})
 
     @classmethod
     def of(
@@ -147,13 +178,20 @@ class Attempt(Value):
 
 
 class RawPostback(Value):
-    """Where the raw bytes of a postback of this message are kept."""
+    """Where the raw bytes of a postback of this message are kept.
+
+    `corrects` is set on a body that a person wrote: the name of the raw postback in whose place it was
+    read. `corrected_by` and `corrected_at` say who wrote it and when; both may be unknown.
+    """
 
     name: str
     sha256: str
     received_at: AwareDatetime
     source: str
     headers: dict[str, str]
+    corrects: str = ""
+    corrected_by: str = ""
+    corrected_at: AwareDatetime | None = None
 
 
 class MediaItem(Value):

@@ -1,22 +1,25 @@
 """Postbacks once more, from files or from quarantine, by the same way as those of a provider.
 
 A file is a new receipt; the vault knows by the message's id whether it has it already. A postback in
-quarantine keeps the time and the headers that it came with, and leaves when it is understood.
+quarantine keeps the time and the headers that it came with, and leaves when it is understood, by itself
+or by the body that a person gives in its place.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from mmsvault import layout
 from mmsvault.catalog import upkeep
-from mmsvault.errors import NotFoundError
-from mmsvault.message import Receipt
+from mmsvault.errors import NotFoundError, RejectedInputError, plain_reason
+from mmsvault.message import Correction, Message, Receipt
+from mmsvault.postbacks import OtherNotice, understand
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.vault import Vault
 
@@ -31,28 +34,17 @@ class Skipped:
     problem: str
 
 
-@dataclass(frozen=True)
-class Quarantined:
-    """A postback in quarantine: its folder, why it is there, when and from where it came.
-
-    `understood_as` is the code of one that was understood since, as another notice.
-    """
-
-    folder: str
-    reason: str
-    received_at: datetime | None
-    source: str
-    understood_as: str
-
-
-def quarantined(vault: Vault, *, limit: int) -> list[Quarantined]:
-    """Return what is in quarantine, the newest days first. Raises UnavailableError."""
-    return list(islice(_folders(vault, layout.QUARANTINE, depth=4), limit))
-
-
 def body(vault: Vault, folder: str, *, most_bytes: int) -> bytes:
     """Return the beginning of a body in quarantine. Raises NotFoundError."""
     return vault.bucket.beginning(f"{folder}{layout.BODY_NAME}", most_bytes=most_bytes)
+
+
+def corrected_body(vault: Vault, folder: str, corrections: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """Return the newest of the corrections that a reason.json lists; None where there is none."""
+    for given in reversed(corrections):
+        with suppress(NotFoundError, LookupError):
+            return vault.bucket.read(layout.corrected_key(folder, str(given["sha256"])))
+    return None
 
 
 def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[Receipt | Skipped]:
@@ -64,6 +56,23 @@ def receipts(vault: Vault, paths: Sequence[str], *, provider: str) -> Iterator[R
             yield from _from_quarantine(vault, path)
         else:
             yield Skipped(path, "there is no such file, nor is it a key in quarantine")
+
+
+def correct(receipt: Receipt, body: bytes, *, by: str) -> Receipt:
+    """Return the receipt of a postback in quarantine with the body that a person gives for it.
+
+    Raises RejectedInputError for an empty body, and for one that changes nothing.
+    """
+    if not body.strip():
+        raise RejectedInputError("The corrected body is empty.")
+    if body == receipt.body:
+        raise RejectedInputError("The corrected body is the same as the raw one. Replay it as it is instead.")
+    return receipt.model_copy(update={"correction": Correction.of(body, by=by)})
+
+
+def check(vault: Vault, receipt: Receipt) -> Message | OtherNotice:
+    """Return what would come of a receipt; nothing is kept. Raises NotUnderstoodError with the reason."""
+    return understand(receipt.to_read, retention=timedelta(days=vault.settings.retention_days))
 
 
 def replay(vault: Vault, queue: DurableQueue, receipt: Receipt) -> None:
@@ -87,28 +96,6 @@ def outcomes(vault: Vault, ids: Sequence[str], *, wait_seconds: float) -> Counte
             counted["waiting"] = len(waiting)
             return counted
         time.sleep(LOOKED_AT_EVERY_SECONDS)
-
-
-def _folders(vault: Vault, prefix: str, *, depth: int) -> Iterator[Quarantined]:
-    """Give what lies so many folders deep, the last names first: years, months, days, then bodies."""
-    if depth == 0:
-        yield _told(vault, prefix)
-        return
-    inside = [found.key for found in vault.bucket.list(prefix, recursive=False) if found.is_folder]
-    for folder in sorted(inside, reverse=True):
-        if depth > 1 or any(True for _ in vault.bucket.list(folder)):  # else it has left quarantine
-            yield from _folders(vault, folder, depth=depth - 1)
-
-
-def _told(vault: Vault, folder: str) -> Quarantined:
-    try:
-        about = json.loads(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
-        at = datetime.fromisoformat(about["received_at"])
-        told = (str(about.get(name) or "") for name in ("reason", "source", "understood_as"))
-        reason, source, code = told
-    except (NotFoundError, ValueError, LookupError, TypeError, AttributeError):
-        return Quarantined(folder, "Its reason.json cannot be read.", None, "", "")
-    return Quarantined(folder, reason, at, source, code)
 
 
 def _from_files(path: Path, provider: str, *, max_bytes: int) -> Iterator[Receipt | Skipped]:
@@ -139,6 +126,6 @@ def _from_quarantine(vault: Vault, path: str) -> Iterator[Receipt | Skipped]:
             told = Receipt.model_validate({**about, "body": b""})
             body = vault.bucket.read(f"{folder}{layout.BODY_NAME}")
         except (NotFoundError, ValueError, TypeError) as error:
-            yield Skipped(folder, f"it cannot be read: {error}")
+            yield Skipped(folder, plain_reason(error, otherwise="it cannot be read"))
         else:
             yield told.model_copy(update={"body": body, "quarantined_as": folder})

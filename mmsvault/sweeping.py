@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from rq import Queue
 
-from mmsvault import auditing, previewing, retention
+from mmsvault import auditing, previewing, quarantine, retention
 from mmsvault.catalog import queries, totals, upkeep, writes
 from mmsvault.folder import HALF_WRITTEN
 from mmsvault.message import utc_now
@@ -41,6 +41,7 @@ BUCKET_WALKED_EVERY_SECONDS = 6 * 3600
 SECONDS_FOR_A_WALK = 1.0
 RETIRED_EVERY_SECONDS = 3600
 SECONDS_FOR_RETIRING = 5.0
+QUARANTINE_LISTED_EVERY_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Sweeper:
         self._retiring: Iterator[Outcome] | None = None
         self._retired_at: float | None = None
         self._fetch_settings = ""
+        self._quarantine_listed_at: float | None = None
 
     def drain_spool(self) -> int:
         """Bring this host's spool into the queue. Raises UnavailableError or ConfigurationError."""
@@ -98,9 +100,18 @@ class Sweeper:
         )
         if swept != Swept():
             log.info("sweep", **asdict(swept))
+        self._list_quarantine()
         keep_tallies(self._vault)
         auditing.keep(self._vault)
         return swept
+
+    def _list_quarantine(self) -> None:
+        """Look now and then whether the catalog knows all that is in quarantine, as an older one did not."""
+        now = time.monotonic()
+        listed_at = self._quarantine_listed_at
+        if listed_at is None or now - listed_at > QUARANTINE_LISTED_EVERY_SECONDS:
+            quarantine.restore(self._vault)
+            self._quarantine_listed_at = now
 
     def _requeue(self) -> int:
         now = utc_now()

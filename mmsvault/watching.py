@@ -19,7 +19,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault.bucket import PROBE_KEY
-from mmsvault.catalog import totals, verdicts
+from mmsvault.catalog import quarantine, totals, verdicts
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
@@ -64,9 +64,15 @@ class VaultCollector(Collector):
         yield _gauge(
             "mmsvault_files_at_risk", "Files that wait with under a day to their deadline", counts.at_risk
         )
+        waiting = quarantine.waiting(self._vault.catalog)
+        yield _gauge(
+            "mmsvault_quarantine_waiting", "Postbacks in quarantine, not understood yet", waiting.count
+        )
+        newest = waiting.newest.kept_at if waiting.newest else None
         nearest = totals.nearest_deadline_at(self._vault.catalog)
         for name, meaning, at in (
             ("nearest_deadline", "The nearest deadline of a file that waits", nearest),
+            ("quarantine_newest", "When the newest postback was put into quarantine", newest),
             ("oldest_waiting", "When the oldest message that waits came in", counts.oldest_pending_at),
         ):
             if at:

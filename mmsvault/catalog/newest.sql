@@ -130,9 +130,20 @@ CREATE TABLE postbacks (
 	sha256 VARCHAR NOT NULL, 
 	received_at DATETIME NOT NULL, 
 	source TEXT NOT NULL, 
-	headers JSON NOT NULL, 
+	headers JSON NOT NULL, corrects TEXT DEFAULT '' NOT NULL, corrected_by TEXT DEFAULT '' NOT NULL, corrected_at DATETIME, 
 	CONSTRAINT pk_postbacks PRIMARY KEY (message_id, number), 
 	CONSTRAINT fk_postbacks_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
+)
+
+CREATE TABLE quarantine (
+	folder VARCHAR NOT NULL, 
+	reason TEXT NOT NULL, 
+	source TEXT NOT NULL, 
+	received_at DATETIME NOT NULL, 
+	kept_at DATETIME NOT NULL, 
+	times INTEGER NOT NULL, 
+	understood_as VARCHAR NOT NULL, 
+	CONSTRAINT pk_quarantine PRIMARY KEY (folder)
 )
 
 CREATE TABLE receipts (
@@ -255,6 +266,8 @@ CREATE INDEX ix_messages_sender_number_place ON messages (sender_number, place)
 
 CREATE INDEX ix_messages_state_deadline_at ON messages (state, deadline_at)
 
+CREATE INDEX ix_quarantine_understood_as_kept_at ON quarantine (understood_as, kept_at)
+
 CREATE INDEX ix_receipts_outcome ON receipts (outcome)
 
 CREATE INDEX ix_receipts_received_at ON receipts (received_at)
@@ -273,7 +286,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0011')
+INSERT INTO alembic_version VALUES ('0014')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -149,6 +149,9 @@ postbacks = Table(
     Column("received_at", UtcDateTime, nullable=False),
     Column("source", Text, nullable=False),
     Column("headers", JSON, nullable=False),
+    Column("corrects", Text, nullable=False, server_default=""),
+    Column("corrected_by", Text, nullable=False, server_default=""),
+    Column("corrected_at", UtcDateTime),
 )
 
 attempts = Table(
@@ -178,6 +181,21 @@ receipts = Table(
 )
 Index(None, receipts.c.outcome)
 Index(None, receipts.c.received_at)
+
+# What is in quarantine, by its folder in the bucket. `times` is how often the same body came on that
+# day. What was understood since as another notice has its code in `understood_as`, and waits no more.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("folder", String, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("kept_at", UtcDateTime, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("understood_as", String, nullable=False),
+)
+Index(None, quarantine.c.understood_as, quarantine.c.kept_at)
 
 # Messages that were deleted for good: a repeat of their postback does not bring them back.
 tombstones = Table(

@@ -321,6 +321,29 @@ def forget_receipts(engine: Engine, receipt_ids: Sequence[str]) -> None:
         connection.execute(delete(receipts).where(receipts.c.id.in_(receipt_ids)))
 
 
+@retried
+def recount(
+    engine: Engine, receipt_ids: Sequence[str], *, outcome: str, message_id: str | None = None, code: str = ""
+) -> None:
+    """Count those of the receipts that were not understood as what they are now."""
+    changed = {"outcome": outcome, "message_id": message_id, "code": code}
+    with writing(engine) as connection:
+        for batch in batches(receipt_ids):
+            here = receipts.c.id.in_(batch) & (receipts.c.outcome == "quarantined")
+            connection.execute(update(receipts).where(here).values(**changed))
+
+
+@retried
+def enter_receipts(
+    engine: Engine, received_at: Mapping[str, datetime], *, outcome: str, code: str = ""
+) -> None:
+    """Enter receipts by their ids where they are missing."""
+    with writing(engine) as connection:
+        for receipt_id, at in received_at.items():
+            row = {"id": receipt_id, "outcome": outcome, "message_id": None, "code": code, "received_at": at}
+            entering.insert_new(connection, receipts, row)
+
+
 def _standings(connection: Connection, ids: Sequence[str], *, now: datetime) -> dict[str, Standing]:
     found: Iterable[Any] = connection.execute(
         select(messages.c.id, messages.c.due_at, messages.c.lease_until_at).where(messages.c.id.in_(ids))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Engine, bindparam, or_, select, update
 
 from mmsvault.catalog import documents, queries
 from mmsvault.catalog.connection import retried, writing
@@ -29,7 +29,7 @@ from mmsvault.catalog.tables import (
     tombstones,
 )
 from mmsvault.errors import OvertakenError
-from mmsvault.layout import postback_name
+from mmsvault.layout import corrected_name, postback_name
 from mmsvault.message import (
     Attempt,
     MediaItem,
@@ -48,18 +48,22 @@ SWEEP = "sweep"
 class Recorded:
     """What recording a receipt came to: its message as it now stands, and its own raw postback.
 
-    `is_new` says that the raw bytes may not be in the bucket yet, `is_first` that the message is new.
+    `correction` is the body that a person gave in its place. `is_new` says that the bytes of one of them
+    may not be in the bucket yet, `is_first` that the message is new.
     """
 
     message: Message
     postback: RawPostback
+    correction: RawPostback | None
     is_new: bool
     is_first: bool
 
-    @property
-    def key(self) -> str:
-        """Where the raw postback belongs in the bucket."""
-        return f"{self.message.prefix}{self.postback.name}"
+    def bodies(self, receipt: Receipt) -> dict[str, bytes]:
+        """Return what of the receipt belongs in the bucket, by its key."""
+        found = {f"{self.message.prefix}{self.postback.name}": receipt.body}
+        if self.correction and receipt.correction:
+            found[f"{self.message.prefix}{self.correction.name}"] = receipt.correction.body
+        return found
 
 
 @retried
@@ -74,7 +78,6 @@ def record(
     new files are added. The same receipt again, from a job that was cut off, changes nothing. A
     message that was deleted stays so: its repeat is counted, and None returned.
     """
-    digest = hashlib.sha256(receipt.body).hexdigest()
     with writing(engine, forced=forced) as connection:
         if connection.scalar(_TOMBSTONE, {"message_id": message.id}):
             insert_new(connection, receipts, _receipt_row(receipt, "duplicate", message_id=message.id))
@@ -83,20 +86,21 @@ def record(
         if not first:  # hold the row, so that two repeats at once come one after the other
             connection.execute(select(messages.c.id).where(messages.c.id == message.id).with_for_update())
         known = message if first else queries.load_in(connection, message.id)
-        is_new = digest not in {entry.sha256 for entry in known.postbacks}
-        if is_new:
-            added = _add_postback(connection, known, receipt, digest)
+        postback, correction, added = _entries(known, receipt)
+        if added:
+            new_rows = numbered(known.id, added, start=len(known.postbacks) + 1)
+            insert_all(connection, postbacks, new_rows)
             if known.due_at is None or not first:
                 connection.execute(_MAKE_DUE, {"message_id": known.id, "now": receipt.received_at})
             if _add_media(connection, known, message):
                 known = queries.load_in(connection, message.id)
                 documents.keep(connection, known)
             else:
-                known = known.model_copy(update={"postbacks": (*known.postbacks, added)})
+                known = known.model_copy(update={"postbacks": (*known.postbacks, *added)})
         outcome = "message" if first else "duplicate"
         counted = insert_new(connection, receipts, _receipt_row(receipt, outcome, message_id=message.id))
-    postback = next(entry for entry in known.postbacks if entry.sha256 == digest)
-    return Recorded(message=known, postback=postback, is_new=is_new or not counted, is_first=first)
+    is_new = bool(added) or not counted
+    return Recorded(known, postback, correction, is_new=is_new, is_first=first)
 
 
 _TOMBSTONE = select(tombstones.c.id).where(tombstones.c.id == bindparam("message_id"))
@@ -302,17 +306,39 @@ def annotate(
     return message
 
 
-def _add_postback(connection: Connection, message: Message, receipt: Receipt, digest: str) -> RawPostback:
-    number = len(message.postbacks) + 1
-    entry = RawPostback(
-        name=postback_name(number, receipt.body),
-        sha256=digest,
-        received_at=receipt.received_at,
-        source=receipt.source,
-        headers=receipt.headers,
-    )
-    connection.execute(insert(postbacks), {"message_id": message.id, "number": number, **entry.model_dump()})
-    return entry
+def _entries(message: Message, receipt: Receipt) -> tuple[RawPostback, RawPostback | None, list[RawPostback]]:
+    """Return the entries of a receipt's body and of its correction, and those that are new."""
+    added: list[RawPostback] = []
+    digest = hashlib.sha256(receipt.body).hexdigest()
+    raw = next((one for one in message.postbacks if one.sha256 == digest and not one.corrects), None)
+    if raw is None:
+        raw = RawPostback(
+            name=postback_name(len(message.postbacks) + 1, receipt.body),
+            sha256=digest,
+            received_at=receipt.received_at,
+            source=receipt.source,
+            headers=receipt.headers,
+        )
+        added.append(raw)
+    given = receipt.correction
+    if given is None:
+        return raw, None, added
+    digest = hashlib.sha256(given.body).hexdigest()
+    same = (one for one in message.postbacks if one.sha256 == digest and one.corrects == raw.name)
+    corrected = next(same, None)
+    if corrected is None:
+        corrected = RawPostback(
+            name=corrected_name(len(message.postbacks) + len(added) + 1, given.body),
+            sha256=digest,
+            received_at=receipt.received_at,
+            source=receipt.source,
+            headers=given.headers,
+            corrects=raw.name,
+            corrected_by=given.by,
+            corrected_at=given.at,
+        )
+        added.append(corrected)
+    return raw, corrected, added
 
 
 def _add_media(connection: Connection, known: Message, announced: Message) -> bool:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmsvault.catalog import counting, language, queries, searches, totals, verdicts
+from mmsvault.catalog import counting, language, quarantine, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import RejectedInputError, UnavailableError
@@ -100,6 +100,7 @@ def status(*, as_json: AsJson = False) -> None:
         counts = totals.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
         queued = _queued(vault)
         spooled = len(Spool(vault.settings.spool_dir))
+        waiting = quarantine.waiting(vault.catalog)
         verified = verdicts.latest(vault.catalog)
     oldest = counts.oldest_pending_at
     answer = {
@@ -111,20 +112,41 @@ def status(*, as_json: AsJson = False) -> None:
         "at_risk": counts.at_risk,
         "oldest_pending_at": oldest.isoformat().replace("+00:00", "Z") if oldest else None,
         "bytes": counts.bytes,
+        "quarantine": _quarantine(waiting),
         "verified": {one.extent.value: _verdict(one) for one in verified},
     }
     if as_json:
         print_json(answer)
         return
     table = Table(show_header=False, box=None)
-    for name, value in answer.items():
+    for name, value in {**answer, "quarantine": _quarantine_said(waiting)}.items():
         text = (
             ", ".join(f"{key} {_said(number)}" for key, number in value.items())
             if isinstance(value, dict)
             else value
         )
-        table.add_row(name, str(text if text is not None else "-"))
+        table.add_row(name, Text(str(text if text is not None else "-")))
     for_people().print(table)
+
+
+def _quarantine(waiting: quarantine.Waiting) -> dict[str, Any]:
+    newest = waiting.newest
+    return {
+        "waiting": waiting.count,
+        "newest_at": newest.received_at.isoformat().replace("+00:00", "Z") if newest else None,
+        "newest_reason": newest.reason if newest else None,
+        "newest_key": newest.folder if newest else None,
+    }
+
+
+def _quarantine_said(waiting: quarantine.Waiting) -> str:
+    newest = waiting.newest
+    if newest is None:
+        return "empty"
+    return (
+        f"{waiting.count:,} not understood; the newest, of {newest.received_at:%Y-%m-%d %H:%M} UTC: "
+        f"{newest.reason} Correct it on the dashboard, or run `mmsvault replay {newest.folder}`."
+    )
 
 
 def _verdict(one: verdicts.Verdict) -> dict[str, Any]:

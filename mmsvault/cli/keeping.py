@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,7 @@ from mmsvault.postbacks import PROVIDERS
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
+from mmsvault.replaying import Skipped
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.vault import Vault
@@ -95,6 +97,10 @@ def replay(
     ],
     *,
     provider: Annotated[str, typer.Option(help="Whose postbacks the files are.")] = "sinch",
+    body: Annotated[
+        Path | None,
+        typer.Option(help="A file with the corrected body, for one key in quarantine.", dir_okay=False),
+    ] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of them.")] = 30,
     as_json: AsJson = False,
 ) -> None:
@@ -103,14 +109,20 @@ def replay(
         raise RejectedInputError(f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
     skipped, sent = [], []
     with opened_vault() as vault:
+        found = replaying.receipts(vault, paths, provider=provider)
+        if body:
+            found = iter([_corrected(vault, list(found), body)])
         opened = open_queue(connect_to_answer(vault.settings.effective_redis_url))
         queue = DurableQueue(opened, replicas=vault.settings.effective_redis_replicas)
-        for receipt in replaying.receipts(vault, paths, provider=provider):
+        for receipt in found:
             if isinstance(receipt, Receipt):
                 replaying.replay(vault, queue, receipt)
                 sent.append(receipt.id)
             else:
                 skipped.append(receipt)
+        if sent and not body:
+            details = f"{len(sent):,} postbacks"
+            auditing.by_command(vault, "replayed", subject=", ".join(paths), details=details)
         came_of = replaying.outcomes(vault, sent, wait_seconds=wait)
     names = {"message": "messages", "duplicate": "duplicates"}
     kinds = ("message", "duplicate", "other", "quarantined", "waiting")
@@ -122,6 +134,23 @@ def replay(
             _say(f"{one.path}: {one.problem}")
         _say(", ".join(f"{count:,} {name}" for name, count in answer.items()) + ".")
     _exit(wrong=bool(skipped))
+
+
+def _corrected(vault: Vault, found: list[Receipt | Skipped], path: Path) -> Receipt:
+    """Return the one receipt of quarantine with the body of a file; the trail has who gave it.
+
+    Raises RejectedInputError.
+    """
+    quarantined = [one for one in found if isinstance(one, Receipt) and one.quarantined_as]
+    if len(found) != 1 or not quarantined:
+        raise RejectedInputError("--body needs one key of a postback in quarantine, and nothing else.")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RejectedInputError(f"{path} cannot be read: {error.strerror}.") from error
+    corrected = replaying.correct(quarantined[0], data, by=auditing.this_person())
+    auditing.note_correction(vault, corrected, who=auditing.this_person())
+    return corrected
 
 
 def requeue(query: Which, *, as_json: AsJson = False) -> None:

@@ -8,19 +8,20 @@ catalog; rows that the bucket knows nothing of are for `verify` to name.
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from functools import partial
 
-from mmsvault import auditing, layout, naming
+from mmsvault import auditing, layout, naming, quarantine
 from mmsvault.bucket import Listed
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
 from mmsvault.integrity.checking import Kind, Problem, stray
-from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, reason, tombstone, walk
-from mmsvault.message import Message, RawPostback, Receipt, utc_now
+from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, tombstone, walk
+from mmsvault.message import Correction, Message, RawPostback, Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
 from mmsvault.tallying import kept_tallies
 from mmsvault.vault import Vault
@@ -63,8 +64,8 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
             for account in accounts:
                 received.update(_receipts(account.message))
             progress(len(batch))
-    received.update(_quarantined(vault))
-    _fill_up(vault, received | kept_tallies(vault))
+    _restore_quarantine(vault)
+    _fill_up(vault, received | _tallies(vault))
     return rebuilt
 
 
@@ -140,66 +141,89 @@ def _read_postbacks(vault: Vault, prefix: str) -> Account | Problem | None:
             else None
         )
     message: Message | None = None
-    for found in sorted(raw, key=lambda found: _number(found.key)):
+    entries: list[RawPostback] = []
+    ordered = sorted(raw, key=lambda found: _number(found.key))
+    for place, found in enumerate(ordered):
+        name, body = found.key.removeprefix(prefix), vault.bucket.read(found.key)
+        entries.append(_entry(name, body, found, entries))
         try:
-            announced = _understand(vault, found, prefix)
+            announced = _understand(vault, entries[-1], body, prefix)
         except RejectedInputError as error:
+            if any(layout.is_corrected_name(one.key.removeprefix(prefix)) for one in ordered[place + 1 :]):
+                continue  # a person wrote what is to be read in its place
             return Problem(found.key, str(error), Kind.POSTBACK)
         message = announced if message is None else _joined(message, announced)
-    return Account(message, has_record=False) if message else None
+    if message is None:
+        return None
+    return Account(message.model_copy(update={"postbacks": tuple(entries)}), has_record=False)
 
 
-def _understand(vault: Vault, found: Listed, prefix: str) -> Message:
-    identity = prefix.rstrip("/").rpartition("/")[2]
-    provider = next((name for name in PROVIDERS if identity.startswith(f"{name}-")), None)
-    if provider is None:
-        raise RejectedInputError("its folder names no provider that this version knows")
-    body = vault.bucket.read(found.key)
-    receipt = Receipt.of(body, provider=provider).model_copy(update={"received_at": found.modified_at})
-    announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
-    if isinstance(announced, OtherNotice) or announced.id != identity:
-        raise RejectedInputError("the raw postback announces something else than its folder's message")
+def _entry(name: str, body: bytes, found: Listed, before: Sequence[RawPostback]) -> RawPostback:
     entry = RawPostback(
-        name=found.key.removeprefix(prefix),
+        name=name,
         sha256=hashlib.sha256(body).hexdigest(),
         received_at=found.modified_at,
         source="",
         headers={},
     )
-    return announced.model_copy(update={"prefix": prefix, "postbacks": (entry,)})
+    if not (layout.is_corrected_name(name) and before):
+        return entry
+    # Who wrote it stands in the message's record alone, and in the trail.
+    corrects = before[-1].corrects or before[-1].name
+    headers = Correction.of(body, by="").headers
+    return entry.model_copy(
+        update={"corrects": corrects, "corrected_at": found.modified_at, "headers": headers}
+    )
+
+
+def _understand(vault: Vault, entry: RawPostback, body: bytes, prefix: str) -> Message:
+    identity = prefix.rstrip("/").rpartition("/")[2]
+    provider = next((name for name in PROVIDERS if identity.startswith(f"{name}-")), None)
+    if provider is None:
+        raise RejectedInputError("its folder names no provider that this version knows")
+    told = {"received_at": entry.received_at}
+    receipt = Receipt.of(body, provider=provider, headers=entry.headers).model_copy(update=told)
+    announced = understand(receipt, retention=timedelta(days=vault.settings.retention_days))
+    if isinstance(announced, OtherNotice) or announced.id != identity:
+        raise RejectedInputError("the raw postback announces something else than its folder's message")
+    return announced.model_copy(update={"prefix": prefix})
 
 
 def _joined(first: Message, repeat: Message) -> Message:
     have = {item.url for item in first.media}
     new = [item for item in repeat.media if item.url not in have]
     placed = [item.model_copy(update={"position": place}) for place, item in enumerate(new, len(first.media))]
-    return first.model_copy(
-        update={"media": (*first.media, *placed), "postbacks": (*first.postbacks, *repeat.postbacks)}
-    )
+    return first.model_copy(update={"media": (*first.media, *placed)})
 
 
 def _number(key: str) -> int:
-    found = re.search(r"postback-(\d+)\.", key)
+    found = re.search(r"postback-(\d+)[-.]", key)
     return int(found[1]) if found else 1
 
 
 def _receipts(message: Message) -> Counter[Day]:
     """Return the receipts that a message came of, as far as its record tells."""
-    outcomes = ("message" if number == 0 else "duplicate" for number in range(len(message.postbacks)))
-    days = (entry.received_at.astimezone(UTC).date() for entry in message.postbacks)
+    came = [entry for entry in message.postbacks if not entry.corrects]
+    outcomes = ("message" if number == 0 else "duplicate" for number in range(len(came)))
+    days = (entry.received_at.astimezone(UTC).date() for entry in came)
     return Counter((day, outcome, "") for day, outcome in zip(days, outcomes, strict=True))
 
 
-def _quarantined(vault: Vault) -> Counter[Day]:
-    counted: Counter[Day] = Counter()
-    for found in vault.bucket.list(layout.QUARANTINE):
-        if found.key.endswith(f"/{layout.REASON_NAME}"):
-            about = reason(vault, found.key)
-            if about:
-                day = datetime.fromisoformat(about["received_at"]).astimezone(UTC).date()
-                code = about.get("understood_as")
-                counted[day, "quarantined" if code is None else "other", code or ""] += 1
-    return counted
+def _restore_quarantine(vault: Vault) -> None:
+    """Enter what is in quarantine, and its receipts by their own ids: they leave it by those."""
+    quarantine.restore(vault)
+    for found in quarantine.folders(vault):
+        about = quarantine.describe(vault, found.key.removesuffix(layout.REASON_NAME))
+        code = about.get("understood_as")
+        outcome = "quarantined" if code is None else "other"
+        received_at = dict(quarantine.receipts(about))
+        upkeep.enter_receipts(vault.catalog, received_at, outcome=outcome, code=code or "")
+
+
+def _tallies(vault: Vault) -> Counter[Day]:
+    """Return the kept tallies, but for what was in quarantine then: quarantine itself tells of it now."""
+    kept = kept_tallies(vault).items()
+    return Counter({key: count for key, count in kept if key[1] != "quarantined"})
 
 
 def _fill_up(vault: Vault, received: Counter[Day]) -> None:

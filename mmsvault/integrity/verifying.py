@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import Any
 
-from mmsvault import bucket, layout
+from mmsvault import bucket, layout, quarantine
 from mmsvault.bucket import Listed
 from mmsvault.catalog import counting, upkeep
 from mmsvault.errors import NotFoundError
@@ -189,25 +188,14 @@ def _other_parts(vault: Vault) -> Findings:
 def _quarantine(vault: Vault) -> Findings:
     for found in vault.bucket.list(layout.QUARANTINE):
         folder, _, name = found.key.rpartition("/")
-        if name == layout.BODY_NAME:
+        if right := layout.quarantined_digest(found.key):
             text = "the postback has other bytes than its SHA-256 says"
             with suppress(NotFoundError):  # it has left quarantine since
-                right = digest(vault.bucket, found.key) == _id(folder)
-                yield "", Checked(1, () if right else (Problem(found.key, text, Kind.POSTBACK),))
+                is_right = digest(vault.bucket, found.key) == right
+                yield "", Checked(1, () if is_right else (Problem(found.key, text, Kind.POSTBACK),))
         elif name != layout.REASON_NAME:
             yield "", Checked(1, tuple(stray(found)))
         else:
-            with suppress(NotFoundError):
-                readable = bool(reason(vault, found.key))
-                text = "this cannot be read"
-                yield "", Checked(1, () if readable else (Problem(found.key, text, Kind.UNKNOWN),))
-
-
-def reason(vault: Vault, key: str) -> dict[str, Any]:
-    """Return what a reason.json in quarantine says; nothing where it is damaged."""
-    try:
-        about: dict[str, Any] = json.loads(vault.bucket.read(key))
-        datetime.fromisoformat(about["received_at"])
-    except (ValueError, LookupError, TypeError):
-        return {}
-    return about
+            is_wrong = quarantine.is_unreadable(vault, f"{folder}/")
+            text = "this cannot be read"
+            yield "", Checked(1, (Problem(found.key, text, Kind.UNKNOWN),) if is_wrong else ())

@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     )
     dashboard_host: str = Field("127.0.0.1", description="address that the dashboard listens on")
     dashboard_port: Port = Field(8501, description="port that the dashboard listens on")
+    dashboard_public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#]+(/[^?#]*)?)?$",
+        description="address under which people reach the dashboard, like `https://gallery.example.org`:"
+        " alerts link to it; empty: no link",
+    )
     dashboard_tls: bool = Field(
         False, description="browsers reach the dashboard by TLS: its cookie is sent over TLS only"
     )
@@ -237,6 +243,11 @@ class Settings(BaseSettings):
             return self.receiver_public_url.rstrip("/")
         host = from_here(self.receiver_host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.receiver_port}"
+
+    def page(self, path: str) -> str:
+        """Return the public address of a page of the dashboard; empty where none is set."""
+        public = self.dashboard_public_url.rstrip("/")
+        return f"{public}/{path}" if public else ""
 
     def origin(self, name: str) -> Origin:
         """Return where a setting comes from, as this process finds it."""

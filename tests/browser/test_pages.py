@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -10,11 +11,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from mmsvault import naming, rehearsal
-from mmsvault.catalog import names, searches, trail
+from mmsvault.catalog import names, quarantine, searches, trail
 from mmsvault.exporting import register, working
 from mmsvault.exporting.verifying import verify
 from mmsvault.message import utc_now
 from mmsvault.sample import media
+from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from tests.accessibility import serious_violations
 from tests.flow.test_archive import notice
@@ -29,9 +31,15 @@ NOT_UNDERSTOOD = b"<html><b>bold</b><script>alert(1)</script></html>"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def provider() -> Iterator[SampleProvider]:
+    with SampleProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, provider: SampleProvider) -> Iterator[House]:
     made = House(tmp_path_factory.mktemp("pages"))
-    with SampleProvider() as provider, made.up():
+    with made.up():
         for number, sender in enumerate((ANNA, ANNA, BEN)):
             url = provider.offer(media.drawing(number))
             sent = notice(f"page-{number}", url, sender=sender, keyword="storm" if number else "pier")
@@ -100,7 +108,7 @@ def test_files_at_risk_are_said_on_every_page_and_lead_to_operations(house: Hous
     inside.goto(f"{house.dashboard}/senders")
     alert = inside.get_by_role("alert").filter(has_text="1 file is still missing")
     expect(alert).to_be_visible()
-    alert.get_by_role("link").click()
+    alert.get_by_role("link", name="See which").click()
     row = inside.locator(".st-key-waiting-sinch-late")
     expect(row).to_contain_text("deadline in 11 hours")
     expect(row).to_contain_text("could not be reached")
@@ -110,13 +118,53 @@ def test_files_at_risk_are_said_on_every_page_and_lead_to_operations(house: Hous
     expect(inside.get_by_text("keeps postbacks in the queue")).to_be_visible()
 
 
-def test_a_postback_in_quarantine_is_text_and_is_tried_again(house: House, inside: Page) -> None:
-    inside.goto(f"{house.dashboard}/operations")
-    expect(inside.get_by_text("The XML's root is <html>, not <postback>.")).to_be_visible()
-    inside.get_by_text("Raw body").click()
-    expect(inside.get_by_text(NOT_UNDERSTOOD.decode())).to_be_visible()
-    inside.get_by_role("button", name="Replay").click()
-    expect(inside.get_by_text("Still not understood.")).to_be_visible()
+def test_a_postback_in_quarantine_is_said_on_every_page_and_its_body_is_text(
+    house: House, inside: Page
+) -> None:
+    inside.goto(f"{house.dashboard}/senders")
+    alert = inside.get_by_role("alert").filter(has_text="not understood. Newest: ")
+    expect(alert).to_contain_text("The XML's root is <html>, not <postback>.")
+    alert.get_by_role("link", name="Correct and replay").click()
+    expect(inside.get_by_role("heading", level=1, name="Quarantine")).to_be_visible()
+    entry = inside.locator("[class*='st-key-quarantined']").filter(has_text="root is <html>")
+    entry.get_by_text("Raw body and correction").click()
+    expect(entry.get_by_text(NOT_UNDERSTOOD.decode()).first).to_be_visible()
+    entry.get_by_role("button", name="Replay", exact=True).click()
+    expect(inside.get_by_text("Not understood. The reason is below.")).to_be_visible()
+
+
+def test_a_body_is_corrected_checked_and_replayed_until_it_is_a_message(
+    house: House, provider: SampleProvider, inside: Page
+) -> None:
+    right = lower_case_xml(notice("mended", provider.offer(media.drawing(9)), subject="Over <b>the</b> pier"))
+    raw = right.replace(b"tracking-id>", b"tracking-if>")
+    assert httpx.post(house.postbacks, content=raw, trust_env=False).status_code == 200
+    with house.vault() as vault:
+        newest = partial(quarantine.newest, vault.catalog, limit=9)
+        until(lambda: any("tracking id" in one.reason for one in newest()), what="quarantine")
+    inside.goto(f"{house.dashboard}/quarantine")
+    entry = inside.locator("[class*='st-key-quarantined']").filter(has_text="no tracking id")
+    entry.get_by_text("Raw body and correction").click()
+    body = entry.get_by_role("textbox", name="Corrected body")
+    expect(body).to_have_value(raw.decode())
+    entry.get_by_role("button", name="Check").click()
+    expect(entry.get_by_text("The corrected body is the same as the raw one.")).to_be_visible()
+    body.fill(right.decode())
+    entry.get_by_role("button", name="Check").click()
+    expect(entry.get_by_text("Understood as a message.")).to_be_visible()
+    expect(entry.get_by_text("Subject: Over <b>the</b> pier")).to_be_visible()
+    expect(body).to_have_value(right.decode())
+    entry.get_by_role("button", name="Replay corrected body").click()
+    expect(inside.get_by_text("Understood: it is a message now.")).to_be_visible()
+    expect(entry).to_have_count(0)
+    message = house.archived("sinch-mended")
+    inside.get_by_role("link", name="Open message").click()
+    expect(inside.get_by_role("heading", level=1)).to_have_text("Over <b>the</b> pier")
+    inside.get_by_text("Corrected postback postback-2-corrected.xml").click()
+    expect(inside.get_by_text("written by tests, ")).to_be_visible()
+    assert [one.corrected_by for one in message.postbacks] == ["", "tests"]
+    with house.vault() as vault:
+        assert trail.latest(vault.catalog, action="corrected a postback")[0].who == "tests"
 
 
 def test_a_search_is_saved_opened_and_exported(house: House, inside: Page) -> None:
@@ -225,6 +273,7 @@ def test_the_address_for_postbacks_is_hidden_shown_and_copied(house: House, insi
         "senders",
         "keywords",
         "operations",
+        "quarantine",
         "settings",
         "searches",
         "exports",

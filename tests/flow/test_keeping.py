@@ -124,3 +124,37 @@ def test_verify_finds_each_kind_of_damage_and_repair_mends_what_can_be_mended(
     damage(house, stray, None)
     assert house.json("delete", "sinch-row", "--yes") == {"deleted": 1, "refused": [], "exports": []}
     assert house.call("verify", "--json").returncode == 0
+
+
+def test_status_tells_of_quarantine_and_a_corrected_body_is_replayed_by_a_command(
+    house: House, provider: SampleProvider, tmp_path: Path
+) -> None:
+    right = lower_case_xml(notice("mended", provider.offer(media.drawing(7))))
+    raw = right.replace(b"tracking-id>", b"tracking-if>")
+    assert httpx.post(house.postbacks, content=raw, trust_env=False).status_code == 200
+    until(lambda: house.receipts()["quarantined"], what="the postback being in quarantine")
+    told = house.json("status")["quarantine"]
+    assert told["waiting"] == 1
+    assert "tracking id" in told["newest_reason"]
+    key = told["newest_key"]
+    said = house.call("status").stdout
+    assert "1 not understood; the newest, of " in said
+    assert key in said
+
+    file = tmp_path / "corrected.xml"
+    file.write_bytes(right)
+    refused = house.call("replay", key, str(file), "--body", str(file))
+    assert (refused.returncode, "one key of a postback in quarantine" in refused.stderr) == (2, True)
+    came_of = {"messages": 1, "duplicates": 0, "other": 0, "quarantined": 0, "waiting": 0}
+    assert house.json("replay", key, "--body", str(file)) == {"sent": 1, **came_of, "skipped": []}
+    message = house.archived("sinch-mended")
+    assert [one.corrected_by.partition(":")[0] for one in message.postbacks] == ["", "command"]
+    assert house.json("status")["quarantine"] == {
+        "waiting": 0,
+        "newest_at": None,
+        "newest_reason": None,
+        "newest_key": None,
+    }
+    (entry,) = house.json("audit", "list", "--action", "corrected a postback")["entries"]
+    assert entry["subject"] == key
+    assert house.json("verify")["problems"] == []

@@ -15,8 +15,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from mmsvault import alerting
+from mmsvault import alerting, quarantine, replaying
 from mmsvault.alerting import Alerter, NotToldError, Told, mail
+from mmsvault.catalog import quarantine as index
 from mmsvault.catalog import upkeep, verdicts, writes
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.verdicts import Extent, Verdict
@@ -194,3 +195,88 @@ def test_a_password_is_not_sent_in_the_open_and_a_server_that_is_away_is_said(tm
         assert letters.received == []
     with pytest.raises(NotToldError, match="The mail server did not take it"):
         mail(settings, TOLD)
+
+
+def refuse(vault: Vault, body: bytes, reason: str) -> str:
+    """Put a postback into quarantine, and return its folder."""
+    quarantine.keep(vault, Receipt.of(body, provider="sinch", source="203.0.113.7"), reason)
+    return index.newest(vault.catalog, limit=1)[0].folder
+
+
+def test_quarantine_is_told_at_once_with_count_reason_and_the_way_to_replay(
+    tmp_path: Path, hook: str
+) -> None:
+    with (
+        mail_server() as (letters, port),
+        opened(
+            tmp_path,
+            alert_webhook=hook,
+            alert_email="ops@example.org",
+            smtp_url=f"smtp://127.0.0.1:{port}",
+            dashboard_public_url="https://gallery.example.org/",
+        ) as vault,
+    ):
+        vault.bucket.make()
+        alerter = Alerter(vault)
+        alerter.look()
+        assert said() == []
+        folder = refuse(vault, b"torn", "The postback\nhas no code.")
+        alerter.look()
+        alerter.look()
+        assert said() == [("quarantine", "begun", 1)]
+        (posted,) = Hook.posted
+        assert posted["summary"] == "1 postback was not understood: see Quarantine."
+        assert posted["link"] == "https://gallery.example.org/quarantine"
+        assert "UTC: The postback has no code." in posted["details"]
+        for part in (posted["summary"], posted["details"], posted["link"], f"mmsvault replay {folder}"):
+            assert part in posted["text"]
+        (letter,) = letters.received
+        assert letter["Subject"] == f"MMS Vault: {posted['summary']}"
+        text = bytes(letter.get_payload(decode=True)).decode()
+        for part in ("The postback has no code.", "https://gallery.example.org/quarantine", folder):
+            assert part in text
+        index.leave(vault.catalog, [folder])
+        alerter.look()
+        assert said()[1:] == [("quarantine", "over", 0)]
+        assert Hook.posted[-1]["text"] == "MMS Vault: No postback is in quarantine any more."
+
+
+def test_more_in_quarantine_is_told_together_and_the_same_body_again_is_not(
+    tmp_path: Path, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, alert_webhook=hook) as vault:
+        vault.bucket.make()
+        alerter = Alerter(vault)
+        folder = refuse(vault, b"one", "No code.")
+        alerter.look()
+        at = datetime.now(UTC)
+        for body in (b"two", b"three"):
+            refuse(vault, body, "No tracking id.")
+            alerter.look()
+        assert said() == [("quarantine", "begun", 1)], "not for each of them"
+        monkeypatch.setattr(alerting, "utc_now", lambda: at + alerting.MORE_AFTER)
+        alerter.look()
+        assert said()[1:] == [("quarantine", "more", 3)]
+        assert "No tracking id." in Hook.posted[-1]["text"]
+        refuse(vault, b"one", "No code.")
+        (receipt,) = replaying.receipts(vault, [folder], provider="sinch")
+        assert isinstance(receipt, Receipt)
+        quarantine.keep(vault, receipt, "Still no code.")
+        monkeypatch.setattr(alerting, "utc_now", lambda: at + 2 * alerting.MORE_AFTER)
+        alerter.look()
+        assert len(said()) == 2, "nothing new came"
+        index.leave(vault.catalog, [folder])
+        refuse(vault, b"four", "No code.")
+        monkeypatch.setattr(alerting, "utc_now", lambda: at + 3 * alerting.MORE_AFTER)
+        alerter.look()
+        assert said()[2:] == [("quarantine", "more", 3)], "as many as before, and one of them new"
+
+
+def test_without_a_public_address_the_alert_names_the_page_and_the_command(tmp_path: Path, hook: str) -> None:
+    with opened(tmp_path, alert_webhook=hook) as vault:
+        vault.bucket.make()
+        refuse(vault, b"torn", "x" * 5000)
+        Alerter(vault).look()
+        assert Hook.posted[0]["link"] == ""
+        assert "on the dashboard's page /quarantine" in Hook.posted[0]["advice"]
+        assert len(Hook.posted[0]["details"]) < 600

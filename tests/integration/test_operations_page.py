@@ -6,7 +6,7 @@ import pytest
 
 from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
-from mmsvault import auditing, quarantine, replaying
+from mmsvault import auditing
 from mmsvault.catalog import entering, names, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
@@ -20,7 +20,6 @@ from tests.looking import look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "operations_page.operations_page"
-BODY = b"<html>=cmd() **bold** <script>alert(1)</script></html>"
 
 
 def waits(room: ReadingRoom, *, days: float, keyword: str = "") -> None:
@@ -40,7 +39,7 @@ def test_an_empty_vault_says_that_all_is_well_and_what_to_run(room: ReadingRoom,
     said = texts(look_at(PAGE, monkeypatch))
     assert "Nothing waits" in said
     assert "mmsvault verify" in said
-    assert "Nothing is in quarantine" in said
+    assert "Quarantine is empty" in said
     assert room
 
 
@@ -71,22 +70,6 @@ def test_a_part_of_the_archive_shows_its_own_and_nothing_of_the_whole(
     assert "Nothing waits" in texts(app)
     assert [one.value for one in app.header] == ["The last 24 hours", "Nearest deadlines"]
     assert "needs the role manager" in texts(look_at(PAGE, monkeypatch, role=Role.EXPORTER))
-
-
-def test_quarantine_shows_bodies_as_text_and_replays_them(room: ReadingRoom, monkeypatch: Patch) -> None:
-    quarantine.keep(room.vault, Receipt.of(BODY, provider="sinch", source="203.0.113.7"), "No <postback>.")
-    folder = replaying.quarantined(room.vault, limit=5)[0].folder
-    app = look_at(PAGE, monkeypatch)
-    assert "No <postback>." in texts(app)
-    assert BODY.decode() not in texts(app)
-    monkeypatch.setattr("dashboard.quarantine.PATIENCE_SECONDS", 0)
-    before = room.vault.queue.count
-    app.button(key=f"replay {folder}").click().run()
-    assert not app.exception
-    assert room.vault.queue.count == before + 1
-    assert app.toast[0].value == "It waits for a worker."
-    assert trail.latest(room.catalog)[0].action == "replayed"
-    assert replaying.body(room.vault, folder, most_bytes=10) == BODY[:10]
 
 
 def test_a_sample_is_verified_and_remembered(room: ReadingRoom, monkeypatch: Patch) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from mmsvault import sweeping
+from mmsvault import quarantine, sweeping
+from mmsvault.catalog import quarantine as index
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.message import MediaItem, Message, Receipt, utc_now
 from mmsvault.queueing.connection import connect_to_answer
@@ -112,3 +113,14 @@ def test_what_the_settings_refused_is_due_when_they_change_and_not_before(vault:
     assert due() == {"refused"}
     assert upkeep.retry_refused(vault.catalog, "settings of the first start", now=utc_now()) == 0
     assert upkeep.retry_refused(vault.catalog, "other settings", now=utc_now()) == 1
+
+
+def test_a_catalog_that_knew_nothing_of_quarantine_learns_of_it_by_the_first_sweep(vault: Vault) -> None:
+    vault.bucket.make()
+    quarantine.keep(vault, Receipt.of(b"torn", provider="sinch"), "No code.")
+    before = index.waiting(vault.catalog)
+    assert before.newest
+    index.leave(vault.catalog, [before.newest.folder])
+    with connect_to_answer(vault.settings.effective_redis_url) as connection:
+        Sweeper(vault, open_queue(connection)).sweep()
+    assert index.waiting(vault.catalog) == before

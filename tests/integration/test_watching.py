@@ -105,6 +105,8 @@ def test_what_happens_to_messages_is_counted_by_state_step_and_reason(archive: A
     assert more("mmsvault_files", "stored") == more("mmsvault_files", "pending") == 1
     assert more("mmsvault_receipts", "quarantined") == 1
     assert more("mmsvault_receipts", "message") == 2
+    assert more("mmsvault_quarantine_waiting") == 1
+    assert after["mmsvault_quarantine_newest_timestamp_seconds", ""] >= NOW.timestamp()
     assert more("mmsvault_attempts_total", "stored,") == more("mmsvault_attempts_total", "pending,404") == 1
     assert more("mmsvault_archived_bytes_total") == len(picture().data) == more("mmsvault_stored_bytes")
     assert more("mmsvault_step_seconds_count", "receipt") == 3

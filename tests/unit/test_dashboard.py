@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import bundling, front, wording
+from dashboard import bundling, front, raw, wording
 from dashboard.headers import content_security_policy
 from dashboard.links import SPAN_SECONDS, Links
 from dashboard.media_route import byte_range, file_name
-from dashboard.record import parts
+from dashboard.record import details, parts
 from dashboard.tiles import tiles
 from mmsvault.message import MediaState
 from tests.records import NOON, item, message
@@ -172,3 +172,26 @@ def test_a_module_that_is_written_in_another_way_is_refused(
     (tmp_path / name).write_text(f"{line}\n")
     with pytest.raises(ValueError, match="not written as the other"):
         bundling.module(name)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown", "edited"),
+    [
+        ("Grüße 🐟\r\n\t<a>".encode(), "Grüße 🐟\r\n\t<a>", "Grüße 🐟\n\t<a>"),
+        (b"a\x00b\x1b[31m", r"a\x00b\x1b[31m", "ab[31m"),
+        (b"Gr\xfc\xdfe", r"Gr\xfc\xdfe", "Grüße"),
+        ("\ufeff<a>ü".encode("utf-16-le"), "<a>ü", "<a>ü"),
+        (b"\xef\xbb\xbf{}", "{}", "{}"),
+        (b"", "", ""),
+    ],
+)
+def test_a_raw_body_is_shown_with_every_byte_and_edited_as_text(body: bytes, shown: str, edited: str) -> None:
+    assert raw.readable(body) == shown
+    assert raw.editable(body) == edited
+
+
+def test_what_was_repaired_when_a_message_was_read_is_said_and_nothing_otherwise() -> None:
+    repaired = message(repaired=("bare ampersands", "control characters"))
+    facts = {one.label: one.value for one in details(repaired, now=NOON)}
+    assert facts["Repaired when read"] == "bare ampersands, control characters"
+    assert "Repaired when read" not in {one.label for one in details(message(), now=NOON)}
