@@ -16,6 +16,7 @@ from mmsvault import annotating, disposition
 from mmsvault.catalog import permissions, upkeep
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import NotFoundError, RefusedError
+from mmsvault.message import tag_of
 
 ACTIONS = {
     "export": Action.EXPORT,
@@ -25,8 +26,6 @@ ACTIONS = {
     "delete": Action.DELETE,
 }
 """What each deed of the gallery needs."""
-LONGEST_TAG = 100
-LONGEST_NOTE = 10_000
 MOST_IDS = 10_000
 _NAMED = 3
 
@@ -89,10 +88,12 @@ def weigh(visit: Visit, ids: Sequence[str]) -> Weight:
 
 
 def tag(visit: Visit, choice: Choice, *, add: Sequence[str], remove: Sequence[str]) -> int:
-    """Add tags to the messages and take tags away; return how many messages that were."""
-    added, removed = (
-        [name.strip()[:LONGEST_TAG] for name in names if name.strip()] for names in (add, remove)
-    )
+    """Add tags to the messages and take tags away; return how many messages that were.
+
+    Raises RejectedInputError for a tag that is too long.
+    """
+    added = [tag_of(name) for name in add if name.strip()]
+    removed = [name.strip() for name in remove if name.strip()]
     ids = found(visit, Action.TAG, choice)
     done = 0
     for identity in ids:
@@ -105,9 +106,9 @@ def tag(visit: Visit, choice: Choice, *, add: Sequence[str], remove: Sequence[st
 
 
 def write_note(visit: Visit, message_id: str, text: str) -> None:
-    """Set the note of a message."""
+    """Set the note of a message. Raises RejectedInputError for one that is too long."""
     for identity in found(visit, Action.NOTE, Choice(ids=(message_id,))):
-        annotating.annotate(visit.room.vault, identity, note=text.strip()[:LONGEST_NOTE])
+        annotating.annotate(visit.room.vault, identity, note=text)
         visit.note("wrote a note", subject=identity)
 
 

@@ -16,8 +16,9 @@ def annotate(
     untag: Sequence[str] = (),
     note: str | None = None,
 ) -> Message:
-    """Add tags, take tags away, set the note, and return the message. Raises NotFoundError.
+    """Add tags, take tags away, set the note, and return the message.
 
+    Raises NotFoundError, and RejectedInputError for a tag or a note that is too long.
     Where a worker has the message in hand, it writes the record.
     """
     message = writes.annotate(vault.catalog, message_id, tag=tag, untag=untag, note=note, now=utc_now())

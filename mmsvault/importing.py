@@ -20,7 +20,7 @@ from mmsvault.exporting.verifying import Flaw, Proof
 from mmsvault.integrity.verifying import tombstone
 from mmsvault.layout import RECORD_NAME
 from mmsvault.media import sniffing
-from mmsvault.message import MediaItem, MediaState, Message, utc_now
+from mmsvault.message import LONGEST_NOTE, LONGEST_TAG, MediaItem, MediaState, Message, utc_now
 from mmsvault.vault import Vault
 
 LARGEST_RECORD_BYTES = 64 << 20
@@ -33,12 +33,16 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Imported:
-    """How many messages the archive has, how many were new here, how many known, and what was wrong."""
+    """How many messages the archive has, how many were new here, how many known, and what was wrong.
+
+    `remarks` tell what was not brought in as it is written, of messages that were.
+    """
 
     messages: int = 0
     new: int = 0
     known: int = 0
     problems: list[Flaw] = field(default_factory=list)
+    remarks: list[Flaw] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def _records(contents: Contents) -> Iterator[str]:
 
 def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) -> None:
     raw = opening.read(contents, name, most_bytes=LARGEST_RECORD_BYTES)
-    message = Message.from_record(raw)
+    written = Message.from_record(raw)
+    message = written.within_limits()
     _check_place(message)
     folder = name.removesuffix(RECORD_NAME)
     pieces = list(_pieces(contents, message, folder))
@@ -106,6 +111,9 @@ def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) ->
     for piece in pieces:
         _put(vault, contents, piece)
     vault.bucket.put(message.prefix + RECORD_NAME, message.as_record(), content_type="application/json")
+    if message is not written:
+        limits = f"A tag has at most {LONGEST_TAG} characters, a note {LONGEST_NOTE:,}"
+        came_of.remarks.append(Flaw(name, f"{limits}; the rest was left out."))
     entered = upkeep.enter(vault.catalog, [message], now=utc_now())[message.id]
     if entered is Entered.NEW:
         came_of.new += 1

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
-from mmsvault.errors import NewerRecordError, RecordError
+from mmsvault.errors import NewerRecordError, RecordError, RejectedInputError
 
 SCHEMA_VERSION = 1
 """Version of message.json. A reader takes any version up to its own. A field with a default needs no
@@ -28,6 +28,10 @@ UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 GRACE = timedelta(hours=1)
 """Attempts go on for at least this long after the receipt, even past the deadline: a postback may
 come late, be replayed, or carry a wrong clock, and asking costs nothing."""
+
+LONGEST_TAG = 100
+LONGEST_NOTE = 10_000
+"""Characters of a tag and of a note, whoever writes them."""
 
 LONGEST_NUMBER = 254
 """Characters of a number or address that are compared; an e-mail address has no more."""
@@ -60,6 +64,30 @@ def fold(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.strip().casefold())
     kept = "".join(letter for letter in plain if not (letter > "\x7f" and _is_accent(letter)))
     return unicodedata.normalize("NFC", kept.casefold()).strip()
+
+
+def tag_of(text: str) -> str:
+    """Return a tag as it is kept: on one line, without what no database holds.
+
+    Raises RejectedInputError for an empty one and for one of more than LONGEST_TAG characters.
+    """
+    tag = " ".join(_storable(text).split())
+    if not tag or len(tag) > LONGEST_TAG:
+        raise RejectedInputError(f"A tag has 1 to {LONGEST_TAG} characters.")
+    return tag
+
+
+def note_of(text: str) -> str:
+    """Return a note as it is kept. Raises RejectedInputError for more than LONGEST_NOTE characters."""
+    note = _storable(text).strip()
+    if len(note) > LONGEST_NOTE:
+        raise RejectedInputError(f"A note has at most {LONGEST_NOTE:,} characters.")
+    return note
+
+
+def _storable(text: str) -> str:
+    """Return text that every database holds: without NULs and half pairs of surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _is_accent(letter: str) -> bool:
@@ -293,6 +321,15 @@ class Message(Value):
         """When the next attempt at any of its files is due; None when nothing is pending."""
         times = [item.next_attempt_at for item in self.media if item.next_attempt_at]
         return min(times) if times else None
+
+    def within_limits(self) -> "Message":
+        """Return the message with tags and a note that are too long cut; itself where none is."""
+        cut = (" ".join(_storable(tag).split())[:LONGEST_TAG].strip() for tag in self.tags)
+        tags = tuple(dict.fromkeys(filter(None, cut)))
+        note = _storable(self.note)[:LONGEST_NOTE]
+        if (tags, note) == (self.tags, self.note):
+            return self
+        return self.model_copy(update={"tags": tags, "note": note})
 
     def as_json(self) -> dict[str, Any]:
         """Return the message in the shape that scripts rely on (`show ID --json`)."""

@@ -1,11 +1,13 @@
 """How each program begins: with its settings and its log, or with a plain word why it cannot."""
 
 import gc
+import json
 import logging
 import os
 import re
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -13,11 +15,13 @@ from mmsvault.errors import EXIT_USAGE, EXIT_WRONG, ConfigurationError, VaultErr
 from mmsvault.settings import Settings
 from mmsvault.settings.data_dir import close_new_files
 from mmsvault.settings.secrets import HIDDEN, secret_pattern
+from mmsvault.terminal import visible, visible_json, visible_line
 
 _NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
 """A phone number as it may stand in a sentence; ids, hashes, times and paths are none."""
 _masking = [True]
 _secrets: list[re.Pattern[str]] = []
+_OF_SEVERAL_LINES = ("exception", "stack")
 _QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn", "watchdog", "PIL")
 
 
@@ -62,8 +66,24 @@ def _mask_numbers(
     return {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
+def _show_harmful(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what is harmful on a terminal, in a traceback line by line."""
+    return {
+        name: value
+        if not isinstance(value, str)
+        else (visible(value) if name in _OF_SEVERAL_LINES else visible_line(value))
+        for name, value in event.items()
+    }
+
+
+def _as_json(event: object, **options: Any) -> str:
+    return visible_json(json.dumps(event, ensure_ascii=False, **options))
+
+
 def _complain(error: VaultError, code: int) -> int:
-    sys.stderr.write(f"{error}\n")
+    sys.stderr.write(f"{visible(str(error))}\n")
     return code
 
 
@@ -81,8 +101,10 @@ def write_log(level: int = logging.INFO) -> None:
         _mask_numbers,
     ]
     terminal = sys.stderr.isatty() or "FORCE_COLOR" in os.environ  # as `up` sets it on a terminal
-    last = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    last: list[structlog.typing.Processor] = (
+        [_show_harmful, structlog.dev.ConsoleRenderer()]
+        if terminal
+        else [structlog.processors.JSONRenderer(serializer=_as_json)]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -94,7 +116,7 @@ def write_log(level: int = logging.INFO) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     root = logging.getLogger()

@@ -38,6 +38,8 @@ from mmsvault.message import (
     RawPostback,
     Receipt,
     fold,
+    note_of,
+    tag_of,
     utc_now,
 )
 
@@ -281,19 +283,22 @@ def annotate(
     note: str | None = None,
     now: datetime,
 ) -> Message:
-    """Add tags, take tags away, set the note, and return the message. Raises NotFoundError.
+    """Add tags, take tags away, set the note, and return the message.
 
-    A tag is the same with or without capitals and accents; the first way that it was written stays.
+    Raises NotFoundError, and RejectedInputError for a tag or a note that is too long. A tag is the same
+    with or without capitals and accents; the first way that it was written stays.
     A message that this changed is due until its record says so too.
     """
+    added = [tag_of(name) for name in tag]
+    written = None if note is None else note_of(note)
     with writing(engine) as connection:
         connection.execute(select(messages.c.id).where(messages.c.id == message_id).with_for_update())
         message = queries.load_in(connection, message_id)
-        tags = {fold(name): name for name in (*tag, *reversed(message.tags))}
+        tags = {fold(name): name for name in (*added, *reversed(message.tags))}
         for name in untag:
             tags.pop(fold(name), None)
         kept = tuple(tags[key] for key in sorted(tags))
-        changes = {"tags": kept, "note": message.note if note is None else note}
+        changes = {"tags": kept, "note": message.note if written is None else written}
         if changes == {"tags": message.tags, "note": message.note}:
             return message
         connection.execute(

@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mmsvault.errors import (
+    EXIT_DONE,
     EXIT_USAGE,
     EXIT_WRONG,
     ConfigurationError,
@@ -23,6 +24,7 @@ from mmsvault.errors import (
     VaultError,
 )
 from mmsvault.settings.data_dir import close_new_files
+from mmsvault.terminal import visible
 
 if TYPE_CHECKING:
     import typer
@@ -80,13 +82,31 @@ def main() -> None:
             from mmsvault.cli import supervising  # noqa: PLC0415
 
             getattr(supervising, given[0])()
-        commands(asked=given[0] if given else "")()
+        sys.exit(_run(commands(asked=given[0] if given else "")))
     except (ConfigurationError, RejectedInputError, NotFoundError) as error:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:
         sys.exit(_complain(error, EXIT_WRONG))
 
 
+def _run(app: typer.Typer) -> int:
+    """Run a command and return its exit code; what is wrong with the call is said without escapes."""
+    import typer  # noqa: PLC0415 - see `commands`
+    from typer.exceptions import TyperException  # noqa: PLC0415
+
+    try:
+        return app(standalone_mode=False) or EXIT_DONE
+    except typer.Abort:
+        sys.stderr.write("Aborted.\n")
+        return EXIT_WRONG
+    except TyperException as error:
+        from typer.rich_utils import rich_format_error  # noqa: PLC0415
+
+        error.message = visible(error.message)
+        rich_format_error(error)  # type: ignore[arg-type]  # it takes any of them
+        return error.exit_code
+
+
 def _complain(error: VaultError, code: int) -> int:
-    sys.stderr.write(f"{error}\n")
+    sys.stderr.write(f"{visible(str(error))}\n")
     return code

@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from mmsvault import auditing
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.trail import Entry
 from mmsvault.catalog.views import scope_of
-from mmsvault.cli.answering import AsJson, Most, for_people, opened_vault, print_json
+from mmsvault.cli.answering import AsJson, Most, for_people, harmless, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG
 from mmsvault.vault import Vault
 
@@ -62,7 +61,7 @@ def list_people(*, as_json: AsJson = False) -> None:
     table = Table("name", "role", "sees", "password")
     for one in found:
         word = "one-time" if one.is_one_time else "own"
-        table.add_row(Text(one.name), one.role, Text(one.scope or "everything"), word)
+        table.add_row(harmless(one.name), one.role, harmless(one.scope or "everything"), word)
     for_people().print(table if found else "There is nobody yet; `mmsvault user add` lets somebody in.")
 
 
@@ -95,7 +94,7 @@ def role(
     if as_json:
         print_json(_as_json(changed))
     else:
-        for_people().print(Text(f"{changed.name} is now {details}."))
+        for_people().print(harmless(f"{changed.name} is now {details}."))
 
 
 @user.command("remove")
@@ -107,7 +106,7 @@ def remove(name: Name, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"removed": name})
     else:
-        for_people().print(Text(f"{name} cannot log in any more."))
+        for_people().print(harmless(f"{name} cannot log in any more."))
 
 
 @audit.command("list")
@@ -127,7 +126,7 @@ def list_trail(
         return
     table = Table("number", "at (UTC)", "who", "from", "did", "to what", "details")
     for entry in found:
-        table.add_row(*(Text(cell) for cell in _row(entry)))
+        table.add_row(*(harmless(cell) for cell in _row(entry)))
     for_people().print(table if found else "Nothing is in the trail that fits.")
 
 
@@ -142,8 +141,8 @@ def verify_trail(*, as_json: AsJson = False) -> None:
         print_json({"entries": entries, "ok": not found, "problems": problems})
     else:
         for key, problem in found:
-            sys.stdout.write(f"{key}: {problem}\n")
-        sys.stdout.write(f"{entries:,} entries checked, {len(found):,} problems.\n")
+            say(f"{key}: {problem}")
+        say(f"{entries:,} entries checked, {len(found):,} problems.")
     if found:
         raise typer.Exit(EXIT_WRONG)
 
@@ -172,9 +171,9 @@ def _say_password(name: str, password: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"name": name, "password": password})
     elif password:
-        sys.stdout.write(f"One-time password of {name}: {password}\n")
+        say(f"One-time password of {name}: {password}")
     else:
-        sys.stdout.write(f"The password of {name} is set.\n")
+        say(f"The password of {name} is set.")
 
 
 def _as_json(one: Person) -> dict[str, object]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from mmsvault import auditing
 from mmsvault.catalog import counting, language, quarantine, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
@@ -23,6 +24,7 @@ from mmsvault.queueing import figures
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
+from mmsvault.terminal import visible, visible_json, visible_line
 from mmsvault.vault import Vault
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
@@ -52,6 +54,7 @@ def search(
         asked = language.Query(parsed(vault, within).groups + parsed(vault, query).groups)
         page = queries.search(vault.catalog, asked, limit=limit, after=after or None)
         total = totals.total(vault.catalog, asked)
+        auditing.by_command(vault, "searched", subject=f"{within} {query}".strip() or "everything")
     if as_json:
         found = [message.as_json() for message in page.messages]
         print_json({"total": total.messages, "messages": found, "next": page.next})
@@ -62,7 +65,7 @@ def search(
         table.add_column(name, no_wrap=True, overflow="fold")
     table.add_column("subject")
     for message in page.messages:
-        table.add_row(*(Text(cell) for cell in _row(message)))
+        table.add_row(*(harmless(cell) for cell in _row(message)))
     if page.messages:
         for_people().print(table)
     more = "" if total.is_exact else "more than "
@@ -78,19 +81,20 @@ def show(
     """Show one message with its files."""
     with opened_vault() as vault:
         message = queries.load(vault.catalog, message_id)
+        auditing.by_command(vault, "looked at", subject=message.id)
     if as_json:
         print_json(message.as_json())
         return
     about = Table(show_header=False, box=None)
     for name, value in message.as_json().items():
         if name != "media":
-            about.add_row(name, Text(", ".join(value) if isinstance(value, list) else str(value)))
+            about.add_row(name, harmless(", ".join(value) if isinstance(value, list) else str(value)))
     for_people().print(about)
     files = Table("file", "state", "type", "bytes", Column("key", overflow="fold"), "reason", box=SIMPLE)
     for item in message.media:
         size = "" if item.size is None else f"{item.size:,}"
         cells = (str(item.position), item.state.value, item.content_type, size, item.key, item.reason)
-        files.add_row(*(Text(cell) for cell in cells))
+        files.add_row(*(harmless(cell) for cell in cells))
     for_people().print(files if message.media else "The message has no files.")
 
 
@@ -189,8 +193,8 @@ def _show_tallies(name: str, tallies: list[counting.Tally], *, as_json: bool) ->
     table = Table(name, *told, "as written", "messages", "first (UTC)", "last (UTC)")
     for one in tallies:
         times = (f"{at:%Y-%m-%d %H:%M}" for at in (one.first_at, one.last_at))
-        known = (Text(one.known_as),) if told else ()
-        table.add_row(Text(one.key or "none"), *known, Text(one.name), f"{one.messages:,}", *times)
+        known = (harmless(one.known_as),) if told else ()
+        table.add_row(harmless(one.key or "none"), *known, harmless(one.name), f"{one.messages:,}", *times)
     for_people().print(table if tallies else f"There are no {name} yet.")
 
 
@@ -233,9 +237,20 @@ def _row(message: Message) -> tuple[str, ...]:
 
 def for_people() -> Console:
     """Return where answers for people go; what is not a terminal has room for whole lines."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    width = None if sys.stdout.isatty() else 200
+    return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def harmless(text: str) -> Text:
+    """Return text that others may have written, to print for people: nothing in it is obeyed."""
+    return Text(visible(text))
+
+
+def say(line: str) -> None:
+    """Write one line for people, which may quote what others wrote."""
+    sys.stdout.write(f"{visible_line(line)}\n")
 
 
 def print_json(value: Any) -> None:
-    """Write the answer for scripts."""
-    sys.stdout.write(pretty_json(value))
+    """Write the answer for scripts, which a terminal may show as well."""
+    sys.stdout.write(visible_json(pretty_json(value)))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmsvault import rehearsal
-from mmsvault.cli.answering import AsJson, for_people, print_json
+from mmsvault.cli.answering import AsJson, for_people, harmless, print_json
 from mmsvault.diagnosis import Finding, State, examine
 from mmsvault.errors import EXIT_WRONG, ConfigurationError
 from mmsvault.settings import Settings
@@ -67,7 +67,7 @@ def _show(findings: list[Finding]) -> None:
     table = Table("", "", "", box=SIMPLE, show_header=False)
     for one in findings:
         said = f"{one.said}\n{one.advice}" if one.advice else one.said
-        table.add_row(Text(one.state.value, style=COLOURS[one.state]), Text(one.check), Text(said))
+        table.add_row(Text(one.state.value, style=COLOURS[one.state]), harmless(one.check), harmless(said))
     for_people().print(table)
     wrong = sum(one.state is State.WRONG for one in findings)
     for_people().print("Nothing is wrong." if not wrong else f"{wrong:,} of it is wrong.")

@@ -1,6 +1,5 @@
 """Commands over archives that leave the house: make one, prove one, bring one back."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from rich.progress import (
 )
 
 from mmsvault import auditing, importing
-from mmsvault.cli.answering import AsJson, opened_vault, print_json
+from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RejectedInputError
 from mmsvault.exporting import delivering, packing, sets
 from mmsvault.exporting.packing import Order, Written
@@ -112,10 +111,10 @@ def verify_export(
         )
     else:
         for flaw in (*proof.problems, *proof.warnings):
-            _say(f"{flaw.path}: {flaw.problem}")
+            say(f"{flaw.path}: {flaw.problem}")
         signed = f", signed by the key {proof.fingerprint}" if proof.fingerprint else ""
         verdict = "whole and unchanged" if proof.ok else "NOT whole and unchanged"
-        _say(f"{file}: {verdict}; {proof.files:,} files, {proof.bytes:,} bytes{signed}.")
+        say(f"{file}: {verdict}; {proof.files:,} files, {proof.bytes:,} bytes{signed}.")
     if not proof.ok:
         raise typer.Exit(EXIT_WRONG)
 
@@ -134,13 +133,14 @@ def import_archive(
         "new": came_of.new,
         "known": came_of.known,
         "problems": [{"path": flaw.path, "problem": flaw.problem} for flaw in came_of.problems],
+        "remarks": [{"path": flaw.path, "remark": flaw.problem} for flaw in came_of.remarks],
     }
     if as_json:
         print_json(answer)
     else:
-        for flaw in came_of.problems:
-            _say(f"{flaw.path}: {flaw.problem}")
-        _say(f"{came_of.messages:,} messages: {came_of.new:,} new, {came_of.known:,} here already.")
+        for flaw in (*came_of.problems, *came_of.remarks):
+            say(f"{flaw.path}: {flaw.problem}")
+        say(f"{came_of.messages:,} messages: {came_of.new:,} new, {came_of.known:,} here already.")
     if came_of.problems:
         raise typer.Exit(EXIT_WRONG)
 
@@ -153,9 +153,9 @@ def _tell(order: Order, folder: Path, written: list[Written], *, as_json: bool) 
         print_json({"messages": messages, "volumes": volumes, "fingerprint": signed})
         return
     for volume in written:
-        _say(f"{folder / volume.name}: {volume.messages:,} messages, {volume.bytes:,} bytes")
+        say(f"{folder / volume.name}: {volume.messages:,} messages, {volume.bytes:,} bytes")
     signed = f" Signed by the key {order.signer.fingerprint}." if order.signer else ""
-    _say(f"{messages:,} messages exported.{signed}")
+    say(f"{messages:,} messages exported.{signed}")
 
 
 def _formats(given: list[str]) -> tuple[str, ...]:
@@ -192,7 +192,3 @@ def _progress(what: str, *, total: int | None) -> Iterator[Callable[[int], None]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda more: bar.advance(task, more)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

@@ -17,7 +17,7 @@ from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.catalog.verdicts import Extent
-from mmsvault.cli.answering import AsJson, opened_vault, print_json
+from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.embedded import supervisor
 from mmsvault.errors import EXIT_WRONG, RejectedInputError, VaultError
 from mmsvault.integrity import rebuilding, remembering, repairing, sampling
@@ -30,6 +30,7 @@ from mmsvault.queueing.jobs import open_queue
 from mmsvault.replaying import Skipped
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
+from mmsvault.terminal import visible
 from mmsvault.vault import Vault
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
@@ -71,9 +72,9 @@ def verify(
         print_json({**answer, "repaired": repaired} if repair else answer)
     else:
         for key, what in report.repaired:
-            _say(f"{key}: {what}")
+            say(f"{key}: {what}")
         _say_problems(report.problems)
-        _say(f"{report.checked:,} objects checked, {len(report.problems):,} problems.")
+        say(f"{report.checked:,} objects checked, {len(report.problems):,} problems.")
     _exit(wrong=bool(report.problems))
 
 
@@ -86,7 +87,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
     else:
         _say_problems(rebuilt.problems)
         came_of = ", ".join(f"{count:,} {name.value}" for name, count in rebuilt.entered.items())
-        _say(f"{rebuilt.messages:,} messages in the bucket" + (f": {came_of}." if came_of else "."))
+        say(f"{rebuilt.messages:,} messages in the bucket" + (f": {came_of}." if came_of else "."))
     _exit(wrong=bool(rebuilt.problems))
 
 
@@ -131,8 +132,8 @@ def replay(
         print_json({**answer, "skipped": [{"path": one.path, "problem": one.problem} for one in skipped]})
     else:
         for one in skipped:
-            _say(f"{one.path}: {one.problem}")
-        _say(", ".join(f"{count:,} {name}" for name, count in answer.items()) + ".")
+            say(f"{one.path}: {one.problem}")
+        say(", ".join(f"{count:,} {name}" for name, count in answer.items()) + ".")
     _exit(wrong=bool(skipped))
 
 
@@ -160,7 +161,7 @@ def requeue(query: Which, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(answer)
     else:
-        _say(f"{answer['files']:,} files of {answer['messages']:,} messages are due now.")
+        say(f"{answer['files']:,} files of {answer['messages']:,} messages are due now.")
 
 
 def hold(
@@ -176,7 +177,7 @@ def hold(
     if as_json:
         print_json({"messages": len(news), "changed": sum(news)})
     else:
-        _say(f"{len(news):,} messages are {did}, {sum(news):,} of them as of now.")
+        say(f"{len(news):,} messages are {did}, {sum(news):,} of them as of now.")
 
 
 def _decide(query: str, decision: Callable[[Vault, str], int], *, did: str, details: str) -> list[int]:
@@ -199,7 +200,7 @@ def _new_where_broken() -> Iterator[Vault]:
             if supervisor.runs(vault.settings):
                 raise VaultError("The catalog's file is broken. End the vault first, then rebuild.")
             aside = set_aside(vault.catalog, mark=f"broken-{utc_now():%Y%m%dT%H%M%SZ}")
-            sys.stderr.write(f"The catalog's file is broken; it is now {aside}.\n")
+            sys.stderr.write(visible(f"The catalog's file is broken; it is now {aside}.\n"))
         migrate(vault.catalog)
         yield vault
     finally:
@@ -222,11 +223,7 @@ def _as_json(problems: list[Problem]) -> list[dict[str, str]]:
 
 def _say_problems(problems: list[Problem]) -> None:
     for problem in problems:
-        _say(f"{problem.key}: {problem.problem}")
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+        say(f"{problem.key}: {problem.problem}")
 
 
 def _exit(*, wrong: bool) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mmsvault import auditing, migrating
-from mmsvault.cli.answering import AsJson, print_json
+from mmsvault.cli.answering import AsJson, print_json, say
 from mmsvault.embedded.borrowing import borrowed
 from mmsvault.errors import EXIT_WRONG
 from mmsvault.settings import Settings
@@ -51,13 +51,13 @@ def migrate(
         print_json({**counts, "checked": done.checked, "problems": problems})
     else:
         for one in done.problems:
-            typer.echo(f"{one.key}: {one.problem}")
-        typer.echo(
+            say(f"{one.key}: {one.problem}")
+        say(
             f"{done.objects:,} objects ({done.copied:,} copied now), {done.messages:,} messages, "
             f"{done.receipts:,} receipts that waited; {done.checked:,} objects checked there."
         )
         if not done.problems:
-            typer.echo(f"All is there. Start the vault's programs with the settings of {to} from now on.")
+            say(f"All is there. Start the vault's programs with the settings of {to} from now on.")
     if done.problems:
         raise typer.Exit(EXIT_WRONG)
 

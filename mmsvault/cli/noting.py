@@ -4,20 +4,16 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from mmsvault import auditing, naming
 from mmsvault.annotating import annotate
 from mmsvault.catalog import names, queries
 from mmsvault.catalog import searches as saved
-from mmsvault.cli.answering import AsJson, for_people, opened_vault, parsed, print_json
+from mmsvault.cli.answering import AsJson, for_people, harmless, opened_vault, parsed, print_json
 from mmsvault.errors import RejectedInputError
-from mmsvault.message import normal_number
+from mmsvault.message import normal_number, tag_of
 
 Tags = Annotated[list[str] | None, typer.Option(help="A tag; give the option again for more.")]
-
-LONGEST_TAG = 100
-LONGEST_NOTE = 10_000
 
 searches = typer.Typer(no_args_is_help=True, help="Save queries under names, list and remove them.")
 
@@ -37,7 +33,8 @@ def tag(
     as_json: AsJson = False,
 ) -> None:
     """Add tags to all messages that a query finds, or take them away."""
-    added, removed = (_tags(names or []) for names in (add, remove))
+    added = [tag_of(name) for name in add or []]
+    removed = [" ".join(_clean(name).split()) for name in remove or []]
     if not added and not removed:
         raise RejectedInputError("Give --add TAG or --remove TAG.")
     with opened_vault() as vault:
@@ -60,18 +57,17 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Show the note of a message, or write it."""
-    if text is not None and len(text) > LONGEST_NOTE:
-        raise RejectedInputError(f"A note has at most {LONGEST_NOTE:,} characters.")
     with opened_vault() as vault:
         if text is None:
             message = queries.load(vault.catalog, message_id)
+            auditing.by_command(vault, "looked at", subject=message.id)
         else:
-            message = annotate(vault, message_id, note=_clean(text))
+            message = annotate(vault, message_id, note=text)
             auditing.by_command(vault, "wrote a note", subject=message_id)
     if as_json:
         print_json({"id": message.id, "note": message.note})
     else:
-        for_people().print(Text(message.note or "The message has no note."))
+        for_people().print(harmless(message.note or "The message has no note."))
 
 
 def name(
@@ -91,7 +87,7 @@ def name(
     if as_json:
         print_json({"number": sender, "name": known})
     else:
-        for_people().print(Text(known or "The sender has no name."))
+        for_people().print(harmless(known or "The sender has no name."))
 
 
 @searches.command("save")
@@ -117,7 +113,7 @@ def list_searches(*, as_json: AsJson = False) -> None:
         return
     table = Table("name", "query")
     for one in found:
-        table.add_row(Text(one.name), Text(one.query))
+        table.add_row(harmless(one.name), harmless(one.query))
     for_people().print(table if found else "There is no saved search.")
 
 
@@ -126,14 +122,6 @@ def remove_search(name: Annotated[str, typer.Argument(help="The name that it was
     """Forget a saved search."""
     with opened_vault() as vault:
         saved.remove(vault.catalog, name)
-
-
-def _tags(names: list[str]) -> list[str]:
-    tags = [" ".join(_clean(name).split()) for name in names]
-    for name in tags:
-        if not name or len(name) > LONGEST_TAG:
-            raise RejectedInputError(f"A tag has 1 to {LONGEST_TAG} characters.")
-    return tags
 
 
 def _clean(text: str) -> str:

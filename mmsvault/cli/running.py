@@ -11,6 +11,7 @@ from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
+from mmsvault.terminal import visible
 
 NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard")
 
@@ -62,7 +63,7 @@ def dashboard() -> None:
             sys.stdout.write(f"{login}\n")
             sys.stdout.flush()
     except UnavailableError as error:  # the dashboard says so, and takes visitors once it is there
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(visible(f"{error}\n"))
     finally:
         vault.close()
     _become("dashboard")

@@ -16,6 +16,7 @@ from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
 from mmsvault.errors import UnavailableError
 from mmsvault.settings import Settings
+from mmsvault.terminal import visible
 
 
 def up() -> None:
@@ -63,7 +64,7 @@ def prepare(settings: Settings) -> None:
     try:
         vault.prepare()
     except UnavailableError as error:
-        sys.stderr.write(f"{error} Until then, what comes in waits.\n")
+        sys.stderr.write(visible(f"{error} Until then, what comes in waits.\n"))
     finally:
         vault.close()
 

@@ -8,7 +8,7 @@ import typer
 
 from mmsvault import auditing, disposition, erasing, retention
 from mmsvault.catalog import scrubbing
-from mmsvault.cli.answering import AsJson, opened_vault, print_json
+from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import Holding, holding
 from mmsvault.message import pretty_json
@@ -46,8 +46,8 @@ def delete(query: Which, *, yes: Yes = False, as_json: AsJson = False) -> None:
         print_json({"deleted": len(deleted), "refused": refused, "exports": shown})
     else:
         for one in refused:
-            _say(f"{one['id']}: not deleted, {one['reason']}")
-        _say(f"{len(deleted):,} messages deleted.")
+            say(f"{one['id']}: not deleted, {one['reason']}")
+        say(f"{len(deleted):,} messages deleted.")
         _say_exports(exports)
     if refused:
         raise typer.Exit(EXIT_WRONG)
@@ -77,12 +77,12 @@ def retire(
         print_json({"dry_run": dry_run, "retired": retired, "kept": kept, "exports": shown})
         return
     if policy.keeps_all:
-        _say("Messages are kept for ever; MMSVAULT_KEEP_DAYS would say how long.")
+        say("Messages are kept for ever; MMSVAULT_KEEP_DAYS would say how long.")
     for one in kept:
-        _say(f"{one['id']}: past its {one['days']:,} days and kept, {one['reason']}")
+        say(f"{one['id']}: past its {one['days']:,} days and kept, {one['reason']}")
     for one in retired if dry_run else ():
-        _say(f"{one['id']}: past its {one['days']:,} days")
-    _say(f"{len(retired):,} messages {'would be ' if dry_run else ''}deleted, {len(kept):,} kept.")
+        say(f"{one['id']}: past its {one['days']:,} days")
+    say(f"{len(retired):,} messages {'would be ' if dry_run else ''}deleted, {len(kept):,} kept.")
     _say_exports(exports)
 
 
@@ -107,11 +107,11 @@ def erase(
         print_json(done)
     else:
         for one in done["kept"]:
-            _say(f"{one['id']}: not erased, {one['reason']}")
-        _say(f"{len(done['erased']):,} messages erased. The receipt is {done['key']} in the bucket.")
+            say(f"{one['id']}: not erased, {one['reason']}")
+        say(f"{len(done['erased']):,} messages erased. The receipt is {done['key']} in the bucket.")
         _say_exports([Holding(**one) for one in done["exports"]])
         for folder in done["quarantine"]:
-            _say(f"{folder}: a postback that was not understood names the number; look at it.")
+            say(f"{folder}: a postback that was not understood names the number; look at it.")
     if done["kept"]:
         raise typer.Exit(EXIT_WRONG)
 
@@ -119,7 +119,7 @@ def erase(
 def _say_exports(exports: list[Holding]) -> None:
     for one in exports:
         said = one.problem or f"it holds {one.messages:,} of these messages"
-        _say(f"{one.key}: {said}; delete this export as well if they must be gone from there.")
+        say(f"{one.key}: {said}; delete this export as well if they must be gone from there.")
 
 
 def _ask_before_deleting(count: int, *, yes: bool) -> None:
@@ -128,7 +128,3 @@ def _ask_before_deleting(count: int, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise RejectedInputError(f"{count:,} messages would be deleted; say --yes to do it.")
     typer.confirm(f"Delete {count:,} messages for good?", abort=True, err=True)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")

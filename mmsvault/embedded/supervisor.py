@@ -22,6 +22,7 @@ from mmsvault.embedded.part import Part, in_words
 from mmsvault.embedded.pauses import Pauses
 from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, UnavailableError, VaultError
 from mmsvault.settings import Settings
+from mmsvault.terminal import visible_with_colours
 
 LOCK = "up.lock"
 SECONDS_TO_GET_READY = 60.0
@@ -243,6 +244,5 @@ class Supervisor:
                 process.kill()
 
     def _say(self, name: str, line: str) -> None:
-        self._console.print(
-            Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), Text.from_ansi(line))
-        )
+        said = Text.from_ansi(visible_with_colours(line))
+        self._console.print(Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), said))

@@ -1,39 +1,70 @@
 """Contacts and appointments as lines of `label: value`: to show as a card and to search in."""
 
-import logging
-import quopri
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, tzinfo
 from typing import Any
 
-import icalendar
-import vobject
-from icalendar.error import ICalParsingError
-from vobject.base import VObjectError
+from icalendar import Timezone
+from icalendar.prop import vDDDTypes
+from icalendar.timezone import tzp
 
-MOST_CHARACTERS = 100_000
-"""Of a file, without the pictures in it. What is long and hostile takes time that grows with its square."""
-MOST_CARDS = 50
-MOST_LINES = 40
+from mmsvault.media.content_lines import Component, Property, components, unescaped
+
+MOST_CHARACTERS = 2_000_000
+"""Of a file, with the pictures in it."""
+MOST_CARDS = 200
+MOST_LINES = 100
 """Lines of one card; a value is cut off after MOST_OF_A_VALUE characters."""
 MOST_OF_A_VALUE = 500
+MOST_AGENTS_DEEP = 3
 
 _CONTACT = {
-    "fn": "Name",
-    "nickname": "Nickname",
-    "org": "Organisation",
-    "title": "Title",
-    "role": "Role",
-    "tel": "Phone",
-    "email": "E-mail",
-    "adr": "Address",
-    "url": "Web",
-    "impp": "Chat",
-    "bday": "Birthday",
-    "anniversary": "Anniversary",
-    "note": "Note",
-    "categories": "Categories",
+    "NICKNAME": "Nickname",
+    "ORG": "Organisation",
+    "TITLE": "Title",
+    "ROLE": "Role",
+    "TEL": "Phone",
+    "EMAIL": "E-mail",
+    "ADR": "Address",
+    "LABEL": "Address",
+    "URL": "Web",
+    "X-SOCIALPROFILE": "Web",
+    "IMPP": "Chat",
+    **{
+        f"X-{service}": "Chat"
+        for service in (
+            *("AIM", "GOOGLE-TALK", "GTALK", "ICQ", "JABBER", "MSN", "QQ", "SIP", "SKYPE"),
+            *("SKYPE-USERNAME", "TWITTER", "YAHOO"),
+        )
+    },
+    "BDAY": "Birthday",
+    "ANNIVERSARY": "Anniversary",
+    "X-ANNIVERSARY": "Anniversary",
+    "X-ABDATE": "Date",
+    "RELATED": "Related",
+    "X-ABRELATEDNAMES": "Related",
+    "MEMBER": "Member",
+    "AGENT": "Agent",
+    "GEO": "Place",
+    "NOTE": "Note",
+    "CATEGORIES": "Categories",
+    "SORT-STRING": "Reading",
+    "X-PHONETIC-FIRST-NAME": "Reading",
+    "X-PHONETIC-MIDDLE-NAME": "Reading",
+    "X-PHONETIC-LAST-NAME": "Reading",
+    "X-PHONETIC-ORG": "Reading",
 }
+"""What is shown of a contact, in this order, after its name."""
+_OWN_NAMES = (
+    (re.compile(r"X-.*(?:TEL|PHONE|MOBILE)(?:-|$)"), "Phone"),
+    (re.compile(r"X-.*E?MAIL(?:-|$)"), "E-mail"),
+    (re.compile(r"X-.*(?:ADR|ADDRESS)$"), "Address"),
+    (re.compile(r"X-.*(?:URL|HOMEPAGE|WEBSITE)$"), "Web"),
+)
+"""Numbers and addresses under names that a maker thought up."""
+_ANDROID = {"nickname": "Nickname", "contact_event": "Date", "relation": "Related"}
 _EVENT = {
     "SUMMARY": "Event",
     "DTSTART": "Starts",
@@ -48,131 +79,195 @@ _EVENT = {
     "STATUS": "Status",
     "DESCRIPTION": "Note",
 }
-_EMBEDDED = re.compile(
-    r"^(?:PHOTO|LOGO|SOUND|KEY)[^:\n]{0,200}+:[^\n]*+(?:\r?\n[ \t][^\n]*+)*+", re.IGNORECASE | re.MULTILINE
-)
-"""Pictures and sounds inside of a card: long, and nothing to read."""
-_QUOTED = re.compile(
-    r"^([^:\n]{0,200}?);ENCODING=QUOTED-PRINTABLE([^:\n]{0,200}+):((?:[^\n]*=\r?\n)*+[^\n]*)",
-    re.IGNORECASE | re.MULTILINE,
-)
-_KINDS_LEFT_OUT = frozenset(("voice", "internet", "pref", "x-internet", "quoted-printable"))
+_MOMENTS = ("DTSTART", "DTEND", "DUE")
+_ENTRIES = ("VEVENT", "VTODO", "VJOURNAL")
+_KINDS_LEFT_OUT = frozenset(("voice", "internet", "pref", "x-internet", "quoted-printable", "base64"))
+_SCHEME = re.compile(r"^(tel|mailto|sips?|xmpp|skype|aim|ymsgr|x-apple):", re.IGNORECASE)
 
 Line = tuple[str, str]
-
-logging.getLogger("vobject.base").setLevel(logging.CRITICAL)  # it would log what strangers wrote
 
 
 def contact(text: str) -> str:
     """Return the cards of a vCard (2.1, 3.0 or 4.0), a blank line between two; empty where it has none."""
-    cards: list[list[Line]] = []
-    try:
-        ended = _ended(_EMBEDDED.sub("", text)[:MOST_CHARACTERS], "VCARD")
-        for component in vobject.readComponents(ended, ignoreUnreadable=True, allowQP=True):
-            lines = list(_of_contact(component))
-            if lines:
-                cards.append(lines)
-            if len(cards) == MOST_CARDS:
-                break
-    except (VObjectError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        pass  # what was read before it counts
-    return _written(cards)
+    return _written(_contacts(text[:MOST_CHARACTERS], depth=0))
 
 
 def appointment(text: str) -> str:
-    """Return the entries of an iCalendar file in the same form; empty where it has none."""
-    cards: list[list[Line]] = []
-    try:
-        ended = _ended(_QUOTED.sub(_unquoted, text[:MOST_CHARACTERS]), "VCALENDAR")
-        for calendar in icalendar.Calendar.from_ical(ended, multiple=True):
-            for entry in calendar.walk():
-                if entry.name in ("VEVENT", "VTODO", "VJOURNAL") and len(cards) < MOST_CARDS:
-                    cards.append(list(_of_event(entry)))
-    except (ICalParsingError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        pass
-    return _written(cards)
+    """Return the entries of an iCalendar file (or vCalendar 1.0) in the same form; empty without any."""
+    found = list(components(text[:MOST_CHARACTERS]))
+    zones = _zones(found)
+    return _written(list(_of_event(one, zones)) for one in found if one.name in _ENTRIES)
 
 
-def _ended(text: str, kind: str) -> str:
-    """Close what was cut off: its beginning is worth reading."""
-    lines = text.rstrip().splitlines()
-    opened: list[str] = []
-    for line in lines:
-        word, _, name = line.strip().upper().partition(":")
-        if word == "BEGIN":
-            opened.append(name)
-        elif word == "END" and opened:
-            opened.pop()
-    missing = [f"END:{name}" for name in reversed(opened)] if opened[:1] == [kind] else []
-    return "\r\n".join((*lines, *missing, ""))
+def _contacts(text: str, *, depth: int) -> Iterator[list[Line]]:
+    for card in components(text):
+        if card.name != "VCARD":
+            continue
+        yield list(_of_contact(card))
+        for agent in card.properties:
+            if agent.name == "AGENT" and _is_card(agent.value) and depth < MOST_AGENTS_DEEP:
+                yield from _contacts(unescaped(agent.value), depth=depth + 1)
 
 
-def _unquoted(found: re.Match[str]) -> str:
-    """Decode a quoted-printable value of a vCalendar 1.0, which iCalendar does not know."""
-    before, after, value = found.groups()
-    charset = re.search(r"CHARSET=([\w-]+)", before + after, re.IGNORECASE)
-    data = quopri.decodestring(value.encode())
-    try:
-        text = data.decode(charset[1] if charset else "utf-8")
-    except (ValueError, LookupError):
-        text = data.decode("cp1252", errors="replace")
-    return f"{before}{after}:" + " ".join(text.split())
+def _of_contact(card: Component) -> Iterator[Line]:
+    labels = {
+        one.group: _bare_label(one.text) for one in card.properties if one.group and one.name == "X-ABLABEL"
+    }
+    yield from _names(card)
+    order = {label: at for at, label in enumerate(dict.fromkeys(_CONTACT.values()))}
+    lines = [line for one in card.properties for line in _of_property(one, labels)]
+    yield from sorted(lines, key=lambda line: order.get(line[0].partition(" (")[0], len(order)))
 
 
-def _of_contact(component: Any) -> Iterator[Line]:
-    for name, label in _CONTACT.items():
-        for entry in component.contents.get(name, []):
-            yield _labelled(label, entry), _plain(entry.value)
-    if "fn" not in component.contents and "n" in component.contents:
-        yield "Name", _plain(component.contents["n"][0].value)
+def _names(card: Component) -> Iterator[Line]:
+    """Give the name as it is shown, and the full one where that has words that it has not."""
+    shown = next((one.text for one in card.properties if one.name == "FN" and one.text.strip()), "")
+    given = card.first("N")
+    family, first, more, before, after = (*(given.fields if given else ()), "", "", "", "", "")[:5]
+    full = " ".join(filter(None, (before, first, more, family, after)))
+    if shown or full:
+        yield "Name", shown or full
+    if shown and not set(full.casefold().replace(",", " ").split()) <= set(
+        shown.casefold().replace(",", " ").split()
+    ):
+        yield "Name", full
 
 
-def _labelled(label: str, entry: Any) -> str:
-    """Add what kind of number or address it is: `Phone (cell)`."""
-    given = [*entry.params.get("TYPE", []), *entry.singletonparams]
-    kinds = dict.fromkeys(kind.lower() for kind in given if isinstance(kind, str))
-    told = [kind for kind in kinds if kind not in _KINDS_LEFT_OUT and re.fullmatch(r"[a-z-]{1,20}", kind)]
-    return f"{label} ({', '.join(told)})" if told and label in ("Phone", "E-mail", "Address") else label
-
-
-def _of_event(entry: Any) -> Iterator[Line]:
-    for name, label in _EVENT.items():
-        given = entry.get(name)
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None:
-                yield label, _moment(value) if hasattr(value, "dt") else _plain_event(value)
-
-
-def _moment(value: Any) -> str:
-    """Return a day, or a time as it was written, with its distance from UTC where it says its zone."""
-    moment = value.dt
-    if not hasattr(moment, "hour"):
-        return str(moment)
-    offset = moment.isoformat()[-6:] if moment.utcoffset() else ""
-    zone = f" UTC{offset}" if moment.tzinfo else ""
-    return f"{moment:%Y-%m-%d %H:%M}{zone}"
-
-
-def _plain_event(value: Any) -> str:
-    written = value.to_ical() if hasattr(value, "to_ical") and not isinstance(value, str) else value
-    text = written.decode(errors="replace") if isinstance(written, bytes) else str(written)
-    return re.sub(r"^mailto:", "", text, flags=re.IGNORECASE)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(filter(None, (_plain(part) for part in value)))
-    parts = [getattr(value, name, "") for name in ("street", "city", "region", "code", "country", "box")]
-    if any(parts):
-        return ", ".join(filter(None, (_plain(part) for part in parts)))
-    return re.sub(r"^(tel|mailto|sip):", "", str(value), flags=re.IGNORECASE)
-
-
-def _written(cards: list[list[Line]]) -> str:
-    return "\n\n".join(
-        "\n".join(f"{label}: {shown}" for label, value in lines[:MOST_LINES] if (shown := _one_line(value)))
-        for lines in cards
+def _of_property(one: Property, labels: Mapping[str, str]) -> Iterator[Line]:
+    if one.name == "X-ANDROID-CUSTOM":
+        kind, *values = one.fields
+        label = _ANDROID.get(kind.rpartition("/")[2])
+        if label and values:
+            yield label, values[0]
+        return
+    label = _CONTACT.get(one.name) or next(
+        (label for pattern, label in _OWN_NAMES if pattern.match(one.name)), ""
     )
+    if not label or (one.name == "AGENT" and _is_card(one.value)):
+        return
+    whole = _labelled(label, one, labels.get(one.group, ""))
+    values = list(_values(label, one))
+    yield from ((whole, value) for value in values)
+    number = one.param("WAID")
+    if number and not any(_digits(number) in _digits(value) for value in values):
+        yield f"{label} (whatsapp)", number
+
+
+def _values(label: str, one: Property) -> Iterator[str]:
+    match label:
+        case "Address":
+            box, more, *rest = (*one.fields, "", "")
+            yield ", ".join(filter(None, (part.strip() for part in (*rest, more, box))))
+        case "Phone" | "E-mail" if not _SCHEME.match(one.value.strip()):
+            yield from filter(None, one.fields)
+        case "Organisation" | "Nickname" | "Categories":
+            parts = one.fields if label == "Organisation" else re.split("[,;]", one.text)
+            yield ", ".join(filter(None, (part.strip() for part in parts)))
+        case _:
+            yield _SCHEME.sub("", one.text.strip()).replace(";ext=", " ext. ")
+
+
+def _labelled(label: str, one: Property, given: str) -> str:
+    """Add what kind of number or address it is: `Phone (cell)`, or what its owner calls it."""
+    own = _bare_label(one.custom_label) or given
+    if own:
+        return f"{label} ({own})"
+    if label not in ("Phone", "E-mail", "Address"):
+        return label
+    kinds = dict.fromkeys(value.lower() for key, value in one.params if key == "TYPE")
+    told = [kind for kind in kinds if kind not in _KINDS_LEFT_OUT and re.fullmatch(r"[a-z-]{1,20}", kind)]
+    return f"{label} ({', '.join(told)})" if told else label
+
+
+def _bare_label(text: str) -> str:
+    """Return a label without Apple's marks of its own ones (`_$!<HomePage>!$_`)."""
+    known = re.fullmatch(r"_\$!<(.*)>!\$_", text.strip())
+    return " ".join((known[1].lower() if known else text).replace(":", " ").split())[:100]
+
+
+def _is_card(value: str) -> bool:
+    return value.lstrip()[:11].upper() == "BEGIN:VCARD"
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+def _of_event(entry: Component, zones: Mapping[str, tzinfo]) -> Iterator[Line]:
+    for name, label in _EVENT.items():
+        for one in entry.properties:
+            if one.name == name:
+                shown = _moment(one, zones) if name in _MOMENTS else one.text
+                yield label, re.sub(r"^mailto:", "", shown, flags=re.IGNORECASE)
+
+
+def _moment(one: Property, zones: Mapping[str, tzinfo]) -> str:
+    """Return a day, or a time as it was written, with its distance from UTC where it says its zone."""
+    value, zone = one.text.strip(), one.param("TZID")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            moment: Any = vDDDTypes.from_ical(value, timezone=None if zone in zones else zone or None)  # type: ignore[no-untyped-call]
+            if not isinstance(moment, datetime):
+                return str(moment) if isinstance(moment, date) else value
+            if zone in zones:
+                moment = moment.replace(tzinfo=zones[zone])
+            offset = moment.isoformat()[-6:] if moment.utcoffset() else ""
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
+        return value
+    told = f" UTC{offset}" if moment.tzinfo else f" {zone}" if zone else ""
+    return f"{moment:%Y-%m-%d %H:%M}{told}"
+
+
+def _zones(found: Sequence[Component]) -> dict[str, tzinfo]:
+    """Return the zones that a file defines itself, by their names."""
+    tzp.use_default()  # forgets those of the files before
+    zones: dict[str, tzinfo] = {}
+    for at, one in enumerate(found):
+        named = one.first("TZID")
+        if one.name == "VTIMEZONE" and named and len(zones) < 10:  # noqa: PLR2004 - nobody travels through more
+            parts = []
+            for part in found[at + 1 :]:
+                if part.depth <= one.depth:
+                    break
+                parts.append(part)
+            zone = _zone(one, parts)
+            if zone is not None:
+                zones[named.text.strip()] = zone
+    return zones
+
+
+def _zone(zone: Component, parts: Sequence[Component]) -> tzinfo | None:
+    rules = [one.value.upper() for part in parts for one in part.properties if one.name == "RRULE"]
+    if any(not rule.startswith("FREQ=YEARLY") or "BYHOUR" in rule for rule in rules):
+        return None  # a rule for every second takes hours to follow
+    lines = [
+        *("BEGIN:VTIMEZONE", *_as_lines(zone)),
+        *(line for part in parts for line in (f"BEGIN:{part.name}", *_as_lines(part), f"END:{part.name}")),
+        "END:VTIMEZONE",
+    ]
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            defined: Any = Timezone.from_ical("\r\n".join((*lines, "")))
+            made: tzinfo = defined.to_tz()
+    except (ValueError, LookupError, AttributeError, TypeError, OverflowError):
+        return None
+    return made
+
+
+def _as_lines(component: Component) -> list[str]:
+    wanted = ("TZID", "DTSTART", "TZOFFSETFROM", "TZOFFSETTO", "TZNAME", "RRULE", "RDATE")
+    return [f"{one.name}:{_one_line(one.value)}" for one in component.properties if one.name in wanted]
+
+
+def _written(cards: Iterator[list[Line]]) -> str:
+    shown = []
+    for lines in cards:
+        given = [f"{label}: {value}" for label, told in lines if (value := _one_line(told))]
+        if given:
+            shown.append("\n".join(given[:MOST_LINES]))
+        if len(shown) == MOST_CARDS:
+            break
+    return "\n\n".join(shown)
 
 
 def _one_line(value: str) -> str:

@@ -112,7 +112,7 @@ _TEXTS = tuple(
         (r"BEGIN:VCARD\b", "text/vcard"),
         (r"BEGIN:VCALENDAR\b", "text/calendar"),
         (_BEFORE + r"<svg\b", "image/svg+xml"),
-        (_BEFORE + r"<smil\b", "application/smil"),
+        (_BEFORE + r"<(?:[\w.-]{1,40}:)?smil\b", "application/smil"),
         (_BEFORE + r"<(?:!DOCTYPE html|html|head|body|script)\b", "text/html"),
     )
 )

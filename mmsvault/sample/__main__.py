@@ -16,6 +16,7 @@ from mmsvault.sample.campaign import Sent, other_notice, week
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
 from mmsvault.starting import start
+from mmsvault.terminal import visible_line
 from mmsvault.vault import Vault
 
 PROVIDER = "sinch"
@@ -65,7 +66,8 @@ def say(vault: Vault, sent: Sent) -> None:
         return
     kinds = ", ".join(item.content_type for item in message.media) or "no files"
     keyword = f" keyword {message.keyword}" if message.keyword else ""
-    sys.stdout.write(f"{message.state.value} {message.id} from {message.sender}{keyword}: {kinds}\n")
+    line = f"{message.state.value} {message.id} from {message.sender}{keyword}: {kinds}"
+    sys.stdout.write(f"{visible_line(line)}\n")
     sys.stdout.flush()
 
 

@@ -11,7 +11,7 @@ from mmsvault.catalog import counting, entering, language, queries, searches, to
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import keywords, messages, senders
 from mmsvault.catalog.totals import Total
-from mmsvault.errors import NotFoundError
+from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState
 from tests.integration.test_catalog import LEASE, NOON, message, receipt, stored
 
@@ -165,6 +165,16 @@ def test_tags_and_notes_are_found_and_kept_as_first_written(catalog: Engine) -> 
     assert totals.total(catalog, language.parse("-tag:reviewed")).messages == 0
     with pytest.raises(NotFoundError):
         writes.annotate(catalog, "sinch-nowhere", tag=["x"], now=NOON)
+
+
+def test_a_tag_and_a_note_that_are_too_long_are_kept_by_nobody(catalog: Engine) -> None:
+    one = writes.record(catalog, message(), receipt()).message
+    for wrong in ({"tag": ["x" * 5000]}, {"tag": ["fine", ""]}, {"tag": [" \0"]}, {"note": "x" * 10_001}):
+        with pytest.raises(RejectedInputError, match="characters"):
+            writes.annotate(catalog, one.id, **wrong, now=NOON)  # type: ignore[arg-type]
+    assert queries.load(catalog, one.id) == one
+    kept = writes.annotate(catalog, one.id, tag=["x" * 100, " a\n b\0"], note="y" * 10_000, now=NOON)
+    assert (kept.tags, len(kept.note)) == (("a b", "x" * 100), 10_000)
 
 
 def test_a_hold_and_a_retry_are_found_at_once(catalog: Engine) -> None:

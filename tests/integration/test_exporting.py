@@ -382,6 +382,23 @@ def test_a_record_that_reaches_out_of_its_folder_is_refused(
     assert other.keys() == set()
 
 
+def test_tags_and_a_note_that_are_too_long_are_cut_and_the_message_comes_in(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    kept(archive.vault, "one", b"x")
+
+    def change(record: dict[str, Any]) -> None:
+        record.update(tags=["fine", "x" * 5000, "\0"], note="y" * 20_000)
+
+    path = forged(made(archive.vault, tmp_path / "out.zip"), tmp_path / "forged.zip", change)
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, came_of.problems) == (1, [])
+    assert ["the rest was left out" in flaw.problem for flaw in came_of.remarks] == [True]
+    message = other.load("sinch-one")
+    assert (message.tags, message.note) == (("fine", "x" * 100), "y" * 10_000)
+    assert other.problems() == {}
+
+
 def test_nothing_of_a_damaged_archive_is_imported(archive: Archive, tmp_path: Path) -> None:
     kept(archive.vault, "one", b"a whole picture")
     path = made(archive.vault, tmp_path / "out.zip")

@@ -113,6 +113,21 @@ def test_managers_tag_hold_and_write_a_note(room: ReadingRoom, monkeypatch: Patc
     assert done == ["tagged", "wrote a note", "held", "tagged", "looked at"]
 
 
+def test_a_tag_and_a_note_that_are_too_long_are_refused_in_plain_words(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    one = kept(room, "1", "image/jpeg")
+    app, _ = shown(monkeypatch, one.id, role=Role.MANAGER)
+    app.multiselect[0].set_value(["x" * 5000]).run()
+    assert "A tag has 1 to 100 characters." in texts(app)
+    app.text_area[0].set_value("y" * 10_001).run()
+    app.button(key="save note").click().run()
+    assert "A note has at most 10,000 characters." in texts(app)
+    assert not app.exception
+    found = queries.load(room.catalog, one.id)
+    assert (found.tags, found.note) == ((), "")
+
+
 def test_a_deletion_says_what_goes_and_is_asked_for_twice(room: ReadingRoom, monkeypatch: Patch) -> None:
     one = kept(room, "1", "image/jpeg", "image/png")
     app, _ = shown(monkeypatch, one.id, role=Role.MANAGER)
