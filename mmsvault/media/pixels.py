@@ -85,6 +85,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     clear = picture.info.get("transparency")
     if isinstance(clear, int):
         grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+        return grey.convert("RGBA")
     return grey
 
 
