@@ -5,6 +5,7 @@ unknown: it is logged whole and fails loudly.
 """
 
 import re
+import struct
 from datetime import timedelta
 
 EXIT_DONE = 0
@@ -121,7 +122,10 @@ _NOT_FOR_PEOPLE = re.compile(
     """,
     re.VERBOSE,
 )
-_OF_CODE = (AttributeError, TypeError, NameError, LookupError, AssertionError, ImportError, UnicodeError)
+_OF_CODE = (
+    *(AttributeError, TypeError, NameError, LookupError, AssertionError, ImportError, UnicodeError),
+    struct.error,
+)
 """What Python itself raises: its words are about code, not about what was read."""
 LONGEST_REASON = 200
 

@@ -107,21 +107,30 @@ def opened(path: Path, content_type: str, *, max_pixels: int) -> Image.Image:
     return rare or Image.open(path, formats=FORMATS[content_type])
 
 
-def mended(path: Path, content_type: str) -> Image.Image | None:
+def mended(path: Path, content_type: str, *, max_pixels: int) -> Image.Image | None:
     """Return a picture of which all pixels are there, without what is damaged beside them.
 
     That is a PNG without its texts and broken remarks, and a JPEG with the end mark that it lacks; None
     for other kinds, and for a JPEG whose pixels end too early.
     """
-    if content_type == "image/png":
-        return Image.open(io.BytesIO(_needed_chunks(path.read_bytes())), formats=FORMATS[content_type])
     if content_type == "image/jpeg":
         data = path.read_bytes()
         endings = (_JPEG_END, _ENTROPY + _JPEG_END)
         first, second = (Image.open(io.BytesIO(data + end), formats=["JPEG"]) for end in endings)
-        if first.convert("L") == second.convert("L"):  # nothing that comes after them belongs to the pixels
-            return Image.open(io.BytesIO(data + _JPEG_END), formats=FORMATS[content_type])
-    return None
+        if first.convert("L") != second.convert("L"):  # what comes after them belongs to the pixels
+            return None
+    elif content_type != "image/png":
+        return None
+    return as_far_as_it_goes(path, content_type, max_pixels=max_pixels)
+
+
+def as_far_as_it_goes(path: Path, content_type: str, *, max_pixels: int) -> Image.Image:
+    """Return a damaged picture with as little as possible that could hinder its decoder."""
+    if content_type == "image/png":
+        return Image.open(io.BytesIO(_needed_chunks(path.read_bytes())), formats=FORMATS[content_type])
+    if content_type == "image/jpeg":
+        return Image.open(io.BytesIO(path.read_bytes() + _JPEG_END), formats=FORMATS[content_type])
+    return opened(path, content_type, max_pixels=max_pixels)
 
 
 def decoded_by_ffmpeg(path: Path, content_type: str, *, max_pixels: int) -> Image.Image | None:

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import struct
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +40,8 @@ _UNREADABLE = (
     ArithmeticError,
     LookupError,
     RuntimeError,
+    struct.error,
+    zlib.error,
 )
 
 
@@ -104,7 +108,7 @@ def _drawn(path: Path, content_type: str, *, max_pixels: int, edge: int) -> Draw
     ):
         return _made_small(picture, max_pixels=max_pixels, edge=edge)
     with contextlib.suppress(*_UNREADABLE):  # perhaps only what stands beside the pixels is damaged
-        mended = decoders.mended(path, content_type)
+        mended = decoders.mended(path, content_type, max_pixels=max_pixels)
         if mended is not None:
             return _made_small(mended, max_pixels=max_pixels, edge=edge)
     try:
@@ -122,7 +126,7 @@ def _what_is_left(path: Path, content_type: str, *, max_pixels: int, edge: int) 
     """Return what can be seen of a file that ends too early. Raises as its decoder does."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        with decoders.opened(path, content_type, max_pixels=max_pixels) as picture:
+        with decoders.as_far_as_it_goes(path, content_type, max_pixels=max_pixels) as picture:
             drawn = _made_small(picture, max_pixels=max_pixels, edge=edge)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False

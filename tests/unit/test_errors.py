@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 
 from mmsvault.errors import LONGEST_REASON, plain_reason
@@ -30,6 +32,7 @@ def test_a_reason_for_people_has_no_path_and_no_class(said: str, shown: str) -> 
         TypeError("'<' not supported between instances of 'int' and 'str'"),
         KeyError("exif"),
         IndexError("list index out of range"),
+        struct.error("unpack requires a buffer of 12 bytes"),
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     ],
 )
