@@ -5,6 +5,7 @@ unknown: it is logged whole and fails loudly.
 """
 
 import re
+import struct
 from datetime import timedelta
 
 EXIT_DONE = 0
@@ -121,6 +122,11 @@ _NOT_FOR_PEOPLE = re.compile(
     """,
     re.VERBOSE,
 )
+_OF_CODE = (
+    *(AttributeError, TypeError, NameError, LookupError, AssertionError, ImportError, UnicodeError),
+    struct.error,
+)
+"""What Python itself raises: its words are about code, not about what was read."""
 LONGEST_REASON = 200
 
 
@@ -128,8 +134,10 @@ def plain_reason(error: BaseException, *, otherwise: str) -> str:
     """Return what a library's error says, for a person to read; `otherwise` where that leaves nothing.
 
     One line of at most LONGEST_REASON characters, without paths of the server, names of Python classes
-    and addresses of objects. The whole error belongs in the log.
+    and addresses of objects; nothing of what is about code. The whole error belongs in the log.
     """
+    if isinstance(error, _OF_CODE):
+        return otherwise
     first = next(iter(str(error).strip().splitlines()), "")
     words = re.sub(r"\s+", " ", _NOT_FOR_PEOPLE.sub(" ", first))
     words = re.sub(r"\s+([:;,.)])", r"\1", words).strip(" :;,.-([{")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pypdfium2
 from PIL import Image
 
+from mmsvault.errors import plain_reason
 from mmsvault.media import images
 from mmsvault.media.facts import Facts, NotShownError
 
@@ -29,7 +30,7 @@ def describe(path: Path, *, most_text: int) -> Facts:
                 thumbnail=images.as_webp(drawn.convert("RGB")),
             )
     except (pypdfium2.PdfiumError, ValueError, LookupError) as error:
-        raise NotShownError(f"thumbnail not made: the document cannot be opened ({error})") from error
+        raise NotShownError(f"thumbnail not made: the document cannot be opened ({_why(error)})") from error
 
 
 def pages(path: Path) -> tuple[bytes, str]:
@@ -45,7 +46,7 @@ def pages(path: Path) -> tuple[bytes, str]:
             drawn.extend(_drawn(document[number], PAGE_PIXELS).convert("RGB") for number in numbers)
     except (NotShownError, pypdfium2.PdfiumError, ValueError, LookupError) as error:
         if not drawn:
-            raise NotShownError(f"the document cannot be opened ({error})") from error
+            raise NotShownError(f"the document cannot be opened ({_why(error)})") from error
     height = sum(one.height for one in drawn) + GAP_PIXELS * (len(drawn) - 1)
     whole = Image.new("RGB", (max(one.width for one in drawn), height), images.GROUND)
     top = 0
@@ -56,6 +57,10 @@ def pages(path: Path) -> tuple[bytes, str]:
     return images.as_webp(whole), f"the preview shows the first {shown} of {count:,}" if len(
         drawn
     ) < count else ""
+
+
+def _why(error: BaseException) -> str:
+    return plain_reason(error, otherwise="it is damaged")
 
 
 def _drawn(page: pypdfium2.PdfPage, edge: int) -> Image.Image:

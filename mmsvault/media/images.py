@@ -1,50 +1,35 @@
 """Pictures: what they are, a thumbnail and a perceptual hash from one decode, and a smaller preview."""
 
+import contextlib
 import io
-import re
-from dataclasses import dataclass
+import struct
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pillow_heif
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile, Jpeg2KImagePlugin, UnidentifiedImageError
 
+from mmsvault.errors import plain_reason
+from mmsvault.media import decoders, exif, pixels
+from mmsvault.media.decoders import CONTENT_TYPES, check_size
 from mmsvault.media.facts import Facts, NotShownError
-from mmsvault.media.sniffing import WBMP, wbmp_size
+from mmsvault.media.pixels import GROUND
 
-FORMATS = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/gif": "GIF",
-    "image/webp": "WEBP",
-    "image/bmp": "BMP",
-    "image/tiff": "TIFF",
-    "image/avif": "AVIF",
-    "image/heic": "HEIF",
-    "image/heif": "HEIF",
-}
-CONTENT_TYPES = frozenset((*FORMATS, WBMP))
+__all__ = ["CONTENT_TYPES", "CUT_OFF", "GROUND", "check_size"]
+
 THUMBNAIL_PIXELS = 320
 PREVIEW_PIXELS = 1600
 DRAFT_FACTOR = 1.5
 """A JPEG is decoded at an eighth, a quarter or half of its size where that leaves this much to spare."""
 CUT_OFF = "the file is cut off or damaged; the thumbnail shows what can be read of it"
-GROUND = (236, 236, 238)
-"""What is seen through transparent parts: light enough for dark drawings, not white for white ones."""
+BLOCK_PIXELS = 8
+"""The width of what a JPEG is made of."""
+FRAMES_TRIED = 50
+"""How many frames of a moving picture may be passed over to find one with something to see."""
+LARGEST_KEPT_WHOLE = 64 * 64
+"""Pixels of a small picture, whose thumbnail loses nothing: a lossy one blurs all that it has."""
 
 _MAY_MOVE = frozenset(("GIF", "WEBP", "PNG", "AVIF"))
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What sets the pixels upright, by EXIF orientation."""
-_ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
-_TAKEN, _TAKEN_OFFSET, _LATITUDE = 0x9003, 0x9011, 0x0002
-_SRGB = ImageCms.createProfile("sRGB")
 _UNREADABLE = (
     OSError,
     SyntaxError,
@@ -54,10 +39,10 @@ _UNREADABLE = (
     TypeError,
     ArithmeticError,
     LookupError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
 )
-
-Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, and is an error at once
-pillow_heif.register_heif_opener(thumbnails=False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,8 @@ def preview(path: Path, content_type: str, *, max_pixels: int) -> bytes:
 def as_webp(picture: Image.Image) -> bytes:
     """Return the pixels, and nothing else of the picture, as WebP."""
     kept = io.BytesIO()
-    picture.save(kept, "WEBP", quality=80, method=2, exif=b"", icc_profile=b"", xmp=b"")
+    whole = picture.width * picture.height <= LARGEST_KEPT_WHOLE
+    picture.save(kept, "WEBP", quality=80, method=2, lossless=whole, exif=b"", icc_profile=b"", xmp=b"")
     return kept.getvalue()
 
 
@@ -116,66 +102,79 @@ def perceptual_hash(picture: Image.Image) -> str:
 
 
 def _drawn(path: Path, content_type: str, *, max_pixels: int, edge: int) -> Drawn:
+    with (
+        contextlib.suppress(*_UNREADABLE),
+        decoders.opened(path, content_type, max_pixels=max_pixels) as picture,
+    ):
+        return _made_small(picture, max_pixels=max_pixels, edge=edge)
+    with contextlib.suppress(*_UNREADABLE):  # perhaps only what stands beside the pixels is damaged
+        mended = decoders.mended(path, content_type, max_pixels=max_pixels)
+        if mended is not None:
+            return _made_small(mended, max_pixels=max_pixels, edge=edge)
     try:
-        return _decoded(path, content_type, max_pixels=max_pixels, edge=edge)
-    except _UNREADABLE:  # perhaps it only ends too early
-        pass
+        return _what_is_left(path, content_type, max_pixels=max_pixels, edge=edge)
+    except _UNREADABLE as error:
+        decoded = decoders.decoded_by_ffmpeg(path, content_type, max_pixels=max_pixels)
+        if decoded is not None:
+            return _made_small(decoded, max_pixels=max_pixels, edge=edge)
+        raise NotShownError(
+            f"thumbnail not made: the picture cannot be decoded ({_why(error, path, content_type)})"
+        ) from error
+
+
+def _what_is_left(path: Path, content_type: str, *, max_pixels: int, edge: int) -> Drawn:
+    """Return what can be seen of a file that ends too early. Raises as its decoder does."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        drawn = _decoded(path, content_type, max_pixels=max_pixels, edge=edge, is_cut_off=True)
-    except _UNREADABLE as error:
-        raise NotShownError(f"thumbnail not made: the picture cannot be decoded ({_words(error)})") from error
+        with decoders.as_far_as_it_goes(path, content_type, max_pixels=max_pixels) as picture:
+            drawn = _made_small(picture, max_pixels=max_pixels, edge=edge)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
-    if all(band.getextrema()[0] == band.getextrema()[1] for band in drawn.picture.split()):
-        raise NotShownError("thumbnail not made: the picture cannot be decoded (it ends before it begins)")
-    return drawn
+    if all(low == high for low, high in (band.getextrema() for band in drawn.picture.split())):
+        raise ValueError("it ends before it begins")
+    return replace(drawn, is_cut_off=True)
 
 
-def _decoded(path: Path, content_type: str, *, max_pixels: int, edge: int, is_cut_off: bool = False) -> Drawn:
-    with _opened(path, content_type, max_pixels) as picture:
-        check_size(*picture.size, max_pixels=max_pixels)
-        width, height = picture.size
-        scale = min(1.0, edge / max(width, height)) * DRAFT_FACTOR
+def _why(error: BaseException, path: Path, content_type: str) -> str:
+    codec = decoders.rare_codec(path, content_type)
+    if codec:
+        return f"it is coded in {codec}"
+    if isinstance(error, UnidentifiedImageError):  # its text is the path
+        return "its beginning is damaged"
+    return plain_reason(error, otherwise="it is damaged")
+
+
+def _made_small(picture: Image.Image, *, max_pixels: int, edge: int) -> Drawn:
+    check_size(*picture.size, max_pixels=max_pixels)
+    width, height = picture.size
+    _decode_smaller(picture, edge)
+    frame_count = _frame_count(picture)
+    small = _first_to_see(picture, frame_count or 1, max_pixels=max_pixels, edge=edge)
+    told = exif.read(picture)
+    turned = exif.orientation(picture)
+    if turned in (5, 6, 7, 8):  # lying on its side
+        width, height = height, width
+    return Drawn(
+        picture=pixels.upright(small, turned),
+        width=width,
+        height=height,
+        frame_count=frame_count,
+        captured=exif.captured(told),
+        has_location=exif.has_location(told),
+        is_cut_off=False,
+    )
+
+
+def _decode_smaller(picture: Image.Image, edge: int) -> None:
+    """Have a decoder that can do so leave out detail that is not shown."""
+    width, height = picture.size
+    scale = min(1.0, edge / max(width, height)) * DRAFT_FACTOR
+    if isinstance(picture, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        picture.reduce = max(0, int(1 / scale).bit_length() - 1)
+    elif (
+        min(width, height) * scale > BLOCK_PIXELS
+    ):  # a narrower one is small, and its edge would count double
         picture.draft("RGB", (int(width * scale), int(height * scale)))
-        small = _reduced(picture, edge)
-        exif = _exif(picture)
-        captured, has_location = _captured(exif), _has_location(exif)
-        turned = exif.get(_ORIENTATION, 1)
-        if turned in (5, 6, 7, 8):  # lying on its side
-            width, height = height, width
-        return Drawn(
-            picture=_upright(small, turned),
-            width=width,
-            height=height,
-            frame_count=_frame_count(picture),
-            captured=captured,
-            has_location=has_location,
-            is_cut_off=is_cut_off,
-        )
-
-
-def check_size(width: int, height: int, *, max_pixels: int) -> None:
-    """Raise NotShownError for a picture that is too large to decode."""
-    if width * height > max_pixels:
-        limit = f"{max_pixels // 1_000_000:,} million" if max_pixels % 1_000_000 == 0 else f"{max_pixels:,}"
-        raise NotShownError(f"thumbnail not made: {width:,} x {height:,} pixels is over the limit of {limit}")
-
-
-def _opened(path: Path, content_type: str, max_pixels: int) -> Image.Image:
-    if content_type == WBMP:
-        return _wbmp(path, max_pixels)
-    return Image.open(path, formats=[FORMATS[content_type]])
-
-
-def _wbmp(path: Path, max_pixels: int) -> Image.Image:
-    with path.open("rb") as file:
-        head = file.read(16)
-        width, height, header = wbmp_size(head) or (0, 0, 0)
-        check_size(width, height, max_pixels=max_pixels)
-        file.seek(header)
-        size = (width + 7) // 8 * height
-        return Image.frombytes("1", (width, height), file.read(size).ljust(size, b"\0"))
 
 
 def _frame_count(picture: Image.Image) -> int | None:
@@ -186,84 +185,17 @@ def _frame_count(picture: Image.Image) -> int | None:
         return None
 
 
-def _reduced(picture: Image.Image, edge: int) -> Image.Image:
-    picture.load()
-    small = picture
-    if picture.mode == "1":
-        small = picture.convert("L")
-    elif picture.mode[0] in "IF":  # 16 bits and more
-        small = _eight_bits(picture)
-    elif picture.mode in ("P", "PA", "LA", "La") or "transparency" in picture.info:
-        small = picture.convert("RGBA")
-    small.thumbnail((edge, edge), reducing_gap=2.0)
-    small = _in_srgb(small, picture.info.get("icc_profile"))
-    if small.mode in ("RGBA", "RGBa"):
-        small = small.convert("RGBA")
-        ground = Image.new("RGB", small.size, GROUND)
-        ground.paste(small, mask=small.getchannel("A"))
-        return ground
-    return small if small.mode == "RGB" else small.convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    deep = picture.convert("F")
-    low, high = deep.getextrema()
-    span = float(high) - float(low)  # type: ignore[arg-type]  # one band, so two numbers
-    return deep.point(lambda value: (value - float(low)) * (255 / span if span else 1)).convert("L")  # type: ignore[arg-type]
-
-
-def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert the colours where the picture has a profile of its own that can be used."""
-    if not profile or b"sRGB" in profile[:1024]:
-        return picture
-    alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
-    try:
-        converted = ImageCms.profileToProfile(
-            picture.convert("RGB") if alpha else picture,
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            _SRGB,
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return picture
-    if converted is None:
-        return picture
-    if alpha:
-        converted.putalpha(alpha)
-    return converted
-
-
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    turn = _TURNS.get(orientation)
-    return picture.transpose(turn) if turn is not None else picture
-
-
-def _exif(picture: Image.Image) -> Image.Exif:
-    try:
-        return picture.getexif()
-    except Exception:  # noqa: BLE001 - a broken EXIF raises anything, and the picture is fine without
-        return Image.Exif()
-
-
-def _captured(exif: Image.Exif) -> str:
-    try:
-        taken = exif.get_ifd(_EXIF)
-        moment, offset = str(taken.get(_TAKEN, "")), str(taken.get(_TAKEN_OFFSET, ""))
-    except Exception:  # noqa: BLE001 - as above
-        return ""
-    found = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)", moment)
-    if not found or found[1] == "0000":
-        return ""
-    zone = offset if re.fullmatch(r"[+-]\d\d:\d\d|Z", offset) else ""
-    return f"{found[1]}-{found[2]}-{found[3]}T{found[4]}{zone}"
-
-
-def _has_location(exif: Image.Exif) -> bool:
-    try:
-        return bool(exif.get_ifd(_GPS).get(_LATITUDE))
-    except Exception:  # noqa: BLE001 - as above
-        return False
-
-
-def _words(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+def _first_to_see(picture: Image.Image, frames: int, *, max_pixels: int, edge: int) -> Image.Image:
+    """Return the first frame that is not of one colour all over, small; the first of all if none is."""
+    if frames == 1:
+        return pixels.as_seen(picture, edge)
+    first = pixels.as_seen(picture, edge, is_needed_again=True)
+    affordable = max_pixels // max(1, picture.width * picture.height)
+    with contextlib.suppress(*_UNREADABLE):
+        if pixels.is_plain(first):
+            for number in range(1, min(frames, FRAMES_TRIED, affordable)):
+                picture.seek(number)
+                frame = pixels.as_seen(picture, edge, is_needed_again=True)
+                if not pixels.is_plain(frame):
+                    return frame
+    return first

@@ -1,12 +1,21 @@
-"""What happens in the sandbox's child: the facts of one file, found out from its bytes."""
+"""What happens in the sandbox's child: the facts of one file, found out from its bytes.
 
+A person is told in plain words what a decoder said. All of it goes to the child's error output, which is
+the worker's, since a child has no log of its own.
+"""
+
+import logging
 from dataclasses import replace
 from pathlib import Path
 
+from mmsvault.errors import plain_reason
 from mmsvault.media import cards, documents, images, playing, previews, recordings, slides, sniffing
 from mmsvault.media.charsets import as_text
 from mmsvault.media.facts import Facts, NotShownError
 
+log = logging.getLogger(__name__)
+
+BROKEN = "its decoder failed"
 MOST_TEXT = 20_000
 """Characters of text that go into the record; a slide of an MMS holds up to 5,000."""
 MOST_TEXT_BYTES = 2_000_000
@@ -21,9 +30,12 @@ def inspect(path: str, declared_type: str, max_pixels: int) -> Facts:
     try:
         facts = _facts(file, content_type, declared_type, max_pixels)
     except NotShownError as error:
+        if error.__cause__ is not None:
+            log.warning("%s: %r", error, error.__cause__)
         facts = Facts(content_type, reason=str(error))
-    except Exception as error:  # noqa: BLE001 - decoders raise anything, and it is a fact about the file
-        facts = Facts(content_type, reason=f"thumbnail not made: {type(error).__name__}: {error}"[:300])
+    except Exception as error:  # decoders raise anything, and it is a fact about the file
+        log.exception("no thumbnail of a file of type %s", content_type)
+        facts = Facts(content_type, reason=f"thumbnail not made: {plain_reason(error, otherwise=BROKEN)}")
     needed = playing.preview_type(
         facts.content_type,
         facts.codecs,
@@ -40,10 +52,13 @@ def make_preview(path: str, content_type: str, into: str, preview_type: str, max
             Path(path), content_type, into=Path(into), preview_type=preview_type, max_pixels=max_pixels
         )
     except NotShownError as error:
+        if error.__cause__ is not None:
+            log.warning("preview: %s: %r", error, error.__cause__)
         reason = str(error).removeprefix("thumbnail not made: ")
         raise NotShownError(f"preview not made: {reason}") from error
     except Exception as error:
-        raise NotShownError(f"preview not made: {type(error).__name__}: {error}"[:300]) from error
+        log.exception("no preview of a file of type %s", content_type)
+        raise NotShownError(f"preview not made: {plain_reason(error, otherwise=BROKEN)}") from error
 
 
 def _facts(file: Path, content_type: str, declared_type: str, max_pixels: int) -> Facts:

@@ -5,6 +5,7 @@ Read in the worker too, where nothing may hang on a stranger's bytes: the patter
 
 import mimetypes
 import re
+import struct
 
 import puremagic
 
@@ -13,6 +14,7 @@ from mmsvault.media.charsets import as_text
 HEAD_BYTES = 1 << 16
 OCTETS = "application/octet-stream"
 WBMP = "image/vnd.wap.wbmp"
+ICON = "image/x-icon"
 
 EXTENSIONS = {
     "image/jpeg": ".jpg",
@@ -24,6 +26,15 @@ EXTENSIONS = {
     "image/heic": ".heic",
     "image/heif": ".heif",
     "image/avif": ".avif",
+    "image/avci": ".avci",
+    "image/hej2k": ".hej2",
+    "image/jp2": ".jp2",
+    "image/jpx": ".jpx",
+    "image/j2c": ".j2k",
+    "image/jxl": ".jxl",
+    "image/vnd.adobe.photoshop": ".psd",
+    "image/x-canon-cr3": ".cr3",
+    ICON: ".ico",
     WBMP: ".wbmp",
     "image/svg+xml": ".svg",
     "video/3gpp": ".3gp",
@@ -72,6 +83,10 @@ _PREFIXES = (
     (b"GIF89a", "image/gif"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
+    (b"\xff\x4f\xff\x51", "image/j2c"),
+    (b"\xff\x0a", "image/jxl"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "image/jxl"),
+    (b"8BPS\0\x01", "image/vnd.adobe.photoshop"),
     (b"%PDF-", "application/pdf"),
     (b"#!AMR-WB\n", "audio/amr-wb"),
     (b"#!AMR\n", "audio/amr"),
@@ -97,13 +112,28 @@ _BRANDS = (
     (b"qt", "video/quicktime"),
     (b"M4A", "audio/mp4"),
     (b"M4B", "audio/mp4"),
-    (b"avif", "image/avif"),
-    (b"avis", "image/avif"),
-    (b"hei", "image/heic"),
-    (b"hev", "image/heic"),
-    (b"mif1", "image/heif"),
-    (b"msf1", "image/heif"),
+    (b"jpx ", "image/jpx"),
+    (b"crx ", "image/x-canon-cr3"),
 )
+# Codecs of pictures in HEIF, by the brands that promise them; the first that is found decides.
+_PICTURE_BRANDS = (
+    (frozenset((b"avif", b"avis")), "image/avif"),
+    (frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")), "image/heic"),
+    (frozenset((b"avci", b"avcs")), "image/avci"),
+    (frozenset((b"j2ki", b"j2is")), "image/hej2k"),
+    (
+        frozenset(
+            (
+                *(b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"1pic", b"MiHB", b"MiHA", b"MiHE", b"MiAn"),
+                *(b"jpeg", b"jpgs", b"vvic", b"vvis", b"evbi", b"evmi", b"evbs", b"evms", b"unif", b"tmap"),
+            )
+        ),
+        "image/heif",
+    ),
+)
+_FILM_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"dash", b"MSNV", b"f4v", b"mmp4", b"XAVC", b"NDS")
+_BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
+_JPEG_2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
 # What may stand before the first tag: atomic groups, so that a row of comments is read once.
 _BEFORE = r"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE(?! html)[^>]*>)*+"
 _TEXTS = tuple(
@@ -167,8 +197,8 @@ def _by_first_bytes(data: bytes) -> str:
             return kind
     if data[:4] == b"RIFF":
         return _RIFFS.get(data[8:12], "")
-    if data[4:8] == b"ftyp":
-        return next((kind for brand, kind in _BRANDS if data[8:].startswith(brand)), "video/mp4")
+    if data[4:8] == b"ftyp" or data.startswith(_JPEG_2000):
+        return _by_brands(data)
     if data[:4] == b"\x1a\x45\xdf\xa3":
         return "video/webm" if b"webm" in data[:64] else "video/x-matroska"
     if data[:4] == b"PK\x03\x04":
@@ -176,10 +206,41 @@ def _by_first_bytes(data: bytes) -> str:
     return ""
 
 
+def _by_brands(data: bytes) -> str:
+    """Tell what is kept in boxes (ISO/IEC 14496-12) by the brands that its first box names.
+
+    Pictures (HEIF) are told by all their brands, for the major one may be of any kind; films by the major
+    one, unless a box of pictures follows at once, for phones also claim brands of pictures for them.
+    """
+    if data.startswith(_JPEG_2000):
+        return "image/jpx" if data[20:24] == b"jpx " else "image/jp2"
+    end = int.from_bytes(data[:4], "big")
+    major = data[8:12]
+    brands = {major, *(data[at : at + 4] for at in range(16, min(end, 512), 4))}
+    has_pictures_first = data[end + 4 : end + 8] == b"meta" and b"pict" in data[end + 8 : end + 40]
+    known = next((kind for brand, kind in _BRANDS if major.startswith(brand)), "")
+    if not has_pictures_first and (known or major.startswith(_FILM_BRANDS)):
+        return known or "video/mp4"
+    picture = next((kind for promised, kind in _PICTURE_BRANDS if promised & brands), "")
+    return picture or known or "video/mp4"
+
+
+def _picture_by_header(data: bytes) -> str:
+    """Tell a BMP by the size of its second header, an icon or a pointer by where its first picture lies."""
+    if data[:2] == b"BM" and len(data) > 26 and data[14:18] in _BMP_HEADERS:  # noqa: PLR2004 - the shortest
+        return "image/bmp"
+    if data[:4] in (b"\0\0\x01\0", b"\0\0\x02\0") and len(data) > 62:  # noqa: PLR2004 - the shortest
+        count, size, start = struct.unpack_from("<H8xII", data, 4)
+        if 0 < count <= 64 and data[9] == 0 and start >= 6 + 16 * count and 40 <= size <= 1 << 24:  # noqa: PLR2004
+            return ICON
+    return ""
+
+
 def _by_structure(data: bytes, declared: str) -> str:
     """Tell the kinds whose first bytes alone are too short to tell them."""
-    if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0" and len(data) > 26:  # noqa: PLR2004 - a BMP's header
-        return "image/bmp"
+    picture = _picture_by_header(data)
+    if picture:
+        return picture
     if data[:1] == b"\x47" and data[188:189] == b"\x47" and data[376:377] == b"\x47":
         return "video/mp2t"
     if len(data) > 4 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - a frame's sync

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 
 import pillow_heif
+from PIL import Image
 
 from mmsvault.sample import media
 from mmsvault.sample.media import AMR, SampleFile, film, sound
@@ -38,6 +39,71 @@ def _moving_webp() -> SampleFile:
     frames = [scene(seed, (240, 180)) for seed in (0, 1, 2)]
     frames[0].save(kept, "WEBP", save_all=True, append_images=frames[1:], duration=200, loop=0)
     return SampleFile("moving.webp", "image/webp", kept.getvalue())
+
+
+def _deep_grey() -> SampleFile:
+    """Return a PNG of 16-bit grey whose lightest point is not white and whose darkest is not black."""
+    grey = scene(2, PICTURE_SIZE).convert("L").point(lambda level: 64 + level // 2)
+    kept = io.BytesIO()
+    grey.convert("I").point(lambda level: level * 257).convert("I;16").save(kept, "PNG")
+    return SampleFile("scan.png", "image/png", kept.getvalue())
+
+
+def _with_broken_text() -> SampleFile:
+    """Return a PNG with a text whose checksum is wrong; the pixels are whole."""
+    data = _picture("noted.png", "image/png", "PNG").data
+    text = struct.pack(">I", 12) + b"tEXtComment\0pier" + bytes(4)
+    return SampleFile("noted.png", "image/png", data[:33] + text + data[33:])
+
+
+def _empty_first() -> SampleFile:
+    """Return an animation whose first frame is clear all over, as many exporters write it."""
+    kept = io.BytesIO()
+    frames = [Image.new("RGBA", (240, 180)), *(scene(seed, (240, 180)).convert("RGBA") for seed in (0, 1))]
+    frames[0].save(kept, "GIF", save_all=True, append_images=frames[1:], duration=200, loop=0, disposal=2)
+    return SampleFile("late.gif", "image/gif", kept.getvalue())
+
+
+def _narrow() -> SampleFile:
+    kept = io.BytesIO()
+    scene(2, PICTURE_SIZE).resize((640, 1)).save(kept, "JPEG")
+    return SampleFile("line.jpg", "image/jpeg", kept.getvalue())
+
+
+def _branded_as_heif(kind: str) -> SampleFile:
+    """Return a picture whose codec only its compatible brands tell."""
+    file = KINDS[kind]()
+    return SampleFile(file.name, file.content_type, file.data[:8] + b"mif1" + file.data[12:])
+
+
+def heif_of(item_type: bytes, data: bytes, *, brand: bytes) -> bytes:
+    """Return an HEIF (ISO/IEC 23008-12) of 800 x 600 with one picture, in any codec."""
+
+    def box(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body) + 8) + name + body
+
+    def full(name: bytes, body: bytes, version: int = 0) -> bytes:
+        return box(name, bytes((version, 0, 0, 0)) + body)
+
+    def meta(place: int) -> bytes:
+        item = full(b"infe", struct.pack(">HH4sx", 1, 0, item_type), version=2)
+        sizes = box(b"ipco", full(b"ispe", struct.pack(">II", *PICTURE_SIZE)))
+        return full(
+            b"meta",
+            full(b"hdlr", struct.pack(">4x4s13x", b"pict"))
+            + full(b"pitm", struct.pack(">H", 1))
+            + full(b"iinf", struct.pack(">H", 1) + item)
+            + full(b"iloc", struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, place, len(data)))
+            + box(b"iprp", sizes + full(b"ipma", struct.pack(">IHBB", 1, 1, 1, 1))),
+        )
+
+    start = box(b"ftyp", brand + bytes(4) + b"mif1" + brand)
+    return start + meta(len(start) + len(meta(0)) + 8) + box(b"mdat", data)
+
+
+def _heif_of_jpeg_2000() -> SampleFile:
+    stream = _picture("p.j2k", "image/j2c", "JPEG2000", no_jp2=True).data
+    return SampleFile("p.hej2", "image/hej2k", heif_of(b"j2k1", stream, brand=b"j2ki"))
 
 
 def _wbmp() -> SampleFile:
@@ -156,9 +222,13 @@ KINDS: Mapping[str, Callable[[], SampleFile]] = {
     "JPEG, CMYK": lambda: _picture("print.jpg", "image/jpeg", "JPEG", "CMYK"),
     "JPEG, cut off": _cut_off,
     "JPEG, named and declared as PNG": lambda: _picture("photo.png", "image/png", "JPEG"),
+    "JPEG, 640 x 1": _narrow,
     "PNG": lambda: media.drawing(0),
+    "PNG, 16-bit grey": _deep_grey,
+    "PNG, with a damaged text": _with_broken_text,
     "GIF": lambda: _picture("still.gif", "image/gif", "GIF", "P"),
     "GIF, animated": media.animation,
+    "GIF, its first frame empty": _empty_first,
     "WebP": lambda: _picture("p.webp", "image/webp", "WEBP"),
     "WebP, animated": _moving_webp,
     "BMP": lambda: _picture("p.bmp", "image/bmp", "BMP"),
@@ -166,6 +236,11 @@ KINDS: Mapping[str, Callable[[], SampleFile]] = {
     "WBMP": _wbmp,
     "HEIC": lambda: _picture("IMG_0100.heic", "image/heic", "HEIF"),
     "AVIF": lambda: _picture("p.avif", "image/avif", "AVIF"),
+    "HEIC, told by its compatible brands": lambda: _branded_as_heif("HEIC"),
+    "AVIF, told by its compatible brands": lambda: _branded_as_heif("AVIF"),
+    "HEIF of JPEG 2000": _heif_of_jpeg_2000,
+    "JPEG 2000": lambda: _picture("scan.jp2", "image/jp2", "JPEG2000"),
+    "Icon": lambda: _picture("favicon.ico", "image/x-icon", "ICO", sizes=[(48, 48)]),
     "3GP: H.263, AMR": media.film_3gp,
     "3GP: MPEG-4 part 2, AMR": lambda: _film("v.3gp", "video/3gpp", "3gp", "mpeg4", AMR, rate=8000),
     "3GP: H.264, AMR": lambda: _film("v.3gp", "video/3gpp", "3gp", "libx264", AMR, rate=8000),

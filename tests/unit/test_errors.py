@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 
 from mmsvault.errors import LONGEST_REASON, plain_reason
@@ -21,3 +23,18 @@ from mmsvault.errors import LONGEST_REASON, plain_reason
 )
 def test_a_reason_for_people_has_no_path_and_no_class(said: str, shown: str) -> None:
     assert plain_reason(ValueError(said), otherwise="nothing known") == shown
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'NoneType' object has no attribute 'thread_count'"),
+        TypeError("'<' not supported between instances of 'int' and 'str'"),
+        KeyError("exif"),
+        IndexError("list index out of range"),
+        struct.error("unpack requires a buffer of 12 bytes"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+)
+def test_what_python_says_of_code_is_no_reason_for_people(error: Exception) -> None:
+    assert plain_reason(error, otherwise="its decoder failed") == "its decoder failed"
