@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmsvault.media import playing, previews, recordings, sniffing
+from mmsvault.media import playing, previews, recordings, sniffing, tracks
 from mmsvault.media.facts import Facts, NotShownError
 from mmsvault.sample import kinds, media
 from mmsvault.sample.media import film
@@ -100,7 +100,7 @@ def test_a_film_is_called_by_what_is_in_it_and_not_by_its_container(tmp_path: Pa
 
 
 def test_every_type_that_is_found_out_can_be_opened_again() -> None:
-    assert set(recordings._WITHOUT_PICTURES.values()) <= set(recordings.DEMUXERS)
+    assert set(recordings._WITHOUT_PICTURES.values()) <= set(tracks.DEMUXERS)
 
 
 def test_sound_has_its_wave_as_a_picture(tmp_path: Path) -> None:
