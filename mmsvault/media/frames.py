@@ -46,11 +46,14 @@ def film(frame: Any, size: tuple[int, int]) -> Any:
     orientation = _orientation(frame)
     if not any(orientation):
         return ready
-    light, colors = np.split(ready.to_ndarray(), [height])
-    blue, red = np.split(colors.reshape(2, height // 2, width // 2), 2)
-    planes = (light, blue[0], red[0])
-    rows = [_turned(plane, orientation).reshape(-1, size[0]) for plane in planes]
-    return av.VideoFrame.from_ndarray(np.concatenate(rows), format="yuv420p")
+    flat, luma, chroma = ready.to_ndarray().ravel(), width * height, width * height // 4
+    planes = (
+        flat[:luma].reshape(height, width),
+        flat[luma : luma + chroma].reshape(height // 2, width // 2),
+        flat[luma + chroma :].reshape(height // 2, width // 2),
+    )
+    turned = np.concatenate([_turned(plane, orientation).ravel() for plane in planes])
+    return av.VideoFrame.from_ndarray(turned.reshape(-1, size[0]), format="yuv420p")
 
 
 def _before_turning(frame: Any, size: tuple[int, int]) -> tuple[int, int]:

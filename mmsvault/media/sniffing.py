@@ -142,14 +142,19 @@ def true_type(data: bytes, declared: str) -> str:
 
 
 def true_type_of(path: Path, declared: str) -> str:
-    """Return the content type of the file at `path`, from its beginning and what follows a long tag."""
+    """Return the content type of the file at `path`, from its beginning and what follows long tags."""
     with path.open("rb") as file:
-        data = file.read(HEAD_BYTES)
-        follows = _behind_tag(data)
-        if follows > len(data):  # a tag may hold pictures
-            file.seek(follows)
-            return _by_tag(file.read(HEAD_BYTES))
-    return true_type(data, declared)
+        beginning = behind = file.read(HEAD_BYTES)
+        at = 0
+        for _ in range(_MOST_TAGS):
+            sound = behind.lstrip(b"\0") if at else behind
+            length = _behind_tag(sound)
+            if not length:
+                break
+            at += len(behind) - len(sound) + length
+            file.seek(at)
+            behind = file.read(HEAD_BYTES)
+    return _by_tag(behind) if at else true_type(beginning, declared)
 
 
 def extension(content_type: str) -> str:
