@@ -42,7 +42,8 @@ def film(frame: Any, size: tuple[int, int]) -> Any:
     Width and height are even. Its range of light stays, for a browser to bring onto its screen.
     """
     width, height = _before_turning(frame, size)
-    ready = frame.reformat(width=width, height=height, format="yuv420p", dst_color_range=ColorRange.MPEG)
+    usual = {"dst_color_range": ColorRange.MPEG} if frame.color_range == ColorRange.JPEG else {}
+    ready = frame.reformat(width=width, height=height, format="yuv420p", **usual)
     orientation = _orientation(frame)
     if not any(orientation):
         return ready

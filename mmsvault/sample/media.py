@@ -111,7 +111,7 @@ def voice_message() -> SampleFile:
         (b"data", bytes(4) + b"".join(packets)),
     )
     body = b"".join(name + struct.pack(">q", len(data)) + data for name, data in chunks)
-    return SampleFile("Audio Message.caf", "audio/x-caf", b"caff\0\1\0\0" + body)
+    return SampleFile("message.caf", "audio/x-caf", b"caff\0\1\0\0" + body)
 
 
 def _seven_bits(number: int) -> bytes:
