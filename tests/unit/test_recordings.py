@@ -7,6 +7,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from mmsvault.media import frames, playing, previews, recordings, sniffing, tracks
@@ -447,3 +448,35 @@ def test_sound_may_change_its_form_in_between() -> None:
 
 def test_browsers_do_not_play_every_kind_of_aac() -> None:
     assert playing.preview_type("audio/mp4", ("aac/xhe-aac",), size=1) == "audio/mp4"
+
+
+def test_a_cover_that_stands_as_a_track_of_pictures_makes_no_film(tmp_path: Path) -> None:
+    kept = io.BytesIO()
+    with av.open(kept, "w", format="mov") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 44, "yuvj420p"
+        sound = container.add_stream("aac", rate=44100, layout="mono")
+        container.mux(cover.encode(av.VideoFrame(64, 44, "yuvj420p")))
+        container.mux(cover.encode(None))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 44100
+        container.mux(sound.encode(silence))
+        container.mux(sound.encode(None))
+    facts = described(tmp_path, kept.getvalue())
+    assert (facts.content_type, facts.codecs, bool(facts.thumbnail)) == ("audio/mp4", ("aac",), True)
+
+
+def test_the_track_that_is_switched_on_is_shown(tmp_path: Path) -> None:
+    kept = io.BytesIO()
+    with av.open(kept, "w", format="mp4") as container:
+        streams = []
+        for size, given in (((64, 44), 0), ((96, 64), Disposition.default)):
+            stream = container.add_stream("libx264", rate=15)
+            stream.width, stream.height = size
+            stream.disposition = given
+            streams.append(stream)
+        for stream in streams:
+            container.mux(stream.encode(av.VideoFrame(stream.width, stream.height, "yuv420p")))
+            container.mux(stream.encode(None))
+    facts = described(tmp_path, kept.getvalue())
+    assert (facts.width, facts.height) == (96, 64)
