@@ -100,7 +100,7 @@ def voice_message() -> SampleFile:
     """Return a voice message of an iPhone: two seconds of Opus in CAF, which FFmpeg does not write."""
     rate, block = 48000, 960
     with av.open(io.BytesIO(), "w", format="ogg") as container:
-        stream = cast("av.AudioStream", container.add_stream("libopus", rate=rate, layout="mono"))
+        stream = container.add_stream("libopus", rate=rate, layout="mono")
         packets = [
             bytes(packet) for made in _sound(stream, rate, seconds=2) for packet in made if packet.size
         ]
