@@ -433,7 +433,7 @@ def test_sound_that_cannot_be_decoded_does_not_end_the_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracks, "BROKEN_PACKETS_BEFORE_GIVING_UP", 5)
-    data = media.film("mp4", "libx264", "aac").replace(b"mp4a", b"ac-3").replace(b"esds", b"free")
+    data = media.film("mp4", "libx264", "aac").replace(b"mp4a", b"alac").replace(b"esds", b"free")
     made = previewed(tmp_path, data, "video/mp4")
     assert made.duration_ms == pytest.approx(3000, abs=100)
 
