@@ -2,9 +2,9 @@
 
 `facts` is what comes back, `playing` what a browser shows of it. `sniffing` (with `charsets` and
 `charset_names`) tells the type. What decodes is loaded in the child alone: `images`, `recordings`
-(film and sound), `documents`, `cards` (contacts and appointments, taken apart by `content_lines`),
-`slides` (SMIL), and `previews` of them; `inspecting` puts them together. `sandbox` runs it in a child
-that `confining` has taken rights from.
+(film and sound, with `tracks` and `frames`), `documents`, `cards` (contacts and appointments, taken
+apart by `content_lines`), `slides` (SMIL), and `previews` of them; `inspecting` puts them together.
+`sandbox` runs it in a child that `confining` has taken rights from.
 
 A file that cannot be read is a fact about the file, with its reason in plain words, never an error of
 the job.

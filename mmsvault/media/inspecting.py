@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmsvault.errors import plain_reason
-from mmsvault.media import cards, documents, images, playing, previews, recordings, slides, sniffing
+from mmsvault.media import cards, documents, images, playing, previews, recordings, slides, sniffing, tracks
 from mmsvault.media.charsets import as_text
 from mmsvault.media.facts import Facts, NotShownError
 
@@ -26,7 +26,7 @@ WEB_PAGE = "This is a web page. A provider may send one in place of a file that 
 def inspect(path: str, declared_type: str, max_pixels: int) -> Facts:
     """Return the facts of the file at `path`; a file that cannot be read is described as far as it goes."""
     file = Path(path)
-    content_type = sniffing.true_type(_beginning(file, sniffing.HEAD_BYTES), declared_type)
+    content_type = sniffing.true_type_of(file, declared_type)
     try:
         facts = _facts(file, content_type, declared_type, max_pixels)
     except NotShownError as error:
@@ -64,7 +64,7 @@ def make_preview(path: str, content_type: str, into: str, preview_type: str, max
 def _facts(file: Path, content_type: str, declared_type: str, max_pixels: int) -> Facts:
     if content_type in images.CONTENT_TYPES:
         return images.describe(file, content_type, max_pixels=max_pixels)
-    if content_type in recordings.DEMUXERS:
+    if content_type in tracks.DEMUXERS:
         return recordings.describe(file, content_type, max_pixels=max_pixels)
     if content_type == "application/pdf":
         return documents.describe(file, most_text=MOST_TEXT)

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
-from mmsvault.media import documents, images, playing, recordings
+from mmsvault.media import documents, frames, images, playing, recordings, tracks
 from mmsvault.media.facts import NotShownError
+from mmsvault.media.tracks import Recording
 
 LONGEST_SECONDS = 600
 LONGEST_EDGE = 1280
 SOUND_RATE = 44_100
 SOUND_BITS_A_SECOND = 96_000
+SOUND_BLOCK = 1024
+SHORTEST_GAP_SECONDS = 0.1
+"""What is shorter is how files round their times."""
 PICTURE_OPTIONS = {"preset": "veryfast", "crf": "26", "threads": "2"}
 
 
@@ -33,33 +36,31 @@ def make(path: Path, content_type: str, *, into: Path, preview_type: str, max_pi
     if preview_type == "image/webp":
         into.write_bytes(images.preview(path, content_type, max_pixels=max_pixels))
         return ""
-    with recordings.opened(path, content_type) as recording:
+    with tracks.opened(path, content_type) as recording:
         size = _size_of_first(recording, max_pixels)
-    with recordings.opened(path, content_type) as recording:
+    with tracks.opened(path, content_type) as recording:
         return _transcode(recording, into, size=size, max_pixels=max_pixels)
 
 
-def _size_of_first(recording: recordings.Recording, max_pixels: int) -> tuple[int, int] | None:
+def _size_of_first(recording: Recording, max_pixels: int) -> tuple[int, int] | None:
     """Return the size of the preview's pictures, which must be known before the first sound is written."""
     if recording.pictures is None:
         return None
-    frame = next(recordings.decoded(recording.container, recording.pictures), None)
+    frame = next(tracks.decoded(recording.container, recording.pictures), None)
     if frame is None:
         return None
     images.check_size(frame.width, frame.height, max_pixels=max_pixels)
-    size = (frame.width, frame.height)
-    return _even_size(*(size[::-1] if frame.rotation % 180 else size))
+    return _even_size(*frames.shown_size(frame, recording.pixel_aspect))
 
 
-def _transcode(
-    recording: recordings.Recording, into: Path, *, size: tuple[int, int] | None, max_pixels: int
-) -> str:
+def _transcode(recording: Recording, into: Path, *, size: tuple[int, int] | None, max_pixels: int) -> str:
+    begins = _begin(recording) if size else None
     with av.open(str(into), "w", format="mp4", options={"movflags": "faststart"}) as made:
-        pictures = _Pictures(made, recording.pictures, size, max_pixels) if size else None
-        sound = _Sound(made) if recording.sound is not None else None
+        pictures = _Pictures(made, recording.pictures, size, begins, max_pixels) if size else None
+        sound = _Sound(made, begins) if recording.sound is not None else None
         streams = [stream for stream in (recording.pictures, recording.sound) if stream is not None]
         is_whole = True
-        for frame in recordings.decoded(recording.container, *streams):
+        for frame in tracks.decoded(recording.container, *streams):
             track = pictures if isinstance(frame, av.VideoFrame) else sound
             if track is not None and not track.add(frame):
                 is_whole = False
@@ -70,16 +71,32 @@ def _transcode(
     return "" if is_whole else f"the preview ends after {LONGEST_SECONDS // 60} minutes"
 
 
+def _begin(recording: Recording) -> float | None:
+    """Return when the first of pictures and sound begins, in the file's own time.
+
+    None where the two cannot be placed by one clock; each then begins with the preview.
+    """
+    both = (recording.pictures, recording.sound)
+    known = [float(one.start_time * one.time_base) for one in both if one and one.start_time is not None]
+    if len(known) < len(both) or max(known) - min(known) > LONGEST_SECONDS:
+        return None
+    return min(known)
+
+
 class _Pictures:
     """H.264 at a steady rate: each picture stands where its own time puts it."""
 
-    def __init__(self, made: Any, given: Any, size: tuple[int, int], max_pixels: int) -> None:
+    def __init__(
+        self, made: Any, given: Any, size: tuple[int, int], begins: float | None, max_pixels: int
+    ) -> None:
         self._made, self._size, self._max_pixels = made, size, max_pixels
         self._rate = recordings.frame_rate(given)
         self._stream = made.add_stream("libx264", rate=self._rate, options=PICTURE_OPTIONS)
         self._stream.pix_fmt = "yuv420p"
         self._stream.width, self._stream.height = size
-        self._start: float | None = None
+        for name in ("color_primaries", "color_trc", "colorspace"):
+            setattr(self._stream.codec_context, name, getattr(given.codec_context, name))
+        self._begins = begins
         self._last = -1
 
     def add(self, frame: Any) -> bool:
@@ -89,6 +106,8 @@ class _Pictures:
         if at > LONGEST_SECONDS * self._rate:
             return False
         if at > self._last:  # else there are more frames than the preview shows
+            if self._last < 0 < at:
+                self._encode(frame, 0)  # players show the first picture until it is its turn
             self._last = at
             self._encode(frame, at)
         return True
@@ -96,16 +115,12 @@ class _Pictures:
     def _place(self, seconds: float | None) -> int:
         if seconds is None:
             return self._last + 1
-        if self._start is None:
-            self._start = seconds
-        return max(round((seconds - self._start) * self._rate), 0)
+        if self._begins is None:
+            self._begins = seconds
+        return max(round((seconds - self._begins) * self._rate), 0)
 
     def _encode(self, frame: Any, at: int) -> None:
-        turned = frame
-        if frame.rotation % 360:
-            pixels = np.ascontiguousarray(recordings.upright(frame))
-            turned = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        ready = turned.reformat(width=self._size[0], height=self._size[1], format="yuv420p")
+        ready = frames.film(frame, self._size)
         ready.pts, ready.time_base = at, Fraction(1) / self._rate
         ready.pict_type = av.video.frame.PictureType.NONE  # the original's is no order for ours
         self._made.mux(self._stream.encode(ready))
@@ -118,33 +133,59 @@ class _Pictures:
 
 
 class _Sound:
-    """AAC, without the gaps that a broken file may have."""
+    """AAC without gaps: where the file has one, silence keeps what follows beside its picture."""
 
-    def __init__(self, made: Any) -> None:
-        self._made = made
+    def __init__(self, made: Any, begins: float | None) -> None:
+        self._made, self._begins = made, begins
         self._stream = made.add_stream("aac", rate=SOUND_RATE, layout="stereo")
         self._stream.bit_rate = SOUND_BITS_A_SECOND
-        self._resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE, frame_size=1024)
-        self._samples = 0
+        self._resampler = recordings.Resampler(
+            format="fltp", layout="stereo", rate=SOUND_RATE, frame_size=SOUND_BLOCK
+        )
+        self._given = 0.0
+        self._written = 0
 
     def add(self, frame: Any) -> bool:
         """Take a frame; return False once the preview is long enough."""
-        frame.pts = None
+        if self._begins is not None and frame.time is not None:
+            self._fill(frame, frame.time - self._begins - self._given)
+        self._given += frame.samples / frame.sample_rate
         self._encode(self._resampler.resample(frame))
-        return self._samples < LONGEST_SECONDS * SOUND_RATE
+        return self._given < LONGEST_SECONDS
+
+    def _fill(self, frame: Any, seconds: float) -> None:
+        """Put silence before the frame; what is too long for a gap is a broken clock."""
+        if not SHORTEST_GAP_SECONDS <= seconds <= LONGEST_SECONDS:
+            return
+        left = round(seconds * frame.sample_rate)
+        self._given += left / frame.sample_rate
+        while left > 0:
+            count = min(left, frame.sample_rate)
+            self._encode(self._resampler.resample(_silence(frame, count)))
+            left -= count
 
     def _encode(self, blocks: Any) -> None:
         for block in blocks:
-            block.pts, block.time_base = self._samples, Fraction(1, SOUND_RATE)
-            self._samples += block.samples
+            block.pts, block.time_base = self._written, Fraction(1, SOUND_RATE)
+            self._written += block.samples
             self._made.mux(self._stream.encode(block))
 
     def finish(self) -> int:
         """Write what is still held back; return whether there was anything at all."""
-        if self._samples:
+        if self._given:
             self._encode(self._resampler.resample(None))
             self._made.mux(self._stream.encode(None))
-        return self._samples > 0
+        return self._given > 0
+
+
+def _silence(like: Any, samples: int) -> Any:
+    """Return a frame of silence in the form of another."""
+    frame = av.AudioFrame(format=like.format.name, layout=like.layout.name, samples=samples)
+    level = 0x80 if like.format.name.startswith("u8") else 0
+    for plane in frame.planes:
+        plane.update(bytes((level,)) * plane.buffer_size)
+    frame.sample_rate, frame.time_base = like.sample_rate, like.time_base
+    return frame
 
 
 def _even_size(width: int, height: int) -> tuple[int, int]:

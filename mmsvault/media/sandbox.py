@@ -121,9 +121,7 @@ def _answer(pool: ProcessPool, task: Callable[..., T], *arguments: object, secon
 
 
 def _described(path: Path, declared_type: str, reason: str) -> Facts:
-    with path.open("rb") as file:
-        content_type = sniffing.true_type(file.read(sniffing.HEAD_BYTES), declared_type)
-    return Facts(content_type, reason=reason)
+    return Facts(sniffing.true_type_of(path, declared_type), reason=reason)
 
 
 # What follows runs in the child, which alone loads the decoders.

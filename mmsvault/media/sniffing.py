@@ -6,6 +6,7 @@ Read in the worker too, where nothing may hang on a stranger's bytes: the patter
 import mimetypes
 import re
 import struct
+from pathlib import Path
 
 import puremagic
 
@@ -64,6 +65,9 @@ EXTENSIONS = {
     "audio/x-matroska": ".mka",
     "audio/qcelp": ".qcp",
     "audio/midi": ".mid",
+    "audio/x-caf": ".caf",
+    "audio/x-aiff": ".aif",
+    "audio/basic": ".au",
     "text/plain": ".txt",
     "text/vcard": ".vcf",
     "text/calendar": ".ics",
@@ -90,7 +94,6 @@ _PREFIXES = (
     (b"%PDF-", "application/pdf"),
     (b"#!AMR-WB\n", "audio/amr-wb"),
     (b"#!AMR\n", "audio/amr"),
-    (b"ID3", "audio/mpeg"),
     (b"MThd", "audio/midi"),
     (b"OggS", "audio/ogg"),
     (b"fLaC", "audio/flac"),
@@ -98,6 +101,8 @@ _PREFIXES = (
     (b"\0\0\x01\xba", "video/mpeg"),
     (b"\0\0\x01\xb3", "video/mpeg"),
     (b"FLV\x01", "video/x-flv"),
+    (b"caff\0\x01", "audio/x-caf"),
+    (b".snd\0", "audio/basic"),
 )
 _RIFFS = {
     b"WEBP": "image/webp",
@@ -134,6 +139,7 @@ _PICTURE_BRANDS = (
 _FILM_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"dash", b"MSNV", b"f4v", b"mmp4", b"XAVC", b"NDS")
 _BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124))
 _JPEG_2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
+_OLD_MOVIE = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 # What may stand before the first tag: atomic groups, so that a row of comments is read once.
 _BEFORE = r"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE(?! html)[^>]*>)*+"
 _TEXTS = tuple(
@@ -150,7 +156,7 @@ _TEXTS = tuple(
 
 def true_type(data: bytes, declared: str) -> str:
     """Return the content type of a file that begins with `data` (up to HEAD_BYTES of it)."""
-    known = _by_first_bytes(data) or _by_structure(data, declared)
+    known = _by_first_bytes(data) or _sound_or_film(data) or _by_structure(data, declared)
     if known:
         return known
     text = as_text(data, declared)
@@ -163,6 +169,22 @@ def true_type(data: bytes, declared: str) -> str:
         return OCTETS
     # What puremagic takes for text or a script is not: it did not read as text above.
     return guess if "/" in guess and not guess.startswith("text/") else OCTETS
+
+
+def true_type_of(path: Path, declared: str) -> str:
+    """Return the content type of the file at `path`, from its beginning and what follows long tags."""
+    with path.open("rb") as file:
+        beginning = behind = file.read(HEAD_BYTES)
+        at = 0
+        for _ in range(_MOST_TAGS):
+            sound = behind.lstrip(b"\0") if at else behind
+            length = _behind_tag(sound)
+            if not length:
+                break
+            at += len(behind) - len(sound) + length
+            file.seek(at)
+            behind = file.read(HEAD_BYTES)
+    return _by_tag(behind) if at else true_type(beginning, declared)
 
 
 def extension(content_type: str) -> str:
@@ -236,6 +258,58 @@ def _picture_by_header(data: bytes) -> str:
     return ""
 
 
+def _sound_or_film(data: bytes) -> str:
+    if data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"):
+        return "audio/x-aiff"
+    if data[4:8] in _OLD_MOVIE and data[:1] < b"\x08":  # before there was an ftyp; the length is no text
+        return "video/quicktime"
+    follows = _behind_tag(data)
+    return _by_tag(data[follows:]) if follows else ""
+
+
+def _behind_tag(data: bytes) -> int:
+    """Return where a tag ends that `data` begins with, which may be behind `data`; 0 where there is none.
+
+    ID3v2.4, 3.1, and APEv2, which is seldom put in front.
+    """
+    if len(data) < _APE_HEAD:
+        return 0
+    if data[:8] == b"APETAGEX":
+        return _APE_HEAD + int.from_bytes(data[12:16], "little")
+    if data[:3] != b"ID3" or data[3] not in (2, 3, 4) or max(data[6:10]) > 0x7F:  # noqa: PLR2004 - versions, and 7 bits a byte
+        return 0
+    length = sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+    has_foot = data[3] == 4 and data[5] & 0x10  # noqa: PLR2004 - version 2.4
+    return _ID3_HEAD + length + (_ID3_HEAD if has_foot else 0)
+
+
+_ID3_HEAD, _APE_HEAD = 10, 32
+
+
+def _by_tag(behind: bytes) -> str:
+    """Return the type of what follows a tag; MP3 where nothing else is to be seen."""
+    for _ in range(_MOST_TAGS):
+        behind = behind.lstrip(b"\0")  # what stands in for a longer tag
+        another = _behind_tag(behind)
+        if not 0 < another < len(behind):
+            break
+        behind = behind[another:]
+    return "audio/flac" if behind.startswith(b"fLaC") else _by_sync(behind) or "audio/mpeg"
+
+
+_MOST_TAGS = 8
+
+
+def _by_sync(data: bytes) -> str:
+    """Tell bare sound by the sync word of its first frame."""
+    if len(data) > 4 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - a frame's sync
+        if data[1] & 0xF6 == 0xF0:  # noqa: PLR2004 - ADTS: layer 0
+            return "audio/aac"
+        if data[1] & 0x06 in (0x02, 0x04) and data[2] & 0xF0 != 0xF0 and data[2] & 0x0C != 0x0C:  # noqa: PLR2004
+            return "audio/mpeg"
+    return ""
+
+
 def _by_structure(data: bytes, declared: str) -> str:
     """Tell the kinds whose first bytes alone are too short to tell them."""
     picture = _picture_by_header(data)
@@ -243,11 +317,9 @@ def _by_structure(data: bytes, declared: str) -> str:
         return picture
     if data[:1] == b"\x47" and data[188:189] == b"\x47" and data[376:377] == b"\x47":
         return "video/mp2t"
-    if len(data) > 4 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:  # noqa: PLR2004 - a frame's sync
-        if data[1] & 0xF6 == 0xF0:  # noqa: PLR2004 - ADTS: layer 0
-            return "audio/aac"
-        if data[1] & 0x06 in (0x02, 0x04) and data[2] & 0xF0 != 0xF0 and data[2] & 0x0C != 0x0C:  # noqa: PLR2004
-            return "audio/mpeg"
+    sound = _by_sync(data)
+    if sound:
+        return sound
     measured = wbmp_size(data)
     if measured and len(data) <= HEAD_BYTES:
         width, height, header = measured

@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 import pillow_heif
 from PIL import Image
@@ -211,6 +212,20 @@ def _archive() -> SampleFile:
     return SampleFile("things.zip", "application/zip", kept.getvalue())
 
 
+def _with_unknown_track() -> SampleFile:
+    """Return a film such as phones with several microphones make: the second sound is for few players."""
+    data = film("mp4", "libx264", "aac", sound_tracks=2)
+    at, about = (data.rindex(name, 0, data.index(b"mdat")) for name in (b"mp4a", b"esds"))
+    renamed = data[:at] + b"apac" + data[at + 4 : about] + b"dapa" + data[about + 4 :]
+    return SampleFile("IMG_0017.mp4", "video/mp4", renamed)
+
+
+def _tagged_aac() -> SampleFile:
+    title = b"TIT2" + struct.pack(">I", 5) + b"\0\0\0Song"
+    tag = b"ID3\x03\0\0\0\0\0" + bytes((len(title),)) + title
+    return SampleFile("s.aac", "audio/mpeg", tag + sound("adts", "aac"))
+
+
 def _film(name: str, content_type: str, *arguments: str, **more: object) -> SampleFile:
     return SampleFile(name, content_type, film(*arguments, **more))  # type: ignore[arg-type]  # handed on
 
@@ -251,11 +266,22 @@ KINDS: Mapping[str, Callable[[], SampleFile]] = {
     "MPEG-1": lambda: _film("v.mpg", "video/mpeg", "mpeg", "mpeg1video", "mp2", frame_rate=25),
     "MPEG-2": lambda: _film("v.mpg", "video/mpeg", "vob", "mpeg2video", "mp2", frame_rate=25),
     "AVI: MPEG-4 part 2, MP3": lambda: _film("v.avi", "video/x-msvideo", "avi", "mpeg4", "libmp3lame"),
+    "MP4: H.264, AAC, and sound of an unknown codec": _with_unknown_track,
+    "MP4: H.264, AAC, mirrored": lambda: _film(
+        "v.mp4", "video/mp4", "mp4", "libx264", "aac", is_mirrored=True
+    ),
+    "MPEG-2, shown wider than it is stored": lambda: _film(
+        "v.mpg", "video/mpeg", "vob", "mpeg2video", "mp2", frame_rate=25, pixel_aspect=Fraction(4, 3)
+    ),
     "WMV": lambda: _film("v.wmv", "video/x-ms-wmv", "asf", "wmv2", "wmav2"),
     "WebM: VP8, Opus": lambda: _film("v.webm", "video/webm", "webm", "libvpx", "libopus", rate=48000),
     "AMR": media.voice,
     "AMR-WB": _wide_amr,
     "AAC": lambda: SampleFile("s.aac", "audio/aac", sound("adts", "aac")),
+    "AAC behind an ID3 tag": _tagged_aac,
+    "CAF: Opus": media.voice_message,
+    "AIFF": lambda: SampleFile("s.aif", "audio/aiff", sound("aiff", "pcm_s16be")),
+    "AU": lambda: SampleFile("s.au", "audio/basic", sound("au", "pcm_mulaw", rate=8000)),
     "M4A": lambda: SampleFile("s.m4a", "audio/mp4", sound("ipod", "aac")),
     "MP3": media.music,
     "WAV": lambda: SampleFile("s.wav", "audio/x-wav", sound("wav", "pcm_s16le", rate=8000)),

@@ -2,6 +2,7 @@
 
 import io
 import math
+import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,6 +96,33 @@ def voice() -> SampleFile:
     return SampleFile("note.amr", "audio/amr", b"#!AMR\n" + frames)
 
 
+def voice_message() -> SampleFile:
+    """Return a voice message of an iPhone: two seconds of Opus in CAF, which FFmpeg does not write."""
+    rate, block = 48000, 960
+    with av.open(io.BytesIO(), "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=rate, layout="mono")
+        packets = [
+            bytes(packet) for made in _sound(stream, rate, seconds=2) for packet in made if packet.size
+        ]
+    lengths = b"".join(_seven_bits(len(packet)) for packet in packets)
+    chunks = (
+        (b"desc", struct.pack(">d4sIIIII", rate, b"opus", 0, 0, block, 1, 0)),
+        (b"pakt", struct.pack(">qqii", len(packets), len(packets) * block, 0, 0) + lengths),
+        (b"data", bytes(4) + b"".join(packets)),
+    )
+    body = b"".join(name + struct.pack(">q", len(data)) + data for name, data in chunks)
+    return SampleFile("message.caf", "audio/x-caf", b"caff\0\1\0\0" + body)
+
+
+def _seven_bits(number: int) -> bytes:
+    """Return a number in as many bytes as it needs, seven bits in each; all but the last are marked."""
+    last, rest = number & 0x7F, number >> 7
+    marked = b""
+    while rest:
+        marked, rest = bytes((0x80 | rest & 0x7F,)) + marked, rest >> 7
+    return marked + bytes((last,))
+
+
 def music() -> SampleFile:
     """Return two seconds of MP3."""
     return SampleFile("jingle.mp3", "audio/mpeg", sound("mp3", "libmp3lame"))
@@ -135,10 +163,14 @@ def film(
     rate: int = 44100,
     frame_rate: int = 15,
     black_seconds: float = 0,
+    sound_tracks: int = 1,
+    pixel_aspect: Fraction | None = None,
+    is_mirrored: bool = False,
 ) -> bytes:
     """Return three seconds of a moving scene; without sound where its encoder is missing.
 
     `form` and the codecs are named as FFmpeg names them. The film begins with `black_seconds` of black.
+    A player shows it with pixels of that aspect, and swaps left and right where it is mirrored.
     """
     with tempfile.TemporaryDirectory() as folder:  # the index can be moved to the front of a real file only
         path = Path(folder) / "film"
@@ -148,12 +180,16 @@ def film(
             stream = container.add_stream(picture_codec, rate=Fraction(frame_rate), options=quiet)
             pictures = cast("av.VideoStream", stream)
             pictures.width, pictures.height, pictures.pix_fmt = *size, "yuv420p"
-            heard = _sound_stream(container, sound_codec, rate)
+            if pixel_aspect:
+                pictures.codec_context.sample_aspect_ratio = pixel_aspect
+            if is_mirrored:
+                pictures.set_display_rotation(0, hflip=True)
+            heard = [_sound_stream(container, sound_codec, rate) for _ in range(sound_tracks)]
             for view in _views(size, frame_rate, black_seconds):
                 container.mux(pictures.encode(av.VideoFrame.from_ndarray(view, format="rgb24")))
             container.mux(pictures.encode())
-            if heard is not None:
-                for packets in _sound(heard, rate, seconds=3):
+            for track in filter(None, heard):
+                for packets in _sound(track, rate, seconds=3):
                     container.mux(packets)
         return path.read_bytes()
 

@@ -57,7 +57,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Mes
                 waits = any(item.next_attempt_at or item.preview_due_at for item in message.media)
                 return None if waits else message
 
-            message = until(complete, seconds=120, what="all previews being made")
+            message = until(complete, seconds=160, what="all previews being made")
         yield house, message
 
 
