@@ -10,7 +10,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from email.message import Message as Headers
 
 from mmsvault.media.charset_names import codec_of
 
@@ -30,6 +29,10 @@ _NOT_SHOWN = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f\uf8f0-\uf8f3]")
 _CONTROL_OR_NUL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _PAIR_OF_SURROGATES = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _LONE_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+_DECLARED = re.compile(
+    r";\s*+charset(?:\*0?\*?)?\s*+=\s*+[\"']?(?:[\w-]{1,20}'[\w-]{0,20}')?([^\s;,\"']{1,40})", re.IGNORECASE
+)
+"""The parameter of a content type, also as RFC 2231 writes it (`charset*=us-ascii'en'utf-8`)."""
 _DECLARED_INSIDE = re.compile(
     rb"\s*(?:<\?xml\s[^>]{0,100}?encoding\s*=\s*|<[^>]{0,40}>.{0,900}?<meta\s[^>]{0,100}?charset\s*=\s*"
     rb"|BEGIN:V.{0,4000}?;CHARSET=)[\"']?([\w.:-]{2,40})",
@@ -247,11 +250,7 @@ def _oddities(text: str) -> int:
 
 def _charset(data: bytes, declared: str) -> str:
     """Return the codec of the charset that the content type names, else that the file itself names."""
-    headers = Headers()
-    headers["content-type"] = declared.replace("\r", " ").replace("\n", " ")
-    try:
-        name = headers.get_content_charset() or ""
-    except (LookupError, UnicodeError):
-        name = ""
+    told = _DECLARED.search(declared)
+    name = told[1] if told else ""
     inside = _DECLARED_INSIDE.match(data[:8192])
     return codec_of(name) or (codec_of(inside[1].decode("ascii", "replace")) if inside else "")

@@ -188,3 +188,21 @@ def test_a_hostile_text_takes_seconds_at_most(data: bytes, declared: str) -> Non
     as_text(data, declared)
     sniffing.true_type(data, declared)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "text/plain; charset=windows-1251",
+        'text/plain; format=flowed; CHARSET = "windows-1251"',
+        "text/plain; charset*=us-ascii'en'windows-1251",
+        "text/plain; charset=windows-1251; charset*=utf-8''a%00; charset*1=\"b\"",
+        "text/plain;charset=windows-1251\r\n X: 1",
+    ],
+)
+def test_a_charset_is_taken_from_a_content_type_however_that_is_written(declared: str) -> None:
+    assert as_text("Привет".encode("cp1251"), declared) == "Привет"
+
+
+def test_a_content_type_in_pieces_that_do_not_fit_together_is_passed_over() -> None:
+    assert as_text("Grüße".encode(), "text/plain; charset*=x''a%00; charset*1=b") == "Grüße"
