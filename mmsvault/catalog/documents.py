@@ -17,6 +17,7 @@ SQLite keeps them as the text of an FTS5 table, PostgreSQL as a tsvector, with t
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -30,9 +31,12 @@ BREAK = "|"
 LEAST_PART = 3
 """Characters of a number that a part of it has at least."""
 MOST_BYTES = 300_000
-"""Of words and their beginnings in one document; a tsvector holds a megabyte. The rest of a longer
-text is not found."""
+"""Of words and their beginnings in one document, and as much again of numbers and their parts; a tsvector
+holds a megabyte. The rest of a longer text is not found, nor are more numbers: first their parts are left
+out, then they themselves."""
 _LONGEST_FACT = 100
+_NOT_OF_A_TOKEN = re.compile(r"[\x00-/:-@\[-`{-\x7f]")
+"""ASCII that is neither letter nor digit."""
 
 _KINDS = {
     "text/vcard": "contact",
@@ -56,13 +60,7 @@ def document(message: Message) -> Document:
     sequence: list[str] = []
     marks = {EVERY, *_facts(message)}
     _add_words(message, sequence, marks)
-    numbers = [("f", message.sender), *(("t", number) for number in message.to)]
-    for side, number in numbers:
-        normal = normal_number(number)
-        marks.add(fact(side, normal))
-        marks.update(starting(side, normal[:end]) for end in range(LEAST_PART, len(normal) + 1))
-        marks.update(ending(side, normal[start:]) for start in range(len(normal) - LEAST_PART + 1))
-        sequence.extend((BREAK, *threes(side, normal)))
+    _add_numbers(message, sequence, marks)
     return Document(tuple(sequence), frozenset(marks))
 
 
@@ -164,6 +162,27 @@ def _add_words(message: Message, sequence: list[str], marks: set[str]) -> None:
             sequence.append(word)
 
 
+def _add_numbers(message: Message, sequence: list[str], marks: set[str]) -> None:
+    given = (("f", message.sender), *(("t", number) for number in message.to))
+    numbers = [(side, normal_number(number)) for side, number in given]
+    room = MOST_BYTES
+    for side, number in numbers:
+        whole = fact(side, number)
+        room -= len(whole.encode())
+        if room < 0:
+            return
+        marks.add(whole)
+    for side, number in numbers:
+        in_threes = threes(side, number)
+        parts = {starting(side, number[:end]) for end in range(LEAST_PART, len(number) + 1)}
+        parts |= {ending(side, number[start:]) for start in range(len(number) - LEAST_PART + 1)}
+        room -= sum(len(token.encode()) for token in (*in_threes, *parts))
+        if room < 0:
+            return
+        marks |= parts
+        sequence.extend((BREAK, *in_threes))
+
+
 def _texts(message: Message) -> Iterable[str]:
     return (message.subject, *(item.text for item in message.media))
 
@@ -172,7 +191,7 @@ def _safe(value: str) -> str:
     """Return a value as one token: letters and digits stand for themselves."""
     if value.isalnum() and value.isascii():
         return value if len(value) <= _LONGEST_FACT else _digest(value)
-    safe = "".join(one if one.isalnum() or not one.isascii() else f"_{ord(one):02x}" for one in value)
+    safe = _NOT_OF_A_TOKEN.sub(lambda found: f"_{ord(found[0]):02x}", value)
     return safe if len(safe) <= _LONGEST_FACT else _digest(value)
 
 

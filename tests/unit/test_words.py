@@ -12,7 +12,7 @@ from mmsvault.catalog.numbers import part, writings
 from mmsvault.catalog.places import ROOM, first_place, possible_places
 from mmsvault.catalog.words import LONGEST_WORD, words_of
 from mmsvault.errors import ConfigurationError
-from mmsvault.message import fold
+from mmsvault.message import fold, normal_number
 from tests.unit.test_message import message
 
 any_time = st.datetimes(timezones=st.just(UTC))
@@ -134,3 +134,25 @@ def test_facts_of_any_text_are_one_token_each(subject: str, sender: str, keyword
     for token in tokens.marks.union(tokens.sequence):
         assert token
         assert not set(token) & set("\"'\\ \t\n\r\0:&!()")
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        tuple(f"1555{number:07}" for number in range(40_000)),
+        tuple(f"ä.{number}@{'x.' * 120}example" for number in range(3000)),
+    ],
+)
+def test_a_message_to_thousands_of_numbers_is_as_much_as_a_database_indexes(numbers: tuple[str, ...]) -> None:
+    found = documents.document(message(sender="4082257140", to=numbers))
+    tokens = found.marks.union(found.sequence)
+    assert sum(len(token.encode()) for token in tokens) < 1 << 20, "what a tsvector holds"
+    assert documents.fact("f", "4082257140") in tokens
+    assert documents.fact("t", normal_number(numbers[1000])) in tokens
+
+
+def test_a_group_of_hundreds_is_found_by_every_part_of_every_number() -> None:
+    numbers = tuple(f"1555{number:07}" for number in range(500))
+    found = documents.document(message(to=numbers))
+    assert documents.ending("t", "0000499") in found.marks
+    assert set(documents.threes("t", "0499")) <= set(found.sequence)
