@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks
+.PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks fuzz
 .PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds
 .PHONY: check format lock schema sbom audit screenshots clean
 
@@ -41,6 +41,9 @@ test-hosts: dev ## several hosts in network namespaces, one cut off, one killed;
 
 attacks: dev ## thousands of held connections and guesses; writes the figures into docs/security.md
 	MMSVAULT_TEST_ATTACKS=docs/security.md $(BIN)/python -m pytest -m attacks tests/flow
+
+fuzz: dev ## look for inputs that break a reader, ten minutes each (ARGS="contacts --seconds 3600 --seed 2")
+	nice $(BIN)/python -m tests.fuzz $(or $(ARGS),all)
 
 soak: dev ## ten minutes of load while everything is killed at random
 	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow
