@@ -14,7 +14,8 @@ def client_address(peer: str, forwarded_for: str, trusted: Sequence[Network]) ->
     """
     address = peer
     for claimed in reversed([part.strip() for part in forwarded_for.split(",") if part.strip()]):
-        if not is_within(address, trusted) or _parsed(claimed) is None:
+        # Behind `%` an IPv6 address names a network of its own machine, by any characters at all.
+        if not is_within(address, trusted) or "%" in claimed or _parsed(claimed) is None:
             return address
         address = claimed
     return address

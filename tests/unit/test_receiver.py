@@ -5,6 +5,7 @@ from ipaddress import ip_network
 import pytest
 from fastapi import HTTPException, Request
 
+from mmsvault.clients import client_address
 from receiver.doorkeeper import Doorkeeper
 from receiver.postbacks import bounded_body, kept_headers
 
@@ -93,6 +94,11 @@ def test_behind_a_proxy_that_is_trusted_its_word_counts_and_nobody_elses() -> No
         except HTTPException as refusal:
             found = refusal.status_code
         assert found == status, (peer, forwarded, trusted)
+
+
+@pytest.mark.parametrize("claimed", ["2001:db8::1%eth0", "2001:db8::1%\x1b[2J", "fe80::1%" + "x" * 500])
+def test_an_address_that_names_a_network_of_its_own_machine_is_not_believed(claimed: str) -> None:
+    assert client_address("10.0.0.1", claimed, [ip_network("10.0.0.0/8")]) == "10.0.0.1"
 
 
 def test_credentials_are_not_kept_with_the_headers() -> None:
