@@ -93,6 +93,14 @@ class Disconnects:
             await self._app(scope, receive, send)
 
 
+def host_of(origin: str) -> str:
+    """Return host and port of an Origin header; empty for one that is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 class SameOrigin:
     """Refuses a WebSocket that a page of another site opens.
 
@@ -108,7 +116,7 @@ class SameOrigin:
         if scope["type"] == "websocket":
             headers = Headers(scope=scope)
             origin = headers.get("origin")
-            if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            if origin is not None and host_of(origin) != headers.get("host"):
                 await WebSocketClose(code=_FOREIGN_ORIGIN)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

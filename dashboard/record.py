@@ -138,7 +138,7 @@ def in_order(media: Sequence[MediaItem]) -> list[MediaItem]:
     """
     slides = next((item for item in media if item.content_type == SLIDES), None)
     named = [_bare(name) for name in slides.text.splitlines()] if slides else []
-    places = {item.position: _bare(urlsplit(item.url).path) for item in media}
+    places = {item.position: _bare(_path_of(item.url)) for item in media}
 
     def place(item: MediaItem) -> tuple[int, int]:
         name = places[item.position]
@@ -146,6 +146,14 @@ def in_order(media: Sequence[MediaItem]) -> list[MediaItem]:
         return (len(named) + 1 if item is slides else found, item.position)
 
     return sorted(media, key=place)
+
+
+def _path_of(url: str) -> str:
+    """Return the path of an address; all of one that is none (`http://[`), as senders may write it."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return url
 
 
 def _bare(name: str) -> str:

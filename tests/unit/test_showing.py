@@ -167,6 +167,12 @@ def test_a_sender_who_has_a_name_is_called_by_it_on_tiles_and_in_the_facts() -> 
     assert by_label(told["heading"])["From"] == "Ada, +1 408-555-0123 (14085550123)"
 
 
+def test_a_file_at_an_address_that_is_none_has_its_place() -> None:
+    slides = item("application/smil", 0, url="http://[0.smil", text="2.jpg\n1.jpg")
+    files = [item("image/jpeg", number, url=f"http://[/{number}.jpg") for number in (1, 2, 3)]
+    assert [one.position for one in in_order((slides, *files))] == [2, 1, 3, 0]
+
+
 def test_the_order_of_the_parts_has_no_tile_of_its_own() -> None:
     made = tiles((message(item("application/smil"), item("image/jpeg", 1)),), sign=sign)
     assert [tile["kind"] for tile in made] == ["image"]
