@@ -17,7 +17,6 @@ SQLite keeps them as the text of an FTS5 table, PostgreSQL as a tsvector, with t
 """
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -35,8 +34,8 @@ MOST_BYTES = 300_000
 holds a megabyte. The rest of a longer text is not found, nor are more numbers: first their parts are left
 out, then they themselves."""
 _LONGEST_FACT = 100
-_NOT_OF_A_TOKEN = re.compile(r"[\x00-/:-@\[-`{-\x7f]")
-"""ASCII that is neither letter nor digit."""
+_ESCAPED = {code: f"_{code:02x}" for code in range(128) if not chr(code).isalnum()}
+"""How ASCII stands in a token that is neither letter nor digit."""
 
 _KINDS = {
     "text/vcard": "contact",
@@ -191,7 +190,7 @@ def _safe(value: str) -> str:
     """Return a value as one token: letters and digits stand for themselves."""
     if value.isalnum() and value.isascii():
         return value if len(value) <= _LONGEST_FACT else _digest(value)
-    safe = _NOT_OF_A_TOKEN.sub(lambda found: f"_{ord(found[0]):02x}", value)
+    safe = value.translate(_ESCAPED)
     return safe if len(safe) <= _LONGEST_FACT else _digest(value)
 
 
