@@ -164,7 +164,8 @@ class MediaItem(Value):
     when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
     `preview_due_at` is set while a preview that a browser needs is still to be made. `doubt` says why a
     stored file may not be what was sent. `evidence` are the keys of what else the provider answered:
-    bodies that were not the file, and earlier versions of it.
+    bodies that were not the file, and earlier versions of it. Views that were made before their size and
+    SHA-256 were recorded have none.
     """
 
     position: int
@@ -192,6 +193,10 @@ class MediaItem(Value):
     preview_due_at: AwareDatetime | None = None
     doubt: str = ""
     evidence: tuple[str, ...] = ()
+    thumbnail_sha256: str = ""
+    thumbnail_size: int | None = None
+    preview_sha256: str = ""
+    preview_size: int | None = None
 
     @property
     def is_animated(self) -> bool:

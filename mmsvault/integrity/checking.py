@@ -33,6 +33,7 @@ class Kind(StrEnum):
     DELETED = "deleted"
     COUNTS = "counts"
     HOLD = "hold"
+    TRAIL = "trail"
     UNKNOWN = "unknown"
 
 

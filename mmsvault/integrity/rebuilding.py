@@ -19,7 +19,7 @@ from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
 from mmsvault.integrity.checking import Kind, Problem, stray
-from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, reason, tombstone, walk
+from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, reason, tombstone, trail_problems, walk
 from mmsvault.message import Message, RawPostback, Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
 from mmsvault.tallying import kept_tallies
@@ -47,9 +47,10 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
     """Enter everything that the bucket has. Raises UnavailableError."""
     bury(vault)
     undelete(vault)
-    auditing.restore(vault)
+    auditing.mend(vault)
     naming.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
+    rebuilt.problems += trail_problems(vault)
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
         for batch in upkeep.batches(walk(vault)):
             for found in batch:

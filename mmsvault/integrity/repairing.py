@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmsvault import archiving, layout, leases, previewing
+from mmsvault import archiving, auditing, layout, leases, previewing
 from mmsvault.catalog import counting, queries, upkeep
 from mmsvault.errors import (
     FetchError,
@@ -25,7 +25,8 @@ from mmsvault.errors import (
 from mmsvault.integrity.checking import DAMAGED, Kind, Problem, check, check_in_detail
 from mmsvault.integrity.rebuilding import enter_folder
 from mmsvault.integrity.sampling import Sample, everything
-from mmsvault.integrity.verifying import Progress, Report, verify
+from mmsvault.integrity.verifying import Progress, Report, trail_problems, verify
+from mmsvault.layout import TRAIL
 from mmsvault.leases import Lease
 from mmsvault.media import sniffing
 from mmsvault.message import Attempt, MediaItem, Message, utc_now
@@ -66,6 +67,9 @@ def verify_and_repair(
         elif checked.problems and repair and checked.problems[0].kind is Kind.COUNTS:
             counting.recount(vault.catalog)
             report.repaired += [(one.key, f"counted again: {one.problem}") for one in checked.problems]
+        elif checked.problems and repair and checked.problems[0].kind is Kind.TRAIL:
+            report.repaired += [(TRAIL, what) for what in auditing.mend(vault)]
+            report.problems += trail_problems(vault)
         else:
             report.problems += checked.problems
     return report
