@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mmsvault import auditing
+from mmsvault import audit_chain, auditing
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.trail import Entry
@@ -143,7 +143,7 @@ def verify_trail(
     """Check that no entry was changed or removed, here or in the bucket. Exit code 1 when one was."""
     with opened_vault() as vault:
         repaired = auditing.mend(vault) if repair else []
-        found = auditing.compare(vault)
+        found = audit_chain.compare(vault)
         entries = sum(1 for _ in trail.entries(vault.catalog))
     notes = [one for one in found.findings if one.is_note]
     if as_json:

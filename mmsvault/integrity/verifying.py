@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from mmsvault import auditing, bucket, layout
+from mmsvault import audit_chain, bucket, layout
 from mmsvault.bucket import Listed
 from mmsvault.catalog import counting, upkeep
 from mmsvault.errors import NotFoundError
@@ -190,7 +190,7 @@ def _other_parts(vault: Vault) -> Findings:
 
 def trail_problems(vault: Vault) -> list[Problem]:
     """Return what is wrong with the trail, in the catalog or in the bucket."""
-    return [Problem(one.key, one.problem, Kind.TRAIL) for one in auditing.compare(vault).problems]
+    return [Problem(one.key, one.problem, Kind.TRAIL) for one in audit_chain.compare(vault).problems]
 
 
 def _quarantine(vault: Vault) -> Findings:

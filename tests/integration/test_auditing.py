@@ -4,7 +4,7 @@ import json
 
 from sqlalchemy import delete, update
 
-from mmsvault import auditing
+from mmsvault import audit_chain, auditing
 from mmsvault.catalog import trail
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import trail as table
@@ -22,11 +22,11 @@ def walk_some(vault: Vault, count: int = 5) -> None:
 
 
 def told(vault: Vault) -> list[str]:
-    return [one.problem for one in auditing.compare(vault).problems]
+    return [one.problem for one in audit_chain.compare(vault).problems]
 
 
 def notes(vault: Vault) -> list[str]:
-    return [one.problem for one in auditing.compare(vault).findings if one.is_note]
+    return [one.problem for one in audit_chain.compare(vault).findings if one.is_note]
 
 
 def forget_trail(vault: Vault) -> None:
