@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BeforeValidator,
     Field,
@@ -22,7 +23,6 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    field_validator,
     model_validator,
 )
 
@@ -84,13 +84,19 @@ def _cut(characters: int) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _written_as_time(told: str) -> str:
+    if told:
+        datetime.fromisoformat(told)
+    return told
+
+
 def _remark(info: ValidationInfo, remark: str) -> None:
     _remarks(info).append(remark)
 
 
 def _remarks(info: ValidationInfo) -> list[str]:
     """Return the list that `read` gave along as context."""
-    remarks: list[str] = info.context or []
+    remarks: list[str] = [] if info.context is None else info.context
     return remarks
 
 
@@ -129,7 +135,7 @@ class OutsideItem(MediaItem):
     next_attempt_at: Moment = None
     codecs: Annotated[tuple[Line, ...], Field(max_length=100), _left_out(())] = ()
     frame_count: Annotated[Count | None, _left_out(None)] = None
-    captured: Annotated[str, _left_out("")] = ""
+    captured: Annotated[str, AfterValidator(_written_as_time), _left_out("")] = ""
     has_location: Annotated[bool, _left_out(False)] = False
     perceptual_hash: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{16})?$"), _left_out("")] = ""
     preview_due_at: Moment = None
@@ -139,13 +145,6 @@ class OutsideItem(MediaItem):
     thumbnail_size: Size = None
     preview_sha256: Sha256 = ""
     preview_size: Size = None
-
-    @field_validator("captured")
-    @classmethod
-    def _is_a_time(cls, told: str) -> str:
-        if told:
-            datetime.fromisoformat(told)
-        return told
 
     @model_validator(mode="wrap")
     @classmethod

@@ -393,3 +393,101 @@ def test_nothing_of_a_damaged_archive_is_imported(archive: Archive, tmp_path: Pa
         importing.import_archive(archive.vault, path)
     assert archive.keys("messages/") == set()
     assert verifying.verify(path).problems[0].path.endswith("00.png")
+
+
+CRAFTED: dict[str, Any] = {
+    "perceptual_hash": "not one",
+    "content_type": "image/png\r\nSet-Cookie: x=1",
+    "sha256": "",
+    "height": 10**30,
+    "width": -1,
+    "size": -7,
+}
+
+
+def test_a_crafted_record_is_imported_by_what_its_bytes_say_and_can_be_exported_again(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    right = archive.receive("one", picture()).media[0]
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record["media"][0].update(CRAFTED),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert came_of.new == 1
+    told = " ".join(flaw.problem for flaw in came_of.problems)
+    for name in ("perceptual_hash", "content_type", "SHA-256", "height", "width", "size"):
+        assert name in told
+    (item,) = other.load("sinch-one").media
+    assert (item.sha256, item.size, item.content_type) == (right.sha256, right.size, "image/png")
+    assert other.problems() == {}
+    assert verify(made(other.vault, tmp_path / "again.zip")).ok
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(provider="nobody"),
+        lambda record: record.update(media=record["media"] * 2),
+        lambda record: record["media"][0].update(position=10**30),
+        lambda record: record["media"][0].update(thumbnail_key="names/x.json"),
+        lambda record: record["media"][0].update(evidence=["names/x.json"]),
+        lambda record: record.update(to=["14085550123"] * 2000),
+    ],
+)
+def test_a_crafted_record_that_matters_is_refused_and_named(
+    archive: Archive, other: Archive, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    archive.receive("one", words())
+    path = forged(made(archive.vault, tmp_path / "out.zip"), tmp_path / "forged.zip", change)
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (0, 1)
+    assert (other.everything(), other.keys()) == ([], set())
+
+
+def test_times_that_cannot_be_and_broken_texts_are_put_right_at_import(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    right = archive.receive("one", words())
+    wrong = {"received_at": "9999-12-31T23:59:59-12:00", "deadline_at": "0001-01-01T00:00:00Z"}
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record.update(wrong, subject="a\0b\ud83d"),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (1, 3)
+    message = other.load("sinch-one")
+    assert message.received_at == right.recorded_at
+    assert message.subject == "a\ufffdb\ufffd"
+
+
+def test_a_file_is_what_its_bytes_are_whatever_its_record_says(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    archive.receive("one", words())
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record["media"][0].update(content_type="image/jpeg"),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert [flaw.problem for flaw in came_of.problems] == ["file 0: it is text/plain, and not image/jpeg"]
+    assert other.load("sinch-one").media[0].content_type == "text/plain"
+
+
+def test_a_thumbnail_that_is_not_what_the_record_says_is_left_out_and_made_again(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    archive.receive("one", picture())
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record["media"][0].update(thumbnail_sha256="0" * 64),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (1, 1)
+    (item,) = other.load("sinch-one").media
+    assert other.problems() == {item.thumbnail_key: "the thumbnail is missing"}
+    assert other.problems(repair=True) == {}
