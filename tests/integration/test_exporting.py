@@ -16,14 +16,14 @@ import bagit
 import pytest
 from sqlalchemy import update
 
-from mmsvault import disposition, importing
+from mmsvault import disposition, erasing, importing
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import exports
 from mmsvault.errors import DamagedError, RejectedInputError
 from mmsvault.exporting import delivering, register, verifying, working
 from mmsvault.exporting.outputs import to_bucket
 from mmsvault.exporting.planning import Choice
-from mmsvault.exporting.register import State
+from mmsvault.exporting.register import Export, State
 from mmsvault.exporting.sealing import seal
 from mmsvault.exporting.sets import verify_any
 from mmsvault.exporting.verifying import verify
@@ -491,3 +491,126 @@ def test_a_thumbnail_that_is_not_what_the_record_says_is_left_out_and_made_again
     (item,) = other.load("sinch-one").media
     assert other.problems() == {item.thumbnail_key: "the thumbnail is missing"}
     assert other.problems(repair=True) == {}
+
+
+ERASED = "14085550777"
+
+
+def exported_while(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str, deed: Callable[[], None]
+) -> Export:
+    """Export six messages as a job, with `deed` done once before `working` calls what has this name."""
+    for minute in range(6):
+        sender = ERASED if minute in (1, 4) else "14085550123"
+        kept(vault, f"m{minute}", f"{minute}".encode() * 100_000, minutes=minute, sender=sender)
+    monkeypatch.setattr(working, "queue_up", lambda *_: None)
+    choice = Choice(query="", volume_bytes=300_000)
+    entered = working.request(vault, choice, name="case", made_by="tests", made_at=utc_now())
+    assert entered
+    original, calls = getattr(working, name), []
+
+    def hooked(*args: Any, **more: Any) -> Any:
+        calls.append(name)
+        if len(calls) == (2 if name == "pack" else 1):
+            deed()
+        return original(*args, **more)
+
+    monkeypatch.setattr(working, name, hooked)
+    working.export(vault, entered.id)
+    return register.find(vault.catalog, entered.id)
+
+
+def members(vault: Vault, found: Export) -> set[str]:
+    """Return the ids of the messages in the volumes of an export, each proved."""
+    ids: set[str] = set()
+    for volume in found.volumes:
+        data = vault.bucket.read(found.prefix + volume.name)
+        assert sha256(data) == volume.sha256
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            ids |= {name.split("/")[5] for name in archive.namelist() if name.endswith("message.json")}
+    return ids
+
+
+@pytest.mark.parametrize("name", ["pack", "set_manifest"])
+def test_a_message_erased_while_an_export_is_made_is_left_out_and_the_export_says_so(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    receipts = []
+    found = exported_while(
+        vault, monkeypatch, name, lambda: receipts.append(erasing.erase(vault, ERASED, who="tests"))
+    )
+    assert (found.state, found.reason) == (State.DONE, "")
+    assert members(vault, found) == {f"sinch-m{number}" for number in (0, 2, 3, 5)}
+    assert (found.messages, found.left_out) == (4, 2)
+    told = json.loads(vault.bucket.read(f"{found.prefix}case-set.json"))
+    assert (told["messages"], told["left_out"]) == (4, 2)
+    (receipt,) = receipts
+    assert [one["key"] for one in receipt["exports"]] == [found.prefix]
+    assert "it is being made" in receipt["exports"][0]["problem"]
+    assert [one["id"] for one in receipt["erased"]] == ["sinch-m1", "sinch-m4"]
+
+
+def test_an_object_that_goes_while_its_volume_is_written_has_the_volume_made_again(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = []
+    original = vault.bucket.read
+
+    def read(key: str) -> bytes:
+        if "sinch-m4" in key and not deleted:
+            deleted.append(key)
+            disposition.delete(vault, "sinch-m4")
+        return original(key)
+
+    monkeypatch.setattr(vault.bucket, "read", read)
+    found = exported_while(vault, monkeypatch, "pack", lambda: None)
+    assert (found.state, found.left_out) == (State.DONE, 1)
+    assert members(vault, found) == {f"sinch-m{number}" for number in (0, 1, 2, 3, 5)}
+    about = [
+        zipfile.ZipFile(io.BytesIO(original(found.prefix + volume.name))).read("bag-info.txt").decode()
+        for volume in found.volumes
+    ]
+    assert sum("Messages-Left-Out: 1 (deleted" in one for one in about) == 1
+
+
+def test_a_damaged_message_that_was_not_deleted_still_stops_the_export(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = exported_while(
+        archive.vault,
+        monkeypatch,
+        "pack",
+        lambda: [archive.lose(key) for key in archive.keys("messages/2026/11/20/sinch-m0/") if "/00." in key],
+    )
+    assert found.state is State.FAILED
+    assert "verify --repair" in found.reason
+
+
+def test_messages_of_the_same_moment_stay_when_the_first_of_their_volume_goes(
+    archive: Archive, tmp_path: Path
+) -> None:
+    for number in range(6):
+        kept(archive.vault, f"m{number}", b"x" * 100_000)
+    wanted = order(archive.vault, volume_bytes=300_000)
+    for volume in wanted.plan.volumes:
+        disposition.delete(archive.vault, volume.first_id)
+    written = delivering.to_folder(archive.vault, wanted, tmp_path / "set", progress=lambda *_: None)
+    assert sum(one.messages for one in written) == 6 - len(wanted.plan.volumes)
+    assert sum(one.left_out for one in written) == len(wanted.plan.volumes)
+
+
+def test_a_message_deleted_while_a_file_is_written_is_not_in_it(vault: Vault, tmp_path: Path) -> None:
+    for minute in range(4):
+        kept(vault, f"m{minute}", b"x" * 1000, minutes=minute)
+    deleted: list[int] = []
+
+    def progress(messages: int, _: int) -> None:
+        deleted.append(messages)
+        if len(deleted) == 4:
+            disposition.delete(vault, "sinch-m3")  # the newest, which is written already
+
+    path = tmp_path / "out.zip"
+    (written,) = delivering.to_one_file(vault, order(vault), path, progress=progress)
+    assert (written.messages, written.left_out) == (3, 1)
+    assert not any("sinch-m3" in name for name in names(path))
+    assert verify(path).ok
