@@ -7,6 +7,7 @@ holder alone may write what came of an attempt.
 
 import contextlib
 import contextvars
+import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -261,13 +262,17 @@ def store(
 
 def keep_views(
     vault: Vault, message: Message, item: MediaItem, facts: Facts, *, forced: bool = True
-) -> dict[str, str]:
-    """Keep what is shown in place of the file, and return its keys by the names of their fields."""
-    thumbnail_key = ""
-    if facts.thumbnail:
-        thumbnail_key = layout.thumbnail_key(message.prefix, item.position)
-        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp", forced=forced)
-    return {"thumbnail_key": thumbnail_key}
+) -> dict[str, Any]:
+    """Keep what is shown in place of the file, and return what its fields say of it."""
+    if not facts.thumbnail:
+        return {"thumbnail_key": "", "thumbnail_sha256": "", "thumbnail_size": None}
+    key = layout.thumbnail_key(message.prefix, item.position)
+    vault.bucket.put(key, facts.thumbnail, content_type="image/webp", forced=forced)
+    return {
+        "thumbnail_key": key,
+        "thumbnail_sha256": hashlib.sha256(facts.thumbnail).hexdigest(),
+        "thumbnail_size": len(facts.thumbnail),
+    }
 
 
 @contextlib.contextmanager

@@ -91,9 +91,13 @@ def tally_key(day: date) -> str:
     return f"{RECEIPTS}{day:%Y/%m/%d}.json"
 
 
-def trail_key(day: date, first: int, last: int) -> str:
-    """Return the key of a batch of the trail's entries, by their numbers; `day` (UTC) is the first's."""
-    return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}.jsonl"
+def trail_key(day: date, first: int, last: int, sha256: str) -> str:
+    """Return the key of a batch of the trail's entries: their numbers, and the SHA-256 of its bytes.
+
+    `day` (UTC) is the first entry's. Before two catalogs could have other entries with the same numbers,
+    keys had no hash.
+    """
+    return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}-{sha256[:32]}.jsonl"
 
 
 def erasure_key(at: datetime, sha256: str) -> str:

@@ -33,6 +33,10 @@ LONGEST_TAG = 100
 LONGEST_NOTE = 10_000
 """Characters of a tag and of a note, whoever writes them."""
 
+EARLIEST_BELIEVED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+FURTHEST_AHEAD = timedelta(days=2)
+"""A moment before the one, or this much after it was told here, comes of a wrong clock."""
+
 LONGEST_NUMBER = 254
 """Characters of a number or address that are compared; an e-mail address has no more."""
 
@@ -40,6 +44,13 @@ LONGEST_NUMBER = 254
 def utc_now() -> datetime:
     """Return the present time, aware and in UTC."""
     return datetime.now(UTC)
+
+
+def believed_at(moment: datetime | None, *, received_at: datetime) -> datetime | None:
+    """Return an aware moment in UTC; None for one that cannot be, judged by when it was received here."""
+    if moment is None or not EARLIEST_BELIEVED_AT <= moment <= received_at + FURTHEST_AHEAD:
+        return None
+    return moment.astimezone(UTC)
 
 
 def normal_number(text: str) -> str:
@@ -230,7 +241,8 @@ class MediaItem(Value):
     when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
     `preview_due_at` is set while a preview that a browser needs is still to be made. `doubt` says why a
     stored file may not be what was sent. `evidence` are the keys of what else the provider answered:
-    bodies that were not the file, and earlier versions of it.
+    bodies that were not the file, and earlier versions of it. Views that were made before their size and
+    SHA-256 were recorded have none.
     """
 
     position: int
@@ -258,12 +270,19 @@ class MediaItem(Value):
     preview_due_at: AwareDatetime | None = None
     doubt: str = ""
     evidence: tuple[str, ...] = ()
+    thumbnail_sha256: str = ""
+    thumbnail_size: int | None = None
+    preview_sha256: str = ""
+    preview_size: int | None = None
 
     @property
     def is_animated(self) -> bool:
         """Whether it is a picture that moves."""
         return self.content_type.startswith("image/") and (self.frame_count or 1) > 1
 
+
+VIEWS = ("thumbnail", "preview")
+"""What is shown in place of a file; each has `_key`, `_sha256` and `_size` in its MediaItem."""
 
 SHOWN_OF_MEDIA = (
     *("position", "url", "state", "content_type", "size", "sha256", "key", "thumbnail_key", "preview_key"),
@@ -359,18 +378,26 @@ class Message(Value):
         Raises RecordError.
         """
         try:
-            record = json.loads(data)
-            version = int(record["schema"])
-            if version > SCHEMA_VERSION:
-                raise NewerRecordError(
-                    f"message.json is of a newer MMS Vault (its form is {version}, this one reads up to "
-                    f"{SCHEMA_VERSION}); update this program"
-                )
-            for step in range(version, SCHEMA_VERSION):
-                record = UPGRADES[step](record)
-            return cls.model_validate(record)
-        except (ValueError, TypeError, LookupError) as error:
-            raise RecordError(f"message.json cannot be read ({type(error).__name__})") from error
+            return cls.model_validate(told_by(data))
+        except ValueError as error:
+            raise RecordError("message.json cannot be read: a field of it is missing or wrong") from error
+
+
+def told_by(data: bytes) -> dict[str, Any]:
+    """Return what a message.json tells, in the form of this version. Raises RecordError."""
+    try:
+        record: dict[str, Any] = json.loads(data)
+        version = int(record["schema"])
+        if version > SCHEMA_VERSION:
+            raise NewerRecordError(
+                f"message.json is of a newer MMS Vault (its form is {version}, this one reads up to "
+                f"{SCHEMA_VERSION}); update this program"
+            )
+        for step in range(version, SCHEMA_VERSION):
+            record = UPGRADES[step](record)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise RecordError("message.json cannot be read: it is no JSON of its form") from error
+    return record
 
 
 def pretty_json(value: Any) -> str:

@@ -49,7 +49,7 @@ CREATE TABLE exports (
 	bytes BIGINT NOT NULL, 
 	reason TEXT NOT NULL, 
 	worker VARCHAR, 
-	beat_at DATETIME NOT NULL, sealed TEXT, 
+	beat_at DATETIME NOT NULL, sealed TEXT, recheck BOOLEAN DEFAULT 0 NOT NULL, 
 	CONSTRAINT pk_exports PRIMARY KEY (id)
 )
 
@@ -93,7 +93,7 @@ CREATE TABLE "media" (
 	captured VARCHAR DEFAULT '' NOT NULL, 
 	has_location BOOLEAN DEFAULT 0 NOT NULL, 
 	perceptual_hash VARCHAR DEFAULT '' NOT NULL, 
-	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, 
+	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, thumbnail_sha256 VARCHAR DEFAULT '' NOT NULL, thumbnail_size BIGINT, preview_sha256 VARCHAR DEFAULT '' NOT NULL, preview_size BIGINT, 
 	CONSTRAINT pk_media PRIMARY KEY (message_id, position), 
 	CONSTRAINT fk_media_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
 )
@@ -208,7 +208,7 @@ CREATE TABLE tombstones (
 	CONSTRAINT pk_tombstones PRIMARY KEY (id)
 )
 
-CREATE TABLE trail (
+CREATE TABLE "trail" (
 	number BIGINT NOT NULL, 
 	at DATETIME NOT NULL, 
 	who TEXT NOT NULL, 
@@ -219,7 +219,7 @@ CREATE TABLE trail (
 	previous VARCHAR NOT NULL, 
 	hash VARCHAR NOT NULL, 
 	kept BOOLEAN NOT NULL, 
-	CONSTRAINT pk_trail PRIMARY KEY (number)
+	CONSTRAINT pk_trail PRIMARY KEY (number, hash)
 )
 
 CREATE TABLE users (
@@ -286,7 +286,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0014')
+INSERT INTO alembic_version VALUES ('0016')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

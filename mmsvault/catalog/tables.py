@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    false,
     table,
 )
 from sqlalchemy.types import TypeDecorator
@@ -135,6 +136,10 @@ media = Table(
     Column("preview_due_at", UtcDateTime),
     Column("doubt", Text, nullable=False, server_default=""),
     Column("evidence", JSON, nullable=False, server_default="[]"),
+    Column("thumbnail_sha256", String, nullable=False, server_default=""),
+    Column("thumbnail_size", BigInteger),
+    Column("preview_sha256", String, nullable=False, server_default=""),
+    Column("preview_size", BigInteger),
 )
 Index(None, media.c.state)
 Index(None, media.c.preview_due_at)
@@ -226,6 +231,8 @@ exports = Table(
     Column("worker", String),
     Column("beat_at", UtcDateTime, nullable=False),
     Column("sealed", Text),
+    # Messages were deleted since it began: it looks through its volumes before it ends.
+    Column("recheck", Boolean, nullable=False, server_default=false()),
 )
 Index(None, exports.c.made_at)
 
@@ -340,7 +347,7 @@ failures = Table(
 )
 
 # Who did what, in a chain: each entry's hash is over its own words and the hash before it.
-# `kept` says that it is in the bucket as well.
+# `kept` says that it is in the bucket as well. Two entries of one number are two branches of a fork.
 trail = Table(
     "trail",
     metadata,
@@ -352,7 +359,7 @@ trail = Table(
     Column("subject", Text, nullable=False),
     Column("details", Text, nullable=False),
     Column("previous", String, nullable=False),
-    Column("hash", String, nullable=False),
+    Column("hash", String, primary_key=True),
     Column("kept", Boolean, nullable=False),
 )
 Index(None, trail.c.kept, trail.c.number)

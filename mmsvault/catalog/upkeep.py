@@ -18,13 +18,15 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from mmsvault.catalog import documents, entering, queries
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import media, messages, receipts, serials, tombstones
+from mmsvault.catalog.tables import exports, media, messages, receipts, serials, tombstones
 from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState
 
 T = TypeVar("T")
 PAGE = 200
 FETCH_SETTINGS = "fetch settings"
+BEING_MADE = ("waiting", "running")
+"""States of exports that may hold a message, and are not in the bucket whole yet."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,15 @@ def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> Non
         overwrite_deleted(connection)
         connection.execute(delete(messages).where(messages.c.id == message_id))
         entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
+        # Exports that are being made look through their volumes again before they end.
+        connection.execute(update(exports).where(exports.c.state.in_(BEING_MADE)).values(recheck=True))
+
+
+@retried
+def deleted_since(engine: Engine, moment: datetime) -> set[str]:
+    """Return the ids of the messages that were deleted since then."""
+    with reading(engine) as connection:
+        return set(connection.scalars(select(tombstones.c.id).where(tombstones.c.deleted_at >= moment)))
 
 
 @retried

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mmsvault import auditing
+from mmsvault import audit_chain, auditing
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.trail import Entry
@@ -131,19 +131,35 @@ def list_trail(
 
 
 @audit.command("verify")
-def verify_trail(*, as_json: AsJson = False) -> None:
+def verify_trail(
+    *,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Write what one side lacks from the other, and keep both branches."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check that no entry was changed or removed, here or in the bucket. Exit code 1 when one was."""
     with opened_vault() as vault:
-        found = list(auditing.problems(vault))
+        repaired = auditing.mend(vault) if repair else []
+        found = audit_chain.compare(vault)
         entries = sum(1 for _ in trail.entries(vault.catalog))
+    notes = [one for one in found.findings if one.is_note]
     if as_json:
-        problems = [{"key": key, "problem": problem} for key, problem in found]
-        print_json({"entries": entries, "ok": not found, "problems": problems})
+        answer = {
+            "entries": entries,
+            "ok": not found.problems,
+            "problems": [{"key": one.key, "problem": one.problem} for one in found.problems],
+            "notes": [{"key": one.key, "note": one.problem} for one in notes],
+        }
+        print_json({**answer, "repaired": repaired} if repair else answer)
     else:
-        for key, problem in found:
-            say(f"{key}: {problem}")
-        say(f"{entries:,} entries checked, {len(found):,} problems.")
-    if found:
+        for what in repaired:
+            say(what)
+        for one in found.findings:
+            say(f"{one.key}: {one.problem}")
+        say(f"{entries:,} entries checked, {len(found.problems):,} problems.")
+    if found.problems:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -154,7 +170,7 @@ def first_admin(vault: Vault) -> str | None:
     """
     if people.list_all(vault.catalog):
         return None
-    auditing.restore(vault)  # the chain of an earlier catalog goes on
+    auditing.mend(vault)  # the chain of an earlier catalog goes on
     if not vault.settings.has_passwords:
         return None
     made = people.make_first_admin(vault.catalog)

@@ -12,8 +12,9 @@ from mmsvault.bucket import Bucket, Listed
 from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
 from mmsvault.folder import HALF_WRITTEN
+from mmsvault.integrity import plausible
 from mmsvault.layout import RECORD_NAME
-from mmsvault.message import MediaItem, MediaState, Message, utc_now
+from mmsvault.message import VIEWS, MediaItem, MediaState, Message, utc_now
 
 DAMAGED = "damaged/"
 """Where a wrong original is set aside, in its message's folder, once a good copy has come."""
@@ -26,6 +27,7 @@ class Kind(StrEnum):
 
     ORIGINAL = "original"
     VIEW = "view"
+    BARE_VIEW = "view without a hash"
     POSTBACK = "postback"
     RECORD = "record"
     NOTHING_THERE = "nothing there"
@@ -33,6 +35,7 @@ class Kind(StrEnum):
     DELETED = "deleted"
     COUNTS = "counts"
     HOLD = "hold"
+    TRAIL = "trail"
     UNKNOWN = "unknown"
 
 
@@ -48,10 +51,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Checked:
-    """How many objects were looked at, and what is wrong with them."""
+    """How many objects were looked at, and what is wrong with them.
+
+    `bare` are views without a hash: nothing is wrong with them as far as can be told.
+    """
 
     objects: int
     problems: tuple[Problem, ...] = ()
+    bare: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def check(bucket: Bucket, standing: Standing, *, read: bool) -> Checked:
             problems += _wrong_record(bucket, message)
         problems += _not_held(bucket, message, [one for one in wanted if one.key in there])
         problems += _unknown(message, {one.key for one in wanted}, there.values())
-    return Checked(len(wanted), tuple(problems))
+    return Checked(len(wanted), tuple(problems), tuple(_bare(wanted, problems)))
 
 
 def check_in_detail(bucket: Bucket, standing: Standing) -> list[Problem]:
@@ -103,10 +110,10 @@ def expected(message: Message) -> list[Expected]:
         if item.state is MediaState.STORED:
             at = item.position
             objects.append(Expected(item.key, "original", Kind.ORIGINAL, at, item.size, item.sha256))
-            if item.thumbnail_key:
-                objects.append(Expected(item.thumbnail_key, "thumbnail", Kind.VIEW, at))
-            if item.preview_key:
-                objects.append(Expected(item.preview_key, "preview", Kind.VIEW, at))
+            for view in VIEWS:
+                if key := getattr(item, f"{view}_key"):
+                    size, sha256 = getattr(item, f"{view}_size"), getattr(item, f"{view}_sha256")
+                    objects.append(Expected(key, view, Kind.VIEW, at, size, sha256))
     objects += [
         Expected(f"{message.prefix}{entry.name}", "raw postback", Kind.POSTBACK, sha256=entry.sha256)
         for entry in message.postbacks
@@ -146,13 +153,27 @@ def _problem(bucket: Bucket, one: Expected, found: Listed | None, *, read: bool)
         return f"the {one.name} has {found.size:,} bytes instead of {one.size:,}"
     if found.size == 0 and one.size is None and one.kind is not Kind.POSTBACK:
         return f"the {one.name} is empty"
-    if read and one.sha256:
-        try:
-            if digest(bucket, one.key) != one.sha256:
-                return f"the {one.name} has other bytes than its SHA-256 says"
-        except (NotFoundError, UnavailableError) as error:
-            return f"the {one.name} cannot be read: {error}"
+    if one.kind is Kind.ORIGINAL and not one.sha256:
+        return f"of the {one.name} no SHA-256 is recorded, so nothing tells whether it is what was archived"
+    return _problem_of_bytes(bucket, one) if read else ""
+
+
+def _problem_of_bytes(bucket: Bucket, one: Expected) -> str:
+    try:
+        if one.sha256 and digest(bucket, one.key) != one.sha256:
+            return f"the {one.name} has other bytes than its SHA-256 says"
+        if one.kind is Kind.VIEW and not one.sha256 and (problem := plausible.problem_of(bucket, one.key)):
+            return f"the {one.name} {problem}"
+    except (NotFoundError, UnavailableError) as error:
+        return f"the {one.name} cannot be read: {error}"
     return ""
+
+
+def _bare(wanted: Iterable[Expected], problems: Iterable[Problem]) -> Iterator[Problem]:
+    wrong = {problem.key for problem in problems}
+    for one in wanted:
+        if one.kind is Kind.VIEW and not one.sha256 and one.key not in wrong:
+            yield Problem(one.key, f"no SHA-256 of the {one.name} is recorded", Kind.BARE_VIEW, one.position)
 
 
 def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
