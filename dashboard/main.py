@@ -10,6 +10,7 @@ from starlette.routing import Mount, Route
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
+from dashboard.account import account_routes
 from dashboard.exports_route import exports_route
 from dashboard.front import base, front_routes
 from dashboard.gallery_route import gallery_routes
@@ -20,6 +21,7 @@ from dashboard.lists_route import lists_route
 from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.reading_room import ReadingRoom, open_for_visitors
+from dashboard.second_factor import second_factor_routes
 from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -87,6 +89,8 @@ def application(room: ReadingRoom) -> Starlette:
             *front_routes(room),
             gallery_routes(room),
             *login_routes(room),
+            *account_routes(room),
+            *second_factor_routes(room),
             *_oidc_routes(room),
             exports_route(room),
             lists_route(room),

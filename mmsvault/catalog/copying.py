@@ -11,10 +11,19 @@ from sqlalchemy import Engine, Table, delete, insert, select
 
 from mmsvault.catalog import entering, queries, upkeep
 from mmsvault.catalog.connection import reading, retried, writing
-from mmsvault.catalog.tables import exports, messages, receipts, searches, tombstones, trail, users
+from mmsvault.catalog.tables import (
+    exports,
+    messages,
+    receipts,
+    recovery_codes,
+    searches,
+    tombstones,
+    trail,
+    users,
+)
 from mmsvault.message import Message
 
-TABLES: Sequence[Table] = (tombstones, receipts, exports, searches, users, trail)
+TABLES: Sequence[Table] = (tombstones, receipts, exports, searches, users, recovery_codes, trail)
 ROWS_AT_ONCE = 1000
 
 
