@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-hosts test-media soak
+.PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks
 .PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds
 .PHONY: check format lock schema sbom audit screenshots clean
 
@@ -41,6 +41,9 @@ test-hosts: dev ## several hosts in network namespaces, one cut off, one killed;
 
 soak: dev ## ten minutes of load while everything is killed at random
 	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow
+
+attacks: dev ## floods of passwords and connections; writes the figures in docs/security.md
+	MMSVAULT_TEST_ATTACKS=docs/security.md $(BIN)/python -m pytest -m attacks tests/flow
 
 test-media: dev ## break every sample file in 2,000 ways (an hour or more)
 	$(BIN)/python -m pytest -m long tests/integration/test_sandbox.py

@@ -108,7 +108,6 @@ class _Desk:
             return login_page(self._room, "Name or password is wrong.", 401, onward)
         if person.has_second_factor:
             return await self._to_second_step(person, request, onward)
-        await self._note("logged in", who=person.name, source=source)
         return await self._let_in(person, request, onward)
 
     async def _to_second_step(self, person: Person, request: Request, onward: str) -> Response:
@@ -169,14 +168,14 @@ class _Desk:
             left = await run_in_threadpool(second_factors.recovery_codes_left, catalog, half.name)
             await self._note("used a recovery code", who=half.name, source=source, details=f"{left} left")
         person = await run_in_threadpool(people.find, catalog, half.name)
-        await self._note("logged in", who=half.name, source=source, details=f"with {means}")
-        answer = await self._let_in(person, request, half.onward)
+        answer = await self._let_in(person, request, half.onward, details=f"with {means}")
         answer.delete_cookie(HALF_COOKIE, path=known_browsers.PATH, httponly=True, samesite="lax")
         return answer
 
-    async def _let_in(self, person: Person, request: Request, onward: str) -> Response:
+    async def _let_in(self, person: Person, request: Request, onward: str, *, details: str = "") -> Response:
         """Return the answer that logs somebody in, and by which their browser is known the next time."""
-        answer = await with_session(self._room, person, request, "/account" if person.is_one_time else onward)
+        onward = "/account" if person.is_one_time else onward
+        answer = await with_session(self._room, person, request, onward, details=details)
         answer.set_cookie(
             known_browsers.cookie_name(person.name),
             known_browsers.new_cookie(self._secret, person.name),
@@ -210,12 +209,24 @@ class _Desk:
         return answer
 
 
-async def with_session(room: ReadingRoom, person: Person, request: Request, onward: str) -> Response:
-    """Return the answer that logs a person in and sends them on."""
+async def with_session(
+    room: ReadingRoom, person: Person, request: Request, onward: str, *, details: str | None = None
+) -> Response:
+    """Return the answer that logs a person in and sends them on.
+
+    With `details`, how they did it, the trail says that they logged in.
+    """
     span = timedelta(hours=room.settings.session_hours)
-    begin = partial(sessions.begin, room.catalog, person.name, now=utc_now(), span=span)
-    browser = browsers.in_short(request.headers.get("user-agent", ""))
-    token = await run_in_threadpool(begin, source=source_of(room, request.scope), browser=browser)
+    source, browser = source_of(room, request.scope), browsers.in_short(request.headers.get("user-agent", ""))
+
+    def begin() -> str:
+        if details is not None:
+            trail.append(room.catalog, "logged in", who=person.name, source=source, details=details)
+        return sessions.begin(
+            room.catalog, person.name, now=utc_now(), span=span, source=source, browser=browser
+        )
+
+    token = await run_in_threadpool(begin)
     answer = RedirectResponse(onward, 303, HEADERS)
     answer.set_cookie(
         COOKIE,

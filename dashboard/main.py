@@ -1,5 +1,6 @@
 """The dashboard's server: routes of our own, and Streamlit for the rest, behind one gate."""
 
+import gc
 from pathlib import Path
 
 import streamlit
@@ -41,6 +42,10 @@ OPTIONS = {
     "theme.dark.primaryColor": "#6cc7ae",
 }
 """Streamlit's own configuration: nothing is asked outside, nothing is for its developers."""
+CONNECTIONS_WAITING = 4096
+"""Connections that wait to be accepted; Linux takes no more by default."""
+GARBAGE_LOOKED_AT_EVERY = 10_000
+"""Objects that were made and are still there; Python's own number is 700."""
 
 
 def run(settings: Settings) -> None:
@@ -54,12 +59,15 @@ def run(settings: Settings) -> None:
         vault=vault,
         public=public_links(settings),
     )
+    served = application(room)
+    _collect_seldom()
     try:
         uvicorn.run(
-            application(room),
+            served,
             host=settings.dashboard_host,
             port=settings.dashboard_port,
             ws="websockets-sansio",
+            backlog=CONNECTIONS_WAITING,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -69,6 +77,16 @@ def run(settings: Settings) -> None:
         )
     finally:
         vault.close()
+
+
+def _collect_seldom() -> None:
+    """Have the garbage collector leave alone what is loaded, and look less often at the rest.
+
+    Otherwise a flood of connections costs as much again: each is a handful of objects that it looks at.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_LOOKED_AT_EVERY, 20, 20)
 
 
 def application(room: ReadingRoom) -> Starlette:
@@ -86,9 +104,9 @@ def application(room: ReadingRoom) -> Starlette:
     return Starlette(
         routes=[
             media_route(room),
+            *login_routes(room),  # early, so that a flood of passwords costs little
             *front_routes(room),
             gallery_routes(room),
-            *login_routes(room),
             *account_routes(room),
             *second_factor_routes(room),
             *_oidc_routes(room),

@@ -96,16 +96,8 @@ class _Desk:
             is_subject = self._room.settings.names_are_subjects
             find = partial(people.find, self._room.catalog, is_subject=is_subject)
             person = await run_in_threadpool(find, name)
-            source = source_of(self._room, request.scope)
-            await run_in_threadpool(
-                trail.append,
-                self._room.catalog,
-                "logged in",
-                who=person.name,
-                source=source,
-                details=f"by {self._room.settings.oidc_issuer}",
-            )
-            return await login.with_session(self._room, person, request, onward)
+            by = f"by {self._room.settings.oidc_issuer}"
+            return await login.with_session(self._room, person, request, onward, details=by)
         except NotFoundError:
             return await self._refuse(request, name, f"{name} is not let in here. Ask an admin.")
         except UnavailableError:

@@ -7,7 +7,7 @@ under one key; whoever comes then is told at once to come back, and waits for no
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from time import monotonic
 from typing import ParamSpec, TypeVar
@@ -28,8 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 OF_NAME_AT_ADDRESS = Limit(free=5)
-OF_NAME = Limit(free=50)
-OF_ADDRESS = Limit(free=200, forgiven_every=tries.FIRST_WAIT * 2, is_shared=True)
+OF_NAME = Limit(free=20)
+OF_ADDRESS = Limit(free=100, forgiven_every=timedelta(minutes=1), is_shared=True)
 """Far more than of a name: many people may share an address."""
 OF_BROWSER = Limit(free=10)
 """A browser in which this person has logged in before. It is counted by itself, so nobody else's tries,
@@ -39,10 +39,10 @@ OF_ACCOUNT = Limit(free=5)
 
 HASHES_AT_ONCE = 2
 """Each takes 64 MiB for a moment."""
-COUNTED_AT_ONCE = 4
 UNDER_WAY = 16
 """Tries at the same time, of browsers that are known and of others each."""
-UNDER_WAY_OF_KEY = 4
+UNDER_WAY_OF_KEY, UNDER_WAY_OF_SHARED_KEY = 2, 3
+"""Whoever logs in beside a flood waits for no more hashes than these."""
 REMEMBERED_SECONDS, MOST_REMEMBERED = 10, 20_000
 BUSY_SECONDS = 1
 
@@ -96,7 +96,6 @@ class Throttle:
     def __init__(self, catalog: Engine) -> None:
         self._catalog = catalog
         self._hashing = CapacityLimiter(HASHES_AT_ONCE)
-        self._counting = CapacityLimiter(COUNTED_AT_ONCE)
         self._refused: TTLCache[str, float] = TTLCache(MOST_REMEMBERED, REMEMBERED_SECONDS)
         self._under_way: Counter[str] = Counter()
 
@@ -112,16 +111,15 @@ class Throttle:
         keys = [room, *limits]
         self._under_way.update(keys)
         try:
-            await self._count(limits)
-            found = await self.hashed(look)
-            if found is not None:
-                await self._counted(tries.take_back, self._catalog, limits)
-            return found
+            waits, found = await self.hashed(lambda: self._count_and_look(limits, look))
         finally:
             self._under_way.subtract(keys)
             for key in keys:
                 if not self._under_way[key]:
                     del self._under_way[key]
+        if waits:
+            raise self._waiting(waits)
+        return found
 
     async def hashed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `work` does in a thread; it takes a core for a moment, so few do at a time."""
@@ -133,22 +131,27 @@ class Throttle:
         if left > 0:
             raise WaitError(ceil(left), is_limit=True)
         if self._under_way[room] >= UNDER_WAY or any(
-            self._under_way[key] >= UNDER_WAY_OF_KEY for key in limits
+            self._under_way[key] >= (UNDER_WAY_OF_SHARED_KEY if limit.is_shared else UNDER_WAY_OF_KEY)
+            for key, limit in limits.items()
         ):
             raise WaitError(BUSY_SECONDS, is_limit=False)
 
-    async def _count(self, limits: Limits) -> None:
-        now = utc_now()
-        waits = await self._counted(tries.take, self._catalog, limits, now=now)
-        if waits:
-            self._remember(waits, now)
-            seconds = ceil((max(waits.values()) - now).total_seconds())
-            log.warning("too many tries to log in", keys=sorted(waits), wait_seconds=seconds)
-            raise WaitError(seconds, is_limit=True)
+    def _count_and_look(
+        self, limits: Limits, look: Callable[[], T | None]
+    ) -> tuple[dict[str, datetime], T | None]:
+        # In one go: each change of thread waits for whatever a flood has the event loop do.
+        if waits := tries.take(self._catalog, limits, now=utc_now()):
+            return waits, None
+        found = look()
+        if found is not None:
+            tries.take_back(self._catalog, limits)
+        return {}, found
 
-    def _remember(self, waits: dict[str, datetime], now: datetime) -> None:
+    def _waiting(self, waits: dict[str, datetime]) -> WaitError:
+        """Remember for how long these keys are refused, and return what is raised."""
+        now = utc_now()
         for key, until in waits.items():
             self._refused[key] = monotonic() + (until - now).total_seconds()
-
-    async def _counted(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._counting)
+        seconds = max(1, ceil((max(waits.values()) - now).total_seconds()))
+        log.warning("too many tries to log in", keys=sorted(waits), wait_seconds=seconds)
+        return WaitError(seconds, is_limit=True)

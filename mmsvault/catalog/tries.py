@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import failures
 
-FIRST_WAIT = timedelta(seconds=30)
+FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=15)
 KEPT = timedelta(days=1)
 MOST = 1000

@@ -42,17 +42,17 @@ def test_waits_double_up_to_the_longest_and_end(catalog: Engine) -> None:
             seen.append(wait["name anna"] - now)
             now = wait["name anna"]
             wait = tries.take(catalog, limits, now=now)
-    assert seen[:5] == [FIRST_WAIT * 2**n for n in range(5)]
-    assert seen[5:] == [LONGEST_WAIT] * (len(seen) - 5)
+    assert seen[:4] == [FIRST_WAIT * 2**n for n in range(4)]
+    assert seen[4:] == [LONGEST_WAIT] * (len(seen) - 4)
 
 
 def test_tries_are_forgiven_one_by_one(catalog: Engine) -> None:
     limits = {"name anna": Limit(3)}
     for _ in range(3):
         assert waits(catalog, limits) == 0
-    assert waits(catalog, limits) == 30
+    assert waits(catalog, limits) == 60
     later = NOON + 2 * LONGEST_WAIT
-    assert [waits(catalog, limits, later) for _ in range(3)] == [0, 0, 30]
+    assert [waits(catalog, limits, later) for _ in range(3)] == [0, 0, 60]
 
 
 def test_a_right_try_takes_its_name_back_and_of_an_address_itself_only(catalog: Engine) -> None:
@@ -60,7 +60,7 @@ def test_a_right_try_takes_its_name_back_and_of_an_address_itself_only(catalog: 
     for _ in range(3):
         assert waits(catalog, limits) == 0
     tries.take_back(catalog, limits)
-    assert [waits(catalog, limits) for _ in range(3)] == [0, 0, 30], "2 of the address were wrong"
+    assert [waits(catalog, limits) for _ in range(3)] == [0, 0, 60], "2 of the address were wrong"
 
 
 def test_tries_are_forgotten_with_a_new_password(catalog: Engine) -> None:
@@ -69,7 +69,7 @@ def test_tries_are_forgotten_with_a_new_password(catalog: Engine) -> None:
         assert waits(catalog, {key: Limit(1)}) == 0
     people.set_password(catalog, "anna")
     assert waits(catalog, {"name anna": Limit(1), "pair 192.0.2.1 anna": Limit(1)}) == 0
-    assert waits(catalog, {"name joanna": Limit(1)}) == 30
+    assert waits(catalog, {"name joanna": Limit(1)}) == 60
 
 
 def test_a_session_ends_when_its_person_does_nothing(catalog: Engine) -> None:
