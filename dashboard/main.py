@@ -1,6 +1,7 @@
 """The dashboard's server: routes of our own, and Streamlit for the rest, behind one gate."""
 
 import gc
+import sys
 from pathlib import Path
 
 import streamlit
@@ -44,6 +45,9 @@ OPTIONS = {
 """Streamlit's own configuration: nothing is asked outside, nothing is for its developers."""
 CONNECTIONS_WAITING = 4096
 """Connections that wait to be accepted; Linux takes no more by default."""
+TURN_SECONDS = 0.001
+"""How long a thread waits for one that computes. Each statement to the catalog waits so once, so while the
+event loop is busy a login takes a hundred such turns."""
 GARBAGE_LOOKED_AT_EVERY = 10_000
 """Objects that were made and are still there; Python's own number is 700."""
 
@@ -61,6 +65,7 @@ def run(settings: Settings) -> None:
     )
     served = application(room)
     _collect_seldom()
+    sys.setswitchinterval(TURN_SECONDS)
     try:
         uvicorn.run(
             served,

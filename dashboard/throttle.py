@@ -5,8 +5,10 @@ cheap: what is refused is remembered for some seconds, and only so many tries ar
 under one key; whoever comes then is told at once to come back, and waits for nobody.
 """
 
+from asyncio import Lock
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from math import ceil
 from time import monotonic
@@ -41,8 +43,9 @@ HASHES_AT_ONCE = 2
 """Each takes 64 MiB for a moment."""
 UNDER_WAY = 16
 """Tries at the same time, of browsers that are known and of others each."""
-UNDER_WAY_OF_KEY, UNDER_WAY_OF_SHARED_KEY = 2, 3
-"""Whoever logs in beside a flood waits for no more hashes than these."""
+UNDER_WAY_OF_KEY, UNDER_WAY_OF_SHARED_KEY = 2, 4
+"""Of these one is looked at, and the others wait: a flood at one name or from one address leaves room for
+whoever logs in beside it."""
 REMEMBERED_SECONDS, MOST_REMEMBERED = 10, 20_000
 BUSY_SECONDS = 1
 
@@ -98,6 +101,7 @@ class Throttle:
         self._hashing = CapacityLimiter(HASHES_AT_ONCE)
         self._refused: TTLCache[str, float] = TTLCache(MOST_REMEMBERED, REMEMBERED_SECONDS)
         self._under_way: Counter[str] = Counter()
+        self._turns: dict[str, Lock] = {}
 
     async def attempt(
         self, limits: Limits, look: Callable[[], T | None], *, is_known: bool = False
@@ -111,12 +115,12 @@ class Throttle:
         keys = [room, *limits]
         self._under_way.update(keys)
         try:
-            waits, found = await self.hashed(lambda: self._count_and_look(limits, look))
+            async with AsyncExitStack() as turns:
+                for key in sorted(limits):  # in one order, so that no two wait for each other
+                    await turns.enter_async_context(self._turns.setdefault(key, Lock()))
+                waits, found = await self.hashed(lambda: self._count_and_look(limits, look))
         finally:
-            self._under_way.subtract(keys)
-            for key in keys:
-                if not self._under_way[key]:
-                    del self._under_way[key]
+            self._leave(keys)
         if waits:
             raise self._waiting(waits)
         return found
@@ -124,6 +128,13 @@ class Throttle:
     async def hashed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `work` does in a thread; it takes a core for a moment, so few do at a time."""
         return await to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._hashing)
+
+    def _leave(self, keys: Sequence[str]) -> None:
+        self._under_way.subtract(keys)
+        for key in keys:
+            if not self._under_way[key]:
+                del self._under_way[key]
+                self._turns.pop(key, None)
 
     def _refuse_early(self, limits: Limits, room: str) -> None:
         """Raise WaitError for what needs no look into the catalog to be refused."""

@@ -43,7 +43,7 @@ def take(engine: Engine, limits: Limits, *, now: datetime) -> dict[str, datetime
 
     Then it may not be looked at: returned is for each key that has no try left until when that is so.
     """
-    with writing(engine) as connection:
+    with writing(engine, forced=False) as connection:  # with the power some tries may be forgotten
         if connection.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE failures IN EXCLUSIVE MODE"))
         connection.execute(delete(failures).where(failures.c.last_at < now - KEPT))
@@ -67,7 +67,7 @@ def take_back(engine: Engine, limits: Limits) -> None:
     """Uncount a try that was right."""
     alone = [key for key, limit in limits.items() if not limit.is_shared]
     shared = [key for key, limit in limits.items() if limit.is_shared]
-    with writing(engine) as connection:
+    with writing(engine, forced=False) as connection:
         connection.execute(delete(failures).where(failures.c.key.in_(alone)))
         counted = update(failures).where(failures.c.key.in_(shared), failures.c.count > 0)
         connection.execute(counted.values(count=failures.c.count - 1))
