@@ -137,8 +137,8 @@ class _Desk:
             + form(
                 SECOND_FACTOR,
                 hidden("sealed", second_factors.seal(self._key, secret, name)),
-                "" if visit.person.must_set_up else password,
                 code_field("Code that the app shows"),
+                "" if visit.person.must_set_up else password,
                 button="Turn on",
             )
             + (LOG_OUT if visit.person.must_set_up else _ACCOUNT)
