@@ -164,6 +164,13 @@ CREATE TABLE recipients (
 	CONSTRAINT fk_recipients_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
 )
 
+CREATE TABLE recovery_codes (
+	name VARCHAR NOT NULL, 
+	digest VARCHAR NOT NULL, 
+	CONSTRAINT pk_recovery_codes PRIMARY KEY (name, digest), 
+	CONSTRAINT fk_recovery_codes_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
+)
+
 CREATE TABLE searches (
 	name TEXT NOT NULL, 
 	"query" TEXT NOT NULL, 
@@ -197,7 +204,7 @@ CREATE TABLE serials (
 CREATE TABLE sessions (
 	digest VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	ends_at DATETIME NOT NULL, 
+	ends_at DATETIME NOT NULL, began_at DATETIME DEFAULT '1970-01-01 00:00:00' NOT NULL, seen_at DATETIME DEFAULT '1970-01-01 00:00:00' NOT NULL, source TEXT DEFAULT '' NOT NULL, browser TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_sessions PRIMARY KEY (digest), 
 	CONSTRAINT fk_sessions_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
 )
@@ -222,13 +229,19 @@ CREATE TABLE "trail" (
 	CONSTRAINT pk_trail PRIMARY KEY (number, hash)
 )
 
+CREATE TABLE used_once (
+	digest VARCHAR NOT NULL, 
+	ends_at DATETIME NOT NULL, 
+	CONSTRAINT pk_used_once PRIMARY KEY (digest)
+)
+
 CREATE TABLE users (
 	name VARCHAR NOT NULL, 
 	password_hash TEXT NOT NULL, 
 	role VARCHAR NOT NULL, 
 	scope TEXT NOT NULL, 
 	is_one_time BOOLEAN NOT NULL, 
-	made_at DATETIME NOT NULL, 
+	made_at DATETIME NOT NULL, second_factor TEXT DEFAULT '' NOT NULL, second_factor_step BIGINT DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_users PRIMARY KEY (name)
 )
 

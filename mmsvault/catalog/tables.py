@@ -325,6 +325,18 @@ users = Table(
     # The password was made by the vault and printed: it is good for setting another one only.
     Column("is_one_time", Boolean, nullable=False),
     Column("made_at", UtcDateTime, nullable=False),
+    # The secret of the authenticator app, sealed; empty without one. A code of `second_factor_step`
+    # (30 seconds since 1970) or before was used or is too old.
+    Column("second_factor", Text, nullable=False, default=""),
+    Column("second_factor_step", BigInteger, nullable=False, default=0),
+)
+
+# What a person without their app logs in with, each once: SHA-256 of random codes.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("name", String, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String, primary_key=True),
 )
 
 # Who is logged in. The token itself is with the browser alone; here is its SHA-256.
@@ -334,10 +346,24 @@ sessions = Table(
     Column("digest", String, primary_key=True),
     Column("name", String, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
     Column("ends_at", UtcDateTime, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    # When the person last did something, to the minute.
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("source", Text, nullable=False, default=""),
+    Column("browser", Text, nullable=False, default=""),
 )
 Index(None, sessions.c.name)
 
-# Passwords that were wrong, by who tried and from where, until somebody has the right one.
+# What is good for one use and was used, until it would have ended anyway: SHA-256 of it.
+used_once = Table(
+    "used_once",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+
+# Tries to log in, counted before they are looked at, by who tries and from where. Those that were
+# right are taken back.
 failures = Table(
     "failures",
     metadata,
