@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
+_JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after a mark, in any width
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES = "names/"
@@ -38,7 +39,7 @@ def preview_key(prefix: str, position: int, extension: str) -> str:
 
 def postback_name(number: int, body: bytes) -> str:
     """Return the name of a raw postback in its message's folder; `number` counts from 1."""
-    extension = "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
+    extension = "json" if _JSON_BEGINS.match(body) else "xml"
     return f"postback.{extension}" if number == 1 else f"postback-{number}.{extension}"
 
 

@@ -55,8 +55,7 @@ def _found(node: Node, *, is_entry: bool) -> Iterator[str | None]:
             own += _found(child, is_entry=child.name in _ENTRY_NAMES)
         else:
             own += _in_text(child, is_entry=is_entry)
-    distinct = dict.fromkeys(own) if _is_one_file(node) else own
-    yield from distinct
+    yield from dict.fromkeys(own) if len(own) > 1 and _is_one_file(node) else own
     if must_have and not own:
         yield None
 

@@ -64,6 +64,8 @@ def parse(body: bytes, content_type: str = "") -> Notice:
 
 def _clean(text: str) -> str:
     """Return text without control characters, which no text field means to hold."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return _encodable(_CONTROL.sub("", text)).strip()
 
 

@@ -16,6 +16,9 @@ from mmsvault.errors import NotUnderstoodError
 DEEPEST = 50
 """Levels that a postback may have; the published ones have three."""
 
+MOST_ATTRIBUTES = 100
+"""Of one element; the published ones have none."""
+
 _TEXT_KEYS = frozenset(
     "#text $ $t _ _text __text #cdata _cdata __cdata #cdata-section $text text() %text #".split()
 )
@@ -73,6 +76,8 @@ def of_xml(element: Element, depth: int = 0) -> Node:
     _check(depth)
     node = Node(plain_name(element.tag), element.text or "")
     if element.attrib:
+        if len(element.attrib) > MOST_ATTRIBUTES:
+            raise NotUnderstoodError(f"An element of the XML has more than {MOST_ATTRIBUTES} attributes.")
         node.children = [
             Node(plain_name(name), text, is_attribute=True) for name, text in element.attrib.items()
         ]
@@ -124,7 +129,9 @@ def _check(depth: int) -> None:
 
 def _fill(node: Node, fields: Fields, depth: int) -> None:
     for key, value in fields:
-        if key in _TEXT_KEYS and not isinstance(value, Fields):
+        if key.isalpha() and isinstance(value, str) and key not in _PASSED_OVER:
+            node.children.append(Node(plain_name(key), value))
+        elif key in _TEXT_KEYS and not isinstance(value, Fields):
             entries = value if isinstance(value, list) else [value]
             node.text += "".join(_scalar(entry) for entry in entries)
         elif key in _ATTRIBUTE_KEYS and isinstance(value, Fields):

@@ -42,9 +42,9 @@ def test_the_state_is_what_the_files_add_up_to(states: tuple[str, ...], state: M
     assert message(*states).state is state
 
 
-def test_attempts_go_on_for_an_hour_even_past_the_deadline() -> None:
+def test_attempts_go_on_for_a_day_after_the_receipt_even_past_the_deadline() -> None:
     late = message(deadline_at=NOON - timedelta(days=4000))
-    assert late.give_up_at == NOON + timedelta(hours=1)
+    assert late.give_up_at == NOON + timedelta(days=1)
     assert message().give_up_at == NOON + timedelta(days=30)
 
 
