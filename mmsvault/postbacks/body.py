@@ -17,6 +17,7 @@ from mmsvault.postbacks.tree import Fields, Node
 ROOT = "postback"
 MOST_WRAPPINGS = 4
 _JSON_STARTS = ("{", "[", '"')
+_NOTHING = "\ufeff\0 \t\r\n"
 _ROOT_IN_XML = re.compile(r"<(?:[\w.\-]{1,40}:)?postback[\s/>]", re.IGNORECASE)
 
 
@@ -42,18 +43,16 @@ def read_inner(name: str, text: str) -> Node | None:
 def _notice(text: str, depth: int) -> tuple[Node, list[str]]:
     if depth > MOST_WRAPPINGS:
         raise NotUnderstoodError("The postback is wrapped in too many texts within texts.")
-    text = text.lstrip() if text[:1].isspace() and text.lstrip()[:1] in _JSON_STARTS else text
-    if not text.strip("\0 \t\r\n"):
+    start = text.lstrip(_NOTHING)[:1]
+    if not start:
         raise NotUnderstoodError("The body is empty.")
-    if text.startswith(_JSON_STARTS) or not ("<" in text or "%" in text):
-        return _of_json(text, depth) if "{" in text or "[" in text else _neither(text)
-    found = _ROOT_IN_XML.search(text)
-    brace = text.find("{")
-    if text.lstrip().startswith("<") or found or brace < 0:
-        if "<" not in text:
-            return _of_form(text, depth)
+    if start in _JSON_STARTS:
+        return _of_json(text.lstrip(_NOTHING), depth)
+    if start == "<" or _ROOT_IN_XML.search(text):
         return _of_xml(text)
-    return _of_json(text, depth)
+    if "{" in text or "[" in text:
+        return _of_json(text, depth)
+    return _of_form(text, depth) if "%" in text else _neither(text)
 
 
 def _neither(text: str) -> tuple[Node, list[str]]:

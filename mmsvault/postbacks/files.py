@@ -61,9 +61,9 @@ def _found(node: Node, *, is_entry: bool) -> Iterator[str | None]:
 
 
 def _is_one_file(node: Node) -> bool:
-    """Return whether a node tells of one file, so that its address may stand in it twice."""
+    """Return whether a node tells of one file, so that its address may stand in it under two names."""
     names = [child.name for child in node.children]
-    return not _ENTRY_NAMES.intersection(names) and len(names) == len(set(names))
+    return bool(names) and len(names) == len(set(names)) and not _ENTRY_NAMES.intersection(names)
 
 
 def _in_text(node: Node, *, is_entry: bool) -> Iterator[str | None]:

@@ -48,7 +48,10 @@ def read(text: str) -> tuple[Any, list[str]]:
     names: dict[str, None] = {}
     if text[: start.start()].strip():
         names["text before the JSON"] = None
-    repaired = _Repair(text[start.start() :], names)
+    text, dropped = _CONTROL.subn("", text[start.start() :])
+    if dropped:
+        names["control characters"] = None
+    repaired = _Repair(text, names)
     if re.search(r"[\[{\"]", repaired.rest):
         raise NotUnderstoodError("The JSON goes on after its end; each postback is sent on its own.")
     if repaired.rest.strip():
@@ -122,8 +125,6 @@ class _Repair:
     def _text(self, inner: str) -> str:
         if _LINE_BREAK.search(inner):
             self._names["line breaks in texts"] = None
-        if _CONTROL.search(inner):
-            self._names["control characters"] = None
         return f'"{_IN_TEXT.sub(lambda found: self._sign(found, inner), inner)}"'
 
     def _sign(self, found: "re.Match[str]", inner: str) -> str:

@@ -68,7 +68,7 @@ def plain_name(name: str) -> str:
     return local.translate(_SIGNS)
 
 
-_SIGNS = str.maketrans("", "", "-_@#$ .")
+_SIGNS = str.maketrans("", "", "-_@#$ ." + "".join(map(chr, range(0x20))))
 
 
 def of_xml(element: Element, depth: int = 0) -> Node:
