@@ -172,7 +172,9 @@ JSON_SLIPS: dict[str, Slip] = {
     "a comma at the end": _edited(r"([}\]])(\s*)([}\]])", lambda found: f"{found[1]},{found[2]}{found[3]}"),
     "a line break in a text": _in_text("\n"),
     "a tab in a text": _in_text("\t"),
-    "single quotation marks": _edited(r'"([^"\\\']*)"', lambda found: f"'{found[1]}'"),
+    "single quotation marks": _edited(
+        r'"((?:[^"\\]|\\.)*)"', lambda found: f"'{found[1]}'" if found[1].isalnum() else found[0]
+    ),
     "names without quotation marks": _edited(r'"(\w+)":', lambda found: f"{found[1]}:"),
     "a quotation mark in the subject": _in_subject('say "hi" '),
     "a backslash in the subject": _in_subject("C:\\pics "),

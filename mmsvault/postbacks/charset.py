@@ -74,6 +74,7 @@ def decode(body: bytes, content_type: str = "") -> tuple[str, bool]:
     wide = _WIDE.get(tuple(byte == 0 for byte in body[:4])) if b"\0" in body[:4] else None
     if wide:
         text = body.decode(wide, "replace")
+        claims = claims or _claims(text[:300].encode("latin-1", "replace"), "")
         return text, not any(claim.startswith(wide[:6]) for claim in map(_codec, claims))
     if body.isascii():
         codec = _codec(claims[0]) if claims else "ascii"

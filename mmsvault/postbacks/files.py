@@ -16,6 +16,8 @@ CONTENT_NAMES = frozenset(("content", "contents", "file", "files", "media", "att
 
 _ENTRY_NAMES = frozenset(("file", "item", "attachment", "part", "mediafile"))
 """Each of these announces one file at least."""
+_ADDRESS_NAMES = frozenset(("url", "uri", "href", "src", "link", "location", "address"))
+"""Under two of these, the same address in one entry is one file."""
 _LIST_NAMES = frozenset(("content", "contents", "files", "items", "media", "attachments", "parts"))
 _COUNT_NAMES = frozenset(("count", "total", "size", "length", "number"))
 _WEB_ADDRESS = re.compile(r"https?://\S", re.IGNORECASE)
@@ -49,21 +51,20 @@ def addresses(content: Iterable[Node], *, is_repaired: bool) -> list[str]:
 def _found(node: Node, *, is_entry: bool) -> Iterator[str | None]:
     """Give the addresses in a node; None for an entry that has none."""
     must_have = is_entry or (node.is_listed and node.name in _LIST_NAMES)
-    own = list(_in_text(node, is_entry=is_entry))
+    seen: dict[str | None, str] = {}
+    for address in _in_text(node, is_entry=is_entry):
+        seen[address] = ""
+        yield address
     for child in node.children:
-        if child.name:
-            own += _found(child, is_entry=child.name in _ENTRY_NAMES)
-        else:
-            own += _in_text(child, is_entry=is_entry)
-    yield from dict.fromkeys(own) if len(own) > 1 and _is_one_file(node) else own
-    if must_have and not own:
+        name = child.name if child.name in _ADDRESS_NAMES else ""
+        inner = _found(child, is_entry=child.name in _ENTRY_NAMES) if child.name else None
+        for address in _in_text(child, is_entry=is_entry) if inner is None else inner:
+            if name and seen.setdefault(address, name) != name:
+                continue  # the same file, told by another name
+            seen.setdefault(address, name)
+            yield address
+    if must_have and not seen:
         yield None
-
-
-def _is_one_file(node: Node) -> bool:
-    """Return whether a node tells of one file, so that its address may stand in it under two names."""
-    names = [child.name for child in node.children]
-    return bool(names) and len(names) == len(set(names)) and not _ENTRY_NAMES.intersection(names)
 
 
 def _in_text(node: Node, *, is_entry: bool) -> Iterator[str | None]:

@@ -125,20 +125,22 @@ class _Repair:
     def _text(self, inner: str) -> str:
         if _LINE_BREAK.search(inner):
             self._names["line breaks in texts"] = None
-        return f'"{_IN_TEXT.sub(lambda found: self._sign(found, inner), inner)}"'
+        if "\\" not in inner and '"' not in inner:
+            return f'"{inner}"'
+        is_address = "://" in inner
 
-    def _sign(self, found: "re.Match[str]", inner: str) -> str:
-        if found[1]:
-            return found[0]
-        if found[2]:
-            if found[2] == "'":
-                return "'"
-            self._names["backslashes"] = None
-            return json.dumps(found[0])[1:-1]
-        if "://" in inner:
-            raise NotUnderstoodError("The JSON cannot be read: a quotation mark stands in an address.")
-        self._names["bare quotation marks"] = None
-        return '\\"'
+        def put_right(found: "re.Match[str]") -> str:
+            if found[3] and is_address:
+                raise NotUnderstoodError("The JSON cannot be read: a quotation mark stands in an address.")
+            return found[0] if found[1] else self._sign(found)
+
+        return f'"{_IN_TEXT.sub(put_right, inner)}"'
+
+    def _sign(self, found: "re.Match[str]") -> str:
+        if found[2] == "'":
+            return "'"
+        self._names["backslashes" if found[2] else "bare quotation marks"] = None
+        return json.dumps(found[0])[1:-1]
 
     def _word(self, text: str) -> str:
         if text in _KEPT or _NUMBER.fullmatch(text):

@@ -38,7 +38,8 @@ _CLOCK = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _OFFSET = re.compile(
-    r"(?:UTC|GMT|UT)?\s*([+-])(\d\d?):?(\d\d)?(?::?(\d\d))?(?:\s*[\[(].{0,60}[\])])?", re.IGNORECASE
+    r"(?:UTC|GMT|UT)?\s*([+-])(\d\d?):?(\d\d)?(?::?(\d\d))?(?:\s*(?:[\[(].{0,60}[\])]|[A-Z]{1,5}))?",
+    re.IGNORECASE,
 )
 _REGION = re.compile(r"[\[(]?([A-Za-z_]+(?:/[A-Za-z0-9_+\-]+){1,2})[\])]?", re.ASCII)
 _WORD_AND_COMMENT = re.compile(r"([A-Za-z]{1,5})(?:\s*[\[(].{0,60}[\])])?", re.ASCII)
