@@ -67,7 +67,9 @@ def part_of_number(text: str) -> str:
 
 _BETWEEN_DIGITS = re.compile(r"[\s().\-/\u00b7\u2010-\u2015\u2022\u2212]+")
 _NOT_SEEN = re.compile(r"[\ufe00-\ufe0f\u20e3]")
-_SCHEME = re.compile(r"(?:(?:tel|sips?|sms(?:to)?|mms(?:to)?|mailto|callto|xmpp|im|pres):(?://)?)+", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"(?:(?:tel|sips?|sms(?:to)?|mms(?:to)?|mailto|callto|xmpp|im|pres):(?://)?)+", re.IGNORECASE
+)
 _IN_BRACKETS = re.compile(r"<([^<>]*)>\s*(?:;[^<>]*)?$")
 _KIND_OF_ADDRESS = re.compile(r"(?:/type=[\w\-]*)+$", re.IGNORECASE)
 _EXTENSION = re.compile(r"[\s,;]*(?:\b(?:ext(?:ension|n)?|int)|x|#)[.:=\s]*\d{1,9}$", re.IGNORECASE)

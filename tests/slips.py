@@ -53,7 +53,7 @@ def _edited_once(pattern: str, change: Callable[["re.Match[str]"], str]) -> Slip
 
 
 def _around(*, before: str = "", after: str = "") -> Slip:
-    return lambda sent, dice: replace(sent, text=before + sent.text + after)
+    return lambda sent, _: replace(sent, text=before + sent.text + after)
 
 
 def _declared(name: str) -> Slip:
@@ -66,7 +66,7 @@ def _declared(name: str) -> Slip:
 
 
 def _encoded(name: str) -> Slip:
-    return lambda sent, dice: replace(sent, encoding=name)
+    return lambda sent, _: replace(sent, encoding=name)
 
 
 def _in_text(inserted: str) -> Slip:
@@ -161,7 +161,9 @@ XML_SLIPS: dict[str, Slip] = {
         r"<(file)>([^<]*)</file>", lambda found: f"<{found[1]}><url>{found[2]}</url></{found[1]}>"
     ),
     "an attribute without quotation marks": _edited("<content>", lambda _: "<content kind=media>"),
-    "an end in another case": _edited_once("</(content|file|keyword)>", lambda found: f"</{found[1].upper()}>"),
+    "an end in another case": _edited_once(
+        "</(content|file|keyword)>", lambda found: f"</{found[1].upper()}>"
+    ),
     "a lost tag": _edited_once(r"<[\w-]+>", lambda _: ""),
     "a lost end": _edited_once(r"</[\w-]+>", lambda _: ""),
     "a misspelled end": _edited_once(r"</([\w-]+)\w>", lambda found: f"</{found[1]}>"),
@@ -183,7 +185,7 @@ JSON_SLIPS: dict[str, Slip] = {
     "NaN": _edited_once("^{", lambda _: '{"size": NaN, '),
     "a word of Python": _edited_once("^{", lambda _: '{"moderated": True, '),
     "a list of one": _around(before="[", after="]"),
-    "a text of JSON": lambda sent, dice: replace(sent, text=json.dumps(sent.text)),
+    "a text of JSON": lambda sent, _: replace(sent, text=json.dumps(sent.text)),
     "the notice within another": _around(before='{"postback": ', after="}"),
     "a call around": _around(before="callback(", after=");"),
     "a sign behind": _around(after=";"),
@@ -205,7 +207,7 @@ JSON_SLIPS: dict[str, Slip] = {
 }
 
 COMMON_SLIPS: dict[str, Slip] = {
-    "a mark of UTF-8": lambda sent, dice: replace(sent, before=b"\xef\xbb\xbf" + sent.before),
+    "a mark of UTF-8": lambda sent, _: replace(sent, before=b"\xef\xbb\xbf" + sent.before),
     "UTF-16": _encoded("utf-16"),
     "UTF-16 without a mark": _encoded("utf-16-le"),
     "UTF-16, big end first, without a mark": _encoded("utf-16-be"),
@@ -215,13 +217,14 @@ COMMON_SLIPS: dict[str, Slip] = {
     "Shift_JIS": _encoded("shift_jis"),
     "CESU-8": _cesu8,
     "a wrong charset in the header": lambda sent, dice: replace(
-        sent, content_type=f"{sent.content_type}; charset={dice.choice(['utf-16', 'koi8-r', 'big5', 'x', ''])}"
+        sent,
+        content_type=f"{sent.content_type}; charset={dice.choice(['utf-16', 'koi8-r', 'big5', 'x', ''])}",
     ),
     "a control character": _in_text("\x11"),
     "a NUL": _in_text("\0"),
-    "NULs behind": lambda sent, dice: replace(sent, after=sent.after + b"\0\0"),
+    "NULs behind": lambda sent, _: replace(sent, after=sent.after + b"\0\0"),
     "half of it": _cut,
-    "twice": lambda sent, dice: replace(sent, text=sent.text + sent.text),
+    "twice": lambda sent, _: replace(sent, text=sent.text + sent.text),
 }
 
 

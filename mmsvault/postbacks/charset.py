@@ -8,6 +8,7 @@ that are good UTF-8 are UTF-8, which text in other encodings hardly ever is by c
 
 import codecs
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 _MARKS = (
@@ -17,7 +18,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_WIDE = {
+_WIDE: Mapping[tuple[bool, ...], str] = {
     (False, True, False, True): "utf-16-le",
     (True, False, True, False): "utf-16-be",
     (False, True, True, True): "utf-32-le",

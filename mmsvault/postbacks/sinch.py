@@ -19,6 +19,8 @@ from mmsvault.postbacks.tree import Node
 MESSAGE_CODE = "N401"
 """The code of a received MMS; the other codes on the same URL are about messages sent."""
 
+_CODE = re.compile(r"[A-Z]{1,3}\d{2,5}", re.ASCII)
+
 _NUMBER_NAMES = ("number", "address", "value", "msisdn", "phone", "phonenumber", "recipient", "to", "id")
 """What holds the number where a sender or recipient is an object, the best first."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -41,9 +43,11 @@ def parse(body: bytes, content_type: str = "") -> Notice:
         texts = (_clean(node.whole_text()) for name in names for node in fields.get(name, ()))
         return next(filter(None, texts), "")
 
-    code = first("code").upper()
+    code = "".join(first("code").upper().split())
     if not code:
         raise NotUnderstoodError("The postback has no code, so what it announces is not known.")
+    if not _CODE.fullmatch(code):
+        raise NotUnderstoodError(f"{code[:20]} is no code of a postback, so what it announces is not known.")
     if code != MESSAGE_CODE:
         return Notice(code=code, announces_message=False)
     content = [node for node in root.children if node.name in CONTENT_NAMES]

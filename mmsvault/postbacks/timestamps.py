@@ -46,11 +46,44 @@ _WORD_AND_COMMENT = re.compile(r"([A-Za-z]{1,5})(?:\s*[\[(].{0,60}[\])])?", re.A
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONES: Mapping[str, float] = {
     **dict.fromkeys(("UTC", "GMT", "UT", "Z", "ZULU", "WET"), 0),
-    **{"NST": -3.5, "NDT": -2.5, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5},
-    **{"MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "BRT": -3},
-    **{"BST": 1, "WEST": 1, "CET": 1, "MEZ": 1, "CEST": 2, "MESZ": 2, "EET": 2, "EEST": 3, "SAST": 2},
-    **{"MSK": 3, "IST": 5.5, "PKT": 5, "SGT": 8, "HKT": 8, "AWST": 8, "JST": 9, "KST": 9},
-    **{"ACST": 9.5, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13},
+    "NST": -3.5,
+    "NDT": -2.5,
+    "AST": -4,
+    "ADT": -3,
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+    "AKST": -9,
+    "AKDT": -8,
+    "HST": -10,
+    "BRT": -3,
+    "BST": 1,
+    "WEST": 1,
+    "CET": 1,
+    "MEZ": 1,
+    "CEST": 2,
+    "MESZ": 2,
+    "EET": 2,
+    "EEST": 3,
+    "SAST": 2,
+    "MSK": 3,
+    "IST": 5.5,
+    "PKT": 5,
+    "SGT": 8,
+    "HKT": 8,
+    "AWST": 8,
+    "JST": 9,
+    "KST": 9,
+    "ACST": 9.5,
+    "AEST": 10,
+    "AEDT": 11,
+    "NZST": 12,
+    "NZDT": 13,
 }
 """Hours ahead of UTC; where a word has several meanings, that of Sinch's customers, mostly American."""
 _REGIONS = {
@@ -63,7 +96,7 @@ _REGIONS = {
 
 def is_believed(moment: datetime, *, receipt_at: datetime) -> bool:
     """Return whether a message that came at `receipt_at` can have been received at that moment."""
-    return EARLIEST_AT <= moment and moment - receipt_at <= MOST_AHEAD
+    return moment >= EARLIEST_AT and moment - receipt_at <= MOST_AHEAD
 
 
 def moment_of(text: str) -> datetime | None:

@@ -20,12 +20,17 @@ MOST_ATTRIBUTES = 100
 """Of one element; the published ones have none."""
 
 _TEXT_KEYS = frozenset(
-    "#text $ $t _ _text __text #cdata _cdata __cdata #cdata-section $text text() %text #".split()
+    (
+        *("#text", "$", "$t", "_", "_text", "__text", "#cdata", "_cdata", "__cdata", "#cdata-section"),
+        *("$text", "text()", "%text", "#"),
+    )
 )
-_ATTRIBUTE_KEYS = frozenset("$ @ @attributes _attributes attributes attrs #attributes _attr".split())
-_CHILD_KEYS = frozenset("children elements childNodes #children $$".split())
-_NAME_KEYS = frozenset("name tag tagName nodeName #name".split())
-_PASSED_OVER = frozenset("?xml _declaration declaration #comment _comment ?pi".split())
+_ATTRIBUTE_KEYS = frozenset(
+    ("$", "@", "@attributes", "_attributes", "attributes", "attrs", "#attributes", "_attr")
+)
+_CHILD_KEYS = frozenset(["children", "elements", "childNodes", "#children", "$$"])
+_NAME_KEYS = frozenset(["name", "tag", "tagName", "nodeName", "#name"])
+_PASSED_OVER = frozenset(["?xml", "_declaration", "declaration", "#comment", "_comment", "?pi"])
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -163,7 +164,9 @@ def test_encodings_of_many_countries_are_read_as_declared(encoding: str, text: s
     head = f'<?xml version="1.0" encoding="{encoding}"?>' if by == "xml" else ""
     body = head + XML.format(text, URL)
     if by == "json":
-        body = json.dumps(json.loads(notice(content=[{"file": URL}])) | {"message-subject": text}, ensure_ascii=False)
+        body = json.dumps(
+            json.loads(notice(content=[{"file": URL}])) | {"message-subject": text}, ensure_ascii=False
+        )
     found = read(body.encode(encoding), "" if by == "xml" else f"text/plain; charset={encoding}")
     assert (found.subject, urls(found), found.repaired) == (text, [URL], ())
 
@@ -268,7 +271,11 @@ SECOND = f"{URL}?2"
         [URL, SECOND],
         f"{URL}, {SECOND}",
         json.dumps([{"file": URL}, {"file": SECOND}]),
-        {"elements": [{"name": "file", "elements": [{"text": one, "type": "text"}]} for one in (URL, SECOND)]},
+        {
+            "elements": [
+                {"name": "file", "elements": [{"text": one, "type": "text"}]} for one in (URL, SECOND)
+            ]
+        },
         {"children": [{"file": URL}, {"file": SECOND}]},
     ],
 )
@@ -310,18 +317,18 @@ def test_json_whose_files_have_no_address_is_not_understood(content: object) -> 
     [
         '{"postback": {"code": ["N401"], "tracking-id": ["x"], "content": [{"file": ["%s", "%s"]}]}}',
         '{"code": "N401", "tracking-id": "x", "content": {"file": "%s", "file": "%s"}}',
-        '["postback", {"xmlns": "u"}, ["code", "N401"], ["tracking-id", "x"],'
-        ' ["content", ["file", "%s"], ["file", {"n": "2"}, "%s"]]]',
-        '{"postback": {"@xmlns": {"$": "http://x.example/ns"}, "code": {"$": "N401"}, "tracking-id": {"$": "x"},'
-        ' "content": {"file": [{"$": "%s"}, {"$": "%s"}]}}}',
-        '{"?xml": {"@version": "1.0"}, "postback": {"code": "N401", "tracking-id": "x",'
-        ' "content": {"file": ["%s", "%s"]}}}',
-        '{"declaration": {}, "elements": [{"type": "element", "name": "postback", "elements": ['
-        '{"type": "element", "name": "code", "elements": [{"type": "text", "text": "N401"}]},'
-        '{"type": "element", "name": "tracking-id", "elements": [{"type": "text", "text": "x"}]},'
-        '{"type": "element", "name": "content", "elements": ['
-        '{"type": "element", "name": "file", "elements": [{"type": "text", "text": "%s"}]},'
-        '{"type": "element", "name": "file", "elements": [{"type": "cdata", "cdata": "%s"}]}]}]}]}',
+        """["postback", {"xmlns": "u"}, ["code", "N401"], ["tracking-id", "x"],
+            ["content", ["file", "%s"], ["file", {"n": "2"}, "%s"]]]""",
+        """{"postback": {"@xmlns": {"$": "http://x.example/ns"}, "code": {"$": "N401"},
+            "tracking-id": {"$": "x"}, "content": {"file": [{"$": "%s"}, {"$": "%s"}]}}}""",
+        """{"?xml": {"@version": "1.0"}, "postback": {"code": "N401", "tracking-id": "x",
+            "content": {"file": ["%s", "%s"]}}}""",
+        """{"declaration": {}, "elements": [{"type": "element", "name": "postback", "elements": [
+            {"type": "element", "name": "code", "elements": [{"type": "text", "text": "N401"}]},
+            {"type": "element", "name": "tracking-id", "elements": [{"type": "text", "text": "x"}]},
+            {"type": "element", "name": "content", "elements": [
+            {"type": "element", "name": "file", "elements": [{"type": "text", "text": "%s"}]},
+            {"type": "element", "name": "file", "elements": [{"type": "cdata", "cdata": "%s"}]}]}]}]}""",
         '{"CODE": "N401", "TRACKINGID": "x", "CONTENT": {"FILE": ["%s", "%s"]}}',
         '{"code": "N401", "trackingId": "x", "content": [{"file": "%s"}, {"file": "%s"}]}',
     ],
@@ -353,7 +360,8 @@ def test_senders_and_recipients_are_found_in_every_shape(
 
 def test_senders_and_recipients_are_found_in_elements_and_attributes() -> None:
     body = XML.replace("<from>1</from>", '<from number="1408"/>').replace(
-        "<to>2</to>", "<to><number>28444</number><number>28445</number></to><copy-to><number>9</number></copy-to>"
+        "<to>2</to>",
+        "<to><number>28444</number><number>28445</number></to><copy-to><number>9</number></copy-to>",
     )
     found = read(body.format("hi", URL))
     assert (found.sender, found.to) == ("1408", ("28444", "28445", "9"))
@@ -364,7 +372,11 @@ def test_senders_and_recipients_are_found_in_elements_and_attributes() -> None:
     [
         ('{%s "message-subject": "a\nb"}', "a\nb", ("line breaks in texts",)),
         ('{%s "message-subject": "a\x00\x11b"}', "ab", ("control characters",)),
-        ("{%s 'message-subject': 'it\\'s \"so\"'}", 'it\'s "so"', ("single quotation marks", "bare quotation marks")),
+        (
+            "{%s 'message-subject': 'it\\'s \"so\"'}",
+            'it\'s "so"',
+            ("single quotation marks", "bare quotation marks"),
+        ),
         ('{%s /* a */ "message-subject": "hi" // b\n}', "hi", ("comments",)),
         ('{%s message-subject: "hi", moderated: None,}', "hi", ("bare words", "trailing commas")),
         ('{%s "message-subject": "I "love" you"}', 'I "love" you', ("bare quotation marks",)),
@@ -384,8 +396,6 @@ def test_slips_of_json_are_put_right(body: str, subject: str, repaired: tuple[st
 def test_a_notice_in_a_text_of_json_or_a_web_form_is_read(inner: str) -> None:
     assert urls(read(json.dumps(inner))) == [URL]
     assert urls(read(json.dumps({"postback": inner}))) == [URL]
-    from urllib.parse import urlencode
-
     form = read(urlencode({"id": "1", "xml": inner}), "application/x-www-form-urlencoded")
     assert (urls(form), form.repaired) == ([URL], ("form encoding",))
 
@@ -455,7 +465,8 @@ def test_midnight_leap_seconds_and_fractions_are_read(written: str, moment: date
 @pytest.mark.parametrize(
     "written",
     ["", "yesterday", "2026-11-28T25:00:00Z", "2026-11-27T24:00:01Z", "2026-02-30T00:00:00Z", "12", "1e400",
-     "2026-11-28T16:19:49 XYZ", "2026-11-28T16:19:49[../../etc/passwd]", "2026-11-28T16:19:49[Europe/Nowhere]",
+     "2026-11-28T16:19:49 XYZ", "2026-11-28T16:19:49[../../etc/passwd]",
+     "2026-11-28T16:19:49[Europe/Nowhere]",
      "2026-11-28T16:19:61Z", "28 Foo 2026 11:19:49 EST", "9" * 5000],
 )  # fmt: skip
 def test_what_is_no_time_is_dated_by_the_receipt_and_noted(written: str) -> None:
@@ -500,13 +511,20 @@ def test_a_deadline_is_never_later_than_receipt_and_retention() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["<", "&", "<a ", "<a b='", '<a b="" ', "<!--", "<![CDATA[", "<?x", "<a>", "</a>", "<a><b></a>", "&#xD800;",
-     "&a", "]]>", "<postback ", "\0", "\ud83d", "<file>", "<a b='<a b=\"", "http://a ", "&lt;file&gt;", "[", "{"],
+    ["<", "&", "<a ", "<a b='", '<a b="" ', "<!--", "<![CDATA[", "<?x", "<a>", "</a>", "<a><b></a>",
+     "&#xD800;",
+     "&a", "]]>", "<postback ", "\0", "\ud83d", "<file>", "<a b='<a b=\"", "http://a ",
+     "&lt;file&gt;", "[", "{"],
 )  # fmt: skip
 def test_a_body_full_of_slips_takes_time_in_proportion(piece: str) -> None:
     def seconds(size: int) -> float:
         filler = piece * (size // len(piece))
-        shapes = (XML.format(filler, URL), XML.format("hi", filler), filler + XML, XML.format("&", URL) + filler)
+        shapes = (
+            XML.format(filler, URL),
+            XML.format("hi", filler),
+            filler + XML,
+            XML.format("&", URL) + filler,
+        )
         began = time.process_time()
         for shape in shapes:
             try:
@@ -533,3 +551,13 @@ def test_a_body_full_of_json_slips_takes_time_in_proportion(piece: str) -> None:
         return time.process_time() - began
 
     assert seconds(LARGE) < LARGE // SMALL * 4 * seconds(SMALL) + 0.5
+
+
+@pytest.mark.parametrize("code", ["N4\n01", " n401 ", "N401\u0000"])
+def test_a_code_with_a_slip_is_still_the_code_of_a_message(code: str) -> None:
+    assert urls(read(notice(code=code, content=[{"file": URL}]))) == [URL]
+
+
+def test_a_code_that_is_none_is_never_counted_as_another_notice() -> None:
+    with pytest.raises(NotUnderstoodError, match="no code"):
+        read(notice(code="N4?1", content=[{"file": URL}]))

@@ -18,11 +18,16 @@ EXAMPLES = int(os.environ.get("MMSVAULT_TEST_SLIPS", "150"))
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 _TEXT = st.text(
-    st.one_of(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn")), st.sampled_from("<>&\"'[]{}-\\/é漢🐟")),
+    st.one_of(
+        st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn")),
+        st.sampled_from("<>&\"'[]{}-\\/é漢🐟"),
+    ),
     max_size=12,
 )
 _PATH = st.text("abcXYZ019-_.~%/", min_size=1, max_size=12)
-_QUERY = st.lists(st.tuples(st.text("abcpt", min_size=1, max_size=5), st.text("01aZ-_.", max_size=5)), max_size=3)
+_QUERY = st.lists(
+    st.tuples(st.text("abcpt", min_size=1, max_size=5), st.text("01aZ-_.", max_size=5)), max_size=3
+)
 
 
 @st.composite

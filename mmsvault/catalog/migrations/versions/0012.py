@@ -77,9 +77,7 @@ def _renumber(connection: sa.Connection, row: sa.RowMapping, to: Sequence[sa.Row
     for one in to:
         number = normal_number(one["recipient"])
         if number != one["recipient_number"]:
-            of_it = sa.and_(
-                recipients.c.message_id == row["id"], recipients.c.position == one["position"]
-            )
+            of_it = sa.and_(recipients.c.message_id == row["id"], recipients.c.position == one["position"])
             connection.execute(sa.update(recipients).where(of_it).values(recipient_number=number))
             changed = True
     return changed
