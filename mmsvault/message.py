@@ -97,16 +97,16 @@ def _bare_address(text: str) -> str:
             plain = _visible(unquote(plain, errors="replace"))
         if named := _IN_BRACKETS.search(plain):
             plain = named[1].strip()
-        plain = _KIND_OF_ADDRESS.sub("", plain)
+        plain = _KIND_OF_ADDRESS.sub("", plain).strip()
         scheme = _SCHEME.match(plain)
         if scheme:
             plain = re.split(r"[?;]", plain[scheme.end() :], maxsplit=1)[0].strip()
-        user, at, _ = plain.partition("@")
         is_of_phone = scheme and scheme[0].lower().startswith("sip")
         if is_of_phone:
             plain = re.sub(r":\d{1,5}$", "", plain)
-        if at and (is_of_phone or ";user=phone" in plain.lower()) and _dialled(user.partition(";")[0]):
-            plain = user.partition(";")[0]
+        user = re.split("[;:]", plain.partition("@")[0], maxsplit=1)[0]
+        if "@" in plain and (is_of_phone or ";user=phone" in plain.lower()) and _dialled(user):
+            plain = user
         if plain == before:
             break
     return plain

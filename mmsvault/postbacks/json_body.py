@@ -15,7 +15,7 @@ from mmsvault.postbacks.tree import Fields
 _TOKEN = re.compile(
     r"""(?P<space>\s++)
     | (?P<comment>//[^\r\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?)
-    | "(?P<double>(?:[^"\\]|\\.|"(?!\s*+(?:[,:}\]]|//|/\*|\Z)))*+)(?P<end>"?)
+    | "(?P<double>(?:[^"\\]|\\.|"(?!\s*+(?:[,:{}\[\]]|//|/\*|\Z)))*+)(?P<end>"?)
     | '(?P<single>(?:[^'\\]|\\.)*+)(?P<end_single>'?)
     | (?P<sign>[\[\]{},:])
     | (?P<word>[^\s"'\[\]{},:/]++)
@@ -52,7 +52,7 @@ def read(text: str) -> tuple[Any, list[str]]:
     if dropped:
         names["control characters"] = None
     repaired = _Repair(text, names)
-    if re.search(r"[\[{\"]", repaired.rest):
+    if re.search(r"[\[\]{}\"]", repaired.rest):
         raise NotUnderstoodError("The JSON goes on after its end; each postback is sent on its own.")
     if repaired.rest.strip():
         names["text after the JSON"] = None
@@ -78,11 +78,16 @@ class _Repair:
 
     def __init__(self, text: str, names: dict[str, None]) -> None:
         self._names = names
+        self._has_bare_mark = False
         pieces: list[str] = []
         comma: int | None = None  # where a comma stands that nothing has followed yet
         depth, end = 0, len(text)
         for found in _TOKEN.finditer(text):
             piece = self._piece(found)
+            if piece == ":" and self._has_bare_mark:
+                raise NotUnderstoodError("The JSON cannot be read: a quotation mark stands in a name.")
+            if found.lastgroup not in ("space", "comment"):
+                self._has_bare_mark = "bare quotation marks" in names and '\\"' in piece
             depth += (piece in ("[", "{")) - (piece in ("]", "}"))
             if piece in ("]", "}") and comma is not None:
                 names["trailing commas"] = None
