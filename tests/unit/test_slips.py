@@ -14,7 +14,7 @@ from mmsvault.sample.notices import DIALECTS, Notice
 from tests.slips import Sent, slips_of
 
 EXAMPLES = int(os.environ.get("MMSVAULT_TEST_SLIPS", "150"))
-"""Postbacks that are tried; decision of the author: 20,000 now and then."""
+"""How many postbacks are tried; 20,000 take some minutes."""
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 _TEXT = st.text(
