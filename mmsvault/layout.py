@@ -13,6 +13,7 @@ RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
 CORRECTED = "corrected-"
 """How the name of a corrected body in quarantine begins; it ends in the body's SHA-256."""
+_JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after a mark, in any width
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES = "names/"
@@ -49,7 +50,7 @@ def corrected_name(number: int, body: bytes) -> str:
 
 
 def _extension(body: bytes) -> str:
-    return "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
+    return "json" if _JSON_BEGINS.match(body) else "xml"
 
 
 def is_postback_name(name: str) -> bool:

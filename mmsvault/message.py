@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
@@ -25,7 +26,7 @@ new version; one that is renamed or means something else does, with a step in UP
 UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By the version it starts from: what turns a record into one of the next version."""
 
-GRACE = timedelta(hours=1)
+GRACE = timedelta(days=1)
 """Attempts go on for at least this long after the receipt, even past the deadline: a postback may
 come late, be replayed, or carry a wrong clock, and asking costs nothing."""
 
@@ -56,15 +57,91 @@ def believed_at(moment: datetime | None, *, received_at: datetime) -> datetime |
 def normal_number(text: str) -> str:
     """Return a phone number or short code as digits only; anything else (an e-mail address) folded.
 
-    `+1 (408) 225-7140`, `0014082257140` and `14082257140` are one number, and so is
-    `+14082257140/TYPE=PLMN`, as MMS centres write it (OMA MMS encapsulation, 8).
+    `+1 (408) 225-7140`, `0014082257140`, `tel:+1-408-225-7140;ext=5`, `"Ann" <sip:+14082257140@ims.example>`
+    and `+14082257140/TYPE=PLMN`, as MMS centres write it (OMA MMS encapsulation, 8), are one number.
     """
-    plain = unicodedata.normalize("NFKC", text).strip()
-    bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", re.sub(r"(?i)/type=plmn$", "", plain))
-    digits = bare.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return digits.removeprefix("00")[:LONGEST_NUMBER]
-    return plain.casefold()[:LONGEST_NUMBER]
+    if text.isascii() and text.isdigit() and not text.startswith("0"):
+        return text[:LONGEST_NUMBER]  # as nearly all are
+    plain = _bare_address(text)
+    dialled = _dialled(plain)
+    if dialled:
+        return re.sub(r"^\+?(?:00)*(?=\d)", "", dialled)[:LONGEST_NUMBER]
+    return (plain or _visible(text)).casefold()[:LONGEST_NUMBER]
+
+
+def dialled_number(text: str) -> str:
+    """Return a phone number as it is dialled: digits, after `+` where one is written; empty for others."""
+    return _dialled(_bare_address(text))
+
+
+def part_of_number(text: str) -> str:
+    """Return a part of a number or address as it is compared: of a number the digits, else folded."""
+    plain = _visible(text)
+    return (_digits(plain).removeprefix("+") or plain.casefold())[:LONGEST_NUMBER]
+
+
+_BETWEEN_DIGITS = re.compile(r"[\s().\-/\u00b7\u2010-\u2015\u2022\u2212]+")
+_NOT_SEEN = re.compile(r"[\ufe00-\ufe0f\u20e3]")
+_SCHEME = re.compile(
+    r"(?:(?:tel|sips?|sms(?:to)?|mms(?:to)?|mailto|callto|xmpp|im|pres):(?://)?)+", re.IGNORECASE
+)
+_IN_BRACKETS = re.compile(r"<([^<>]*)>\s*(?:;[^<>]*)?$")
+_KIND_OF_ADDRESS = re.compile(r"(?:/type=[\w\-]*)+$", re.IGNORECASE)
+_EXTENSION = re.compile(r"[\s,;]*(?:\b(?:ext(?:ension|n)?|int)|x|#)[.:=\s]*\d{1,9}$", re.IGNORECASE)
+_LONGEST_WRITTEN = 1000
+"""Characters of a number or address as it was sent, with all that stands around it."""
+_MOST_LAYERS = 4
+"""A name around an address around a scheme around `%2B`."""
+
+
+def _visible(text: str) -> str:
+    """Return text in its usual characters, without those that are not seen."""
+    shown = unicodedata.normalize("NFKC", text[:_LONGEST_WRITTEN])
+    if not shown.isascii():
+        shown = "".join(letter for letter in shown if unicodedata.category(letter) not in ("Cf", "Cc"))
+        shown = _NOT_SEEN.sub("", shown)
+    return shown.strip()
+
+
+def _bare_address(text: str) -> str:
+    """Return the number or address itself, without a name, a scheme, parameters and a type around it."""
+    plain = _visible(text)
+    for _ in range(_MOST_LAYERS):
+        before = plain
+        if re.search(r"%[0-9a-fA-F]{2}", plain):
+            plain = _visible(unquote(plain, errors="replace"))
+        if named := _IN_BRACKETS.search(plain):
+            plain = named[1].strip()
+        plain = _KIND_OF_ADDRESS.sub("", plain).strip()
+        scheme = _SCHEME.match(plain)
+        if scheme:
+            plain = re.split(r"[?;]", plain[scheme.end() :], maxsplit=1)[0].strip()
+        is_of_phone = scheme and scheme[0].lower().startswith("sip")
+        if is_of_phone:
+            plain = re.sub(r":\d{1,5}$", "", plain)
+        user = re.split("[;:]", plain.partition("@")[0], maxsplit=1)[0]
+        if "@" in plain and (is_of_phone or ";user=phone" in plain.lower()) and _dialled(user):
+            plain = user
+        if plain == before:
+            break
+    return plain
+
+
+def _dialled(text: str) -> str:
+    digits = _digits(text)
+    if not digits and ";" in text:  # parameters of a telephone number (RFC 3966)
+        digits = _digits(text.partition(";")[0])
+    return digits or _digits(_EXTENSION.sub("", text))
+
+
+def _digits(text: str) -> str:
+    bare = _BETWEEN_DIGITS.sub("", text)
+    digits = bare.lstrip("+")
+    if not digits.isdecimal():
+        return ""
+    if not digits.isascii():
+        digits = "".join(str(unicodedata.decimal(letter)) for letter in digits)
+    return f"+{digits}" if bare.startswith("+") else digits
 
 
 def fold(text: str) -> str:

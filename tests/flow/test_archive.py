@@ -144,7 +144,7 @@ def test_a_file_that_is_not_served_yet_is_fetched_later(house: House, provider: 
     [
         (b"", "The body is empty."),
         (b'<!DOCTYPE x [<!ENTITY e "x">]><postback><code>N401</code></postback>', "document type"),
-        (b'[{"code": "N401"}]', "not an object"),
+        (b'[{"code": "N401"}]', "no tracking id"),
         (b"<postback><code>N401</code><from>1</from></postback>", "no tracking id"),
         (b"\x00\xff", "neither XML nor JSON"),
     ],
