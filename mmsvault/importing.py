@@ -18,7 +18,7 @@ from mmsvault.exporting import opening, verifying
 from mmsvault.exporting.opening import Contents
 from mmsvault.exporting.verifying import Flaw, Proof
 from mmsvault.integrity.verifying import tombstone
-from mmsvault.layout import RECORD_NAME
+from mmsvault.layout import RECORD_NAME, hash_in
 from mmsvault.media import sniffing
 from mmsvault.message import MediaItem, MediaState, Message, utc_now
 from mmsvault.vault import Vault
@@ -26,7 +26,7 @@ from mmsvault.vault import Vault
 LARGEST_RECORD_BYTES = 64 << 20
 _ID = re.compile(r"[a-z0-9]+-[A-Za-z0-9_~-]{1,200}")
 _FOLDER = re.compile(r"messages/\d{4}/\d\d/\d\d/")
-_NAME = re.compile(r"((thumbs|previews)/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}")
+_NAME = re.compile(r"((thumbs|previews|evidence)/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}")
 Progress = Callable[[int], None]
 """Called with the bytes that were read since the last call."""
 
@@ -144,6 +144,9 @@ def _pieces(contents: Contents, message: Message, folder: str) -> Iterator[Piece
         content_type = "application/json" if postback.name.endswith("json") else "application/xml"
         yield needed(message.prefix + postback.name, content_type, postback.sha256)
     for item in message.media:
+        earlier = {one.key: one.sha256 for one in item.earlier}
+        for key in item.evidence:
+            yield needed(key, "text/plain" if hash_in(key) else "", earlier.get(key, ""))
         if item.state is MediaState.STORED:
             yield needed(item.key, item.content_type, item.sha256)
             for key in (item.thumbnail_key, item.preview_key):
@@ -166,9 +169,10 @@ def _sha256(contents: Contents, name: str) -> str:
 
 
 def _keys(item: MediaItem) -> list[str]:
+    evidence = list(item.evidence)
     if item.state is not MediaState.STORED:
-        return []
-    return [key for key in (item.key, item.thumbnail_key, item.preview_key) if key]
+        return evidence
+    return evidence + [key for key in (item.key, item.thumbnail_key, item.preview_key) if key]
 
 
 class Readable:

@@ -156,6 +156,14 @@ class RawPostback(Value):
     headers: dict[str, str]
 
 
+class EarlierVersion(Value):
+    """An original that another one has taken the place of, and that is kept as it was."""
+
+    key: str
+    size: int
+    sha256: str
+
+
 class MediaItem(Value):
     """One file of a message. Sizes in bytes; `width` and `height` in pixels, as shown upright.
 
@@ -164,7 +172,8 @@ class MediaItem(Value):
     when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
     `preview_due_at` is set while a preview that a browser needs is still to be made. `doubt` says why a
     stored file may not be what was sent. `evidence` are the keys of what else the provider answered:
-    bodies that were not the file, and earlier versions of it.
+    bodies that were not the file, and earlier versions of it, which `earlier` has with their hashes.
+    A stored file with `next_attempt_at` is to be fetched once more.
     """
 
     position: int
@@ -192,6 +201,7 @@ class MediaItem(Value):
     preview_due_at: AwareDatetime | None = None
     doubt: str = ""
     evidence: tuple[str, ...] = ()
+    earlier: tuple[EarlierVersion, ...] = ()
 
     @property
     def is_animated(self) -> bool:

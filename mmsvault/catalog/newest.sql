@@ -93,7 +93,7 @@ CREATE TABLE "media" (
 	captured VARCHAR DEFAULT '' NOT NULL, 
 	has_location BOOLEAN DEFAULT 0 NOT NULL, 
 	perceptual_hash VARCHAR DEFAULT '' NOT NULL, 
-	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, 
+	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, earlier JSON DEFAULT '[]' NOT NULL, 
 	CONSTRAINT pk_media PRIMARY KEY (message_id, position), 
 	CONSTRAINT fk_media_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
 )
@@ -273,7 +273,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0011')
+INSERT INTO alembic_version VALUES ('0013')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

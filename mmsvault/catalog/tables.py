@@ -135,6 +135,7 @@ media = Table(
     Column("preview_due_at", UtcDateTime),
     Column("doubt", Text, nullable=False, server_default=""),
     Column("evidence", JSON, nullable=False, server_default="[]"),
+    Column("earlier", JSON, nullable=False, server_default="[]"),
 )
 Index(None, media.c.state)
 Index(None, media.c.preview_due_at)

@@ -40,6 +40,7 @@ DONE = {
 }
 NOT_DONE = {
     Kind.POSTBACK: "the provider sends it no more; a copy of the bucket may have it",
+    Kind.EVIDENCE: "it came once and comes no more; a copy of the bucket may have it",
     Kind.UNKNOWN: "it is left for you to look at",
 }
 
@@ -145,6 +146,8 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
 def _brought_back(vault: Vault, message: Message, problem: Problem) -> bool:
     """Return whether the bucket had the right bytes in an older version, which is the newest again."""
     sha256 = {item.key: item.sha256 for item in message.media if problem.kind is Kind.ORIGINAL}
+    if problem.kind is Kind.EVIDENCE:
+        sha256 = {one.key: one.sha256 for item in message.media for one in item.earlier}
     if problem.kind is Kind.POSTBACK:
         sha256 = {f"{message.prefix}{entry.name}": entry.sha256 for entry in message.postbacks}
     return problem.key in sha256 and vault.bucket.bring_back(problem.key, sha256[problem.key])
@@ -162,7 +165,7 @@ def _fetch_again(vault: Vault, message: Message, item: MediaItem) -> Tried:
         if fetched.sha256 != item.sha256:
             raise RefusedError("what the provider gives now is not the file that was archived")
         _set_aside(vault, message, item)
-        stored = archiving.store(vault, message, item, fetched, Path(file.name))
+        stored = archiving.store(vault, message, item, fetched, Path(file.name), doubt=item.doubt)
     attempt = Attempt(
         position=item.position,
         at=began_at,

@@ -4,14 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmsvault.media import cards, documents, images, playing, previews, recordings, slides, sniffing
+from mmsvault.media.answers import WEB_PAGE
 from mmsvault.media.charsets import as_text
 from mmsvault.media.facts import Facts, NotShownError
 
 MOST_TEXT = 20_000
 """Characters of text that go into the record; a slide of an MMS holds up to 5,000."""
 MOST_TEXT_BYTES = 2_000_000
-WEB_PAGE = "This is a web page. A provider may send one in place of a file that it does not have."
-"""What a person should know of a file that is kept, and may not be what was sent."""
 
 
 def inspect(path: str, declared_type: str, max_pixels: int) -> Facts:
