@@ -43,12 +43,12 @@ class RawServer:
         return f"http://127.0.0.1:{self.port}{path}"
 
     def trickle(self, head: bytes, *, pause_seconds: float = 0.05) -> Answer:
-        """Return an answer that sends a byte now and then until the server ends."""
+        """Return an answer that sends 20 bytes now and then, about 400 a second, until the server ends."""
 
         def send(connection: socket.socket) -> None:
             connection.sendall(head)
             while not self._ended.wait(pause_seconds):
-                connection.sendall(b"x")
+                connection.sendall(bytes(20))
 
         return send
 

@@ -89,7 +89,7 @@ def _fields(head: bytes) -> Iterator[Field]:
     for line in head.split(b"\n"):
         if line[:1] in (b" ", b"\t"):
             if joined:
-                joined[-1] += b" " + line.strip()
+                joined[-1] = joined[-1].rstrip() + b" " + line.strip()
         else:
             joined.append(line)
     for line in joined:
