@@ -13,7 +13,8 @@ from dashboard import locally
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
 from mmsvault import health
-from mmsvault.catalog import verdicts
+from mmsvault.attempts import REASONS_NOT_ALLOWED
+from mmsvault.catalog import totals, verdicts
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.catalog.verdicts import Verdict
@@ -71,6 +72,7 @@ def alerts(visitor: Visit) -> list[Alert]:
         manages = visitor.may(Action.REQUEUE)
         found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
     if visitor.may(Action.OPERATE):
+        found += [of_refusals(files)] if (files := _not_allowed()) else []
         found += of_programs(how_it_is(), now=utc_now())
         failing = verdicts.failing(verdicts.latest(visitor.room.catalog))
         found += [of_verdict(failing)] if failing else []
@@ -92,6 +94,15 @@ def of_programs(found: Health, *, now: datetime) -> list[Alert]:
     return told
 
 
+def of_refusals(files: int) -> Alert:
+    """Return that the provider wants something of an operator before it lets go of files."""
+    refused = locally.plural(files, "file")
+    said = (
+        f"The provider refuses {refused} to this server (401 or 403). Ask it what lets this server have them."
+    )
+    return Alert(said, WAITING, "See which")
+
+
 def of_verdict(failing: Verdict) -> Alert:
     """Return what the last verify found wrong."""
     count = locally.plural(failing.problems, "problem")
@@ -104,6 +115,11 @@ def _at_risk(scope: str) -> int:
     room = reading_room()
     view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
     return view.at_risk(before=utc_now() + AT_RISK)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def _not_allowed() -> int:
+    return totals.waiting_for(reading_room().catalog, REASONS_NOT_ALLOWED)
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)

@@ -158,12 +158,17 @@ def archive_message(vault: Vault, message_id: str) -> None:
             archive_due(vault, message, lease)
 
 
+def is_urgent(message: Message) -> bool:
+    """Return whether under a day is left for its files."""
+    return message.give_up_at - utc_now() < AT_RISK
+
+
 def is_put_off(vault: Vault, message: Message) -> bool:
     """Return whether the message waits for a later sweep: its host is slow, and its deadline far.
 
     A worker's hands are for those whose files come.
     """
-    if message.give_up_at - utc_now() < AT_RISK:
+    if is_urgent(message):
         return False
     put_off = any(vault.fetcher.is_crowded(item.url) for item in message.media if item.next_attempt_at)
     if put_off:
@@ -226,7 +231,9 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     with temporary_file(vault) as file:
         try:
             with step("download"):
-                fetched = vault.fetcher.fetch(item.url, file, stand_aside=aside())
+                fetched = vault.fetcher.fetch(
+                    item.url, file, stand_aside=aside(), is_urgent=is_urgent(message)
+                )
             lease.check()
             stored, failure = take(vault, message, item, fetched, Path(file.name))
         except FetchError as error:

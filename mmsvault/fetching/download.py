@@ -93,19 +93,28 @@ class Fetcher:
         )
         self._downloads = Downloads()
 
-    def fetch(self, url: str, into: BinaryIO, *, stand_aside: StandAside = lambda: False) -> Fetched:
+    def fetch(
+        self,
+        url: str,
+        into: BinaryIO,
+        *,
+        stand_aside: StandAside = lambda: False,
+        is_urgent: bool = False,
+    ) -> Fetched:
         """Write the file at `url` into `into`. Raises TransientFetchError or PermanentFetchError.
 
-        `stand_aside` is called, from another thread, when it takes long.
+        `stand_aside` is called, from another thread, when it takes long. What is urgent need not become
+        faster the longer it takes.
         """
+        one = partial(self._fetch_one, into=into, stand_aside=stand_aside, is_urgent=is_urgent)
         *others, last = addresses.readings(url)
         for reading in others:
             try:
-                return self._fetch_one(reading, into, stand_aside)
+                return one(reading)
             except FetchError as error:
                 if error.status is None or error.status < HTTPStatus.BAD_REQUEST:
                     raise
-        return self._fetch_one(last, into, stand_aside)
+        return one(last)
 
     def is_crowded(self, url: str) -> bool:
         """Return whether its host is so slow just now that another download would only wait."""
@@ -118,9 +127,12 @@ class Fetcher:
         """Close the connections that were kept."""
         self._client.close()
 
-    def _fetch_one(self, url: str, into: BinaryIO, stand_aside: StandAside) -> Fetched:
+    def _fetch_one(self, url: str, *, into: BinaryIO, stand_aside: StandAside, is_urgent: bool) -> Fetched:
         address, download = addresses.read(url), _Download(into, self._max_bytes)
-        with within(WHOLE_SECONDS) as limit, self._downloads.running(address.host, limit, stand_aside):
+        with (
+            within(WHOLE_SECONDS, pace_rises=not is_urgent) as limit,
+            self._downloads.running(address.host, limit, stand_aside),
+        ):
             try:
                 fetched = self._fetch(address, download)
             except HTTPError as error:

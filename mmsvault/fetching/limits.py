@@ -28,11 +28,12 @@ class Limit:
     Another thread may `break_off` what it reads.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, pace_rises: bool = True) -> None:
         self.began = time.monotonic()
         self.ends = self.began + seconds
         self.received = 0
         """Bytes that have come since the beginning."""
+        self._least = PACE_BYTES if pace_rises else PACE_BYTES[:1]
         self._paces = 0
         self._paced_at, self._paced = self.began, 0
         self._broken_off = ""
@@ -59,7 +60,7 @@ class Limit:
         now = time.monotonic()
         if now - self._paced_at <= PACE_SECONDS:
             return
-        least = PACE_BYTES[min(self._paces, len(PACE_BYTES) - 1)]
+        least = self._least[min(self._paces, len(self._least) - 1)]
         if self.received - self._paced < least:
             raise TransientFetchError(
                 f"The provider is too slow: it sent fewer than {least:,} bytes in {PACE_SECONDS} s.",
@@ -89,12 +90,12 @@ _current = _Current()
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[Limit]:
+def within(seconds: float, *, pace_rises: bool = True) -> Iterator[Limit]:
     """Let whatever this thread reads or writes on guarded connections fail after `seconds` in all.
 
     A server that sends a byte now and then would otherwise never meet a time limit.
     """
-    limit = _current.limit = Limit(seconds)
+    limit = _current.limit = Limit(seconds, pace_rises=pace_rises)
     try:
         yield limit
     finally:

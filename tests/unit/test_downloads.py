@@ -54,6 +54,12 @@ def test_the_least_pace_rises_from_minute_to_minute(clock: Clock, bytes_a_second
         come(limit, clock, seconds=40, bytes_a_second=bytes_a_second)
 
 
+def test_what_is_urgent_need_not_become_faster(clock: Clock) -> None:
+    come(Limit(10_000, pace_rises=False), clock, seconds=1000, bytes_a_second=400)
+    with pytest.raises(TransientFetchError, match="too slow"):
+        come(Limit(10_000, pace_rises=False), clock, seconds=1000, bytes_a_second=200)
+
+
 def test_the_time_of_the_whole_is_over_whatever_comes(clock: Clock) -> None:
     with within(100):
         assert limits.left(30) == 30
