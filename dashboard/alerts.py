@@ -72,7 +72,7 @@ def alerts(visitor: Visit) -> list[Alert]:
         manages = visitor.may(Action.REQUEUE)
         found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
     if visitor.may(Action.OPERATE):
-        found += [of_refusals(files)] if (files := _not_allowed()) else []
+        found += [of_refusals(refused)] if (refused := _not_allowed()) else []
         found += of_programs(how_it_is(), now=utc_now())
         failing = verdicts.failing(verdicts.latest(visitor.room.catalog))
         found += [of_verdict(failing)] if failing else []
