@@ -1,6 +1,7 @@
 """A server on loopback that answers with bytes as they are given: heads that no HTTP library would write."""
 
 import socket
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -17,7 +18,8 @@ class RawServer:
     Use as a context manager. `requests` has what was asked, by path.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: dict[str, list[str]] = defaultdict(list)
         self.connections = 0
         self._answers: dict[str, list[Answer]] = {}
@@ -40,7 +42,7 @@ class RawServer:
     def answer(self, *answers: Answer, path: str = "/a") -> str:
         """Return the address that has these answers."""
         self._answers[path] = list(answers)
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}{path}"
 
     def trickle(self, head: bytes, *, pause_seconds: float = 0.05) -> Answer:
         """Return an answer that sends 20 bytes now and then, about 400 a second, until the server ends."""
@@ -63,28 +65,35 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            received = b""
-            while not self._ended.is_set():
-                while b"\r\n\r\n" not in received:
-                    came = connection.recv(1 << 16)
-                    if not came:
-                        return
-                    received += came
-                request, _, received = received.partition(b"\r\n\r\n")
-                text = request.decode("latin-1")
-                path = text.split(" ", 2)[1]
-                self.requests[path].append(text)
-                answers = self._answers.get(path) or [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"]
-                answer = answers.pop(0) if len(answers) > 1 else answers[0]
-                if isinstance(answer, bytes):
-                    connection.sendall(answer)
-                else:
-                    answer(connection)
-                if not _goes_on(answer):
-                    connection.shutdown(socket.SHUT_WR)
-                    while connection.recv(1 << 16):  # until the other side has read it all
-                        pass
+            if self._tls is None:
+                self._answer_all(connection)
+                return
+            with self._tls.wrap_socket(connection, server_side=True) as secure:
+                self._answer_all(secure)
+
+    def _answer_all(self, connection: socket.socket) -> None:
+        received = b""
+        while not self._ended.is_set():
+            while b"\r\n\r\n" not in received:
+                came = connection.recv(1 << 16)
+                if not came:
                     return
+                received += came
+            request, _, received = received.partition(b"\r\n\r\n")
+            text = request.decode("latin-1")
+            path = text.split(" ", 2)[1]
+            self.requests[path].append(text)
+            answers = self._answers.get(path) or [b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"]
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(answer, bytes):
+                connection.sendall(answer)
+            else:
+                answer(connection)
+            if not _goes_on(answer):
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):  # until the other side has read it all
+                    pass
+                return
 
 
 def _goes_on(answer: Answer) -> bool:

@@ -70,6 +70,7 @@ class _Bounded:
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]  # the other base has it
         self.sock = BoundedSocket(self.sock)
+        self._used_at = time.monotonic()
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None and time.monotonic() - self._used_at > KEPT_SECONDS:

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError, IncompleteRead, InvalidChunkLength, SSLError
 from urllib3.exceptions import TimeoutError as TooLateError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import make_headers
@@ -350,8 +350,10 @@ def _in_plain_words(error: HTTPError) -> str:
             return f"The provider's certificate cannot be trusted: {_certificate_fault(error)}."
         case SSLError():
             return "The provider could not be reached: its TLS cannot be used."
-        case _:
-            return f"The download broke off: {plain_reason(error, otherwise='the provider ended it')}."
+        case IncompleteRead() | InvalidChunkLength():
+            return "The download broke off before its end."
+        case _:  # what the library says names its own classes
+            return "The download broke off: the provider closed the connection."
 
 
 def _certificate_fault(error: SSLError) -> str:
