@@ -238,14 +238,15 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
             stored, failure = take(vault, message, item, fetched, Path(file.name))
         except FetchError as error:
             failure, stored = error, missed(message, item, error, now=utc_now())
-    count(stored, failure)
+    outcome = outcome_of(stored, failure)
+    count(stored, outcome, failure)
     return Tried(
         item=stored,
         attempt=Attempt(
             position=item.position,
             at=began_at,
             duration_ms=round((time.monotonic() - began) * 1000),
-            outcome=stored.state.value,
+            outcome=outcome.value,
             reason=failure.reason if failure else "",
             status=fetched.status if fetched else failure.status if failure else None,
             headers=fetched.headers if fetched else {},
@@ -253,7 +254,14 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     )
 
 
-def count(item: MediaItem, failure: FetchError | None) -> None:
+def outcome_of(item: MediaItem, failure: FetchError | None) -> MediaState:
+    """Return what an attempt came to; a stored file may be tried once more in vain."""
+    if failure is None:
+        return MediaState.STORED
+    return MediaState.PENDING if item.next_attempt_at else MediaState.LOST
+
+
+def count(item: MediaItem, outcome: MediaState, failure: FetchError | None) -> None:
     """Count an attempt, by its outcome and why it failed."""
     reason = ""
     if isinstance(failure, NotReadyError):
@@ -263,7 +271,7 @@ def count(item: MediaItem, failure: FetchError | None) -> None:
     elif failure:
         broken = failure.status is not None and failure.status < HTTPStatus.BAD_REQUEST
         reason = "broken off" if broken else str(failure.status or "no answer")
-    COUNTED.add(ATTEMPT, item.state.value, reason)
+    COUNTED.add(ATTEMPT, outcome.value, reason)
     if item.size is not None and not failure:
         COUNTED.add(BYTES, by=item.size)
 

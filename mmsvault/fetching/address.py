@@ -41,6 +41,8 @@ def read(text: str) -> Address:
         parts = parse_url(plain)
     except (LocationParseError, ValueError) as error:
         raise PermanentFetchError("This is not the address of a file: it cannot be read.") from error
+    if "%" in (parts.host or ""):
+        raise PermanentFetchError("This is not the address of a file: it names a network of its own machine.")
     if parts.scheme not in PORTS or not parts.host:
         raise PermanentFetchError(
             "This is not the address of a file: it must begin with http:// or https://."

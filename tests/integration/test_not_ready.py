@@ -195,6 +195,7 @@ def test_what_the_provider_no_longer_has_stays_as_it_was_stored(
     before = in_doubt(archive, monkeypatch)
     offers(archive, before, None)
     waits = again(archive, before)
+    assert [one.outcome for one in waits.attempts][-1] == "pending"
     assert (waits.state, only(waits).state, only(waits).key) == (
         MessageState.ARCHIVED,
         MediaState.STORED,
@@ -203,6 +204,7 @@ def test_what_the_provider_no_longer_has_stays_as_it_was_stored(
     at_the_end(monkeypatch)
     after = again(archive, before)
     assert only(after).next_attempt_at is None
+    assert after.attempts[-1].outcome == "lost"
     assert only(after).model_copy(update={"attempts": only(before).attempts}) == only(before)
     assert archive.problems() == {}
 
@@ -213,3 +215,20 @@ def test_a_deleted_message_takes_its_evidence_along(archive: Archive) -> None:
     for key in only(message).evidence:
         with pytest.raises(NotFoundError):
             archive.vault.bucket.fetch(key, io.BytesIO())
+
+
+def test_a_message_of_a_host_that_is_too_slow_is_recorded_and_waits_for_a_later_sweep(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.vault.fetcher, "is_crowded", lambda _url: True)
+        message = archive.receive("put-off", picture())
+        archiving.archive_message(archive.vault, message.id)
+        message = archive.load(message.id)
+        assert (message.state, message.attempts) == (MessageState.PENDING, ())
+        assert archive.keys(message.prefix) == {f"{message.prefix}postback.xml"}
+        patch.setattr(archiving, "is_urgent", lambda _message: True)
+        archiving.archive_message(archive.vault, message.id)
+        assert archive.load(message.id).state is MessageState.ARCHIVED, "its deadline is near"
+    assert archive.receive("comes", picture(1)).state is MessageState.ARCHIVED
+    assert archive.problems() == {}
