@@ -4,10 +4,12 @@ Providers answer 200 with nothing, an error text or a web page while a file is n
 declared, named or announced says what the file ought to be; its bytes say what came.
 """
 
+import codecs
 import json
 import mimetypes
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message as Headers
 from pathlib import PurePosixPath
@@ -39,6 +41,8 @@ _PAGE_PARTS = re.compile(
     re.IGNORECASE,
 )
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_PLAIN = re.compile(rb"[\x00-\x7f]+")
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _IN_WORDS = {
     "empty": "nothing",
     "page": "a web page",
@@ -114,6 +118,9 @@ def looks(beginning: bytes, *, size: int, declared: str) -> str:
     """Return what an answer is: `empty`, `page`, `json`, `markup` or `text`; nothing for all else."""
     if size == 0:
         return "empty"
+    beginning = beginning.rstrip(b"\0")
+    if _NOT_IN_TEXT.search(beginning) and not beginning.startswith(_MARKS):
+        return ""  # as nearly all media are, and quickly told
     kind = sniffing.true_type(beginning, "" if _is_text(_kind(declared)) else declared)
     if kind not in ("text/html", "text/plain", sniffing.OCTETS):
         return ""
@@ -133,10 +140,8 @@ def _look_of_text(text: str, size: int) -> str:
 
 def _western(data: bytes) -> str:
     """Return text in a charset of single bytes, which is mostly ASCII; empty for all else."""
-    plain = sum(byte < 0x80 for byte in data)  # noqa: PLR2004 - ASCII
-    if _NOT_IN_TEXT.search(data) or plain < len(data) * 0.7:
-        return ""
-    return data.decode("latin-1")
+    foreign = len(_PLAIN.sub(b"", data))
+    return data.decode("latin-1") if foreign <= len(data) * 0.3 and not _NOT_IN_TEXT.search(data) else ""
 
 
 def looks_like_page(beginning: bytes) -> bool:
@@ -162,10 +167,15 @@ def is_page_by_name(told: Told) -> bool:
 
 def names(told: Told) -> list[str]:
     """Return the names that a file has by its address and its answer."""
-    parts = urlsplit(told.url)
-    given = Headers()
-    given["content-disposition"] = told.disposition or "attachment"
-    named = [unquote(parts.path), *(value for _, value in parse_qsl(parts.query)), given.get_filename("")]
+    named: list[str] = []
+    with suppress(ValueError):
+        parts = urlsplit(told.url)
+        named += [unquote(parts.path), *(value for _, value in parse_qsl(parts.query))]
+    if told.disposition:
+        given = Headers()
+        with suppress(ValueError, LookupError):
+            given["content-disposition"] = told.disposition
+            named.append(given.get_filename(""))
     return [name for name in named if name]
 
 

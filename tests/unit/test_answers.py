@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmsvault.media.answers import Told, is_known, judge, type_named
 from mmsvault.sample import media
@@ -37,6 +39,8 @@ def may_be(body: bytes, name: str, *types: str) -> bool:
         (JSON, "JSON"),
         (TEXT, "a text"),
         (CARD[:3], "a text"),
+        (TEXT + b"\0", "a text"),
+        (PAGE.decode().encode("utf-16"), "a web page"),
     ],
 )
 @pytest.mark.parametrize(
@@ -105,6 +109,14 @@ def test_a_page_or_an_error_that_nothing_speaks_against_may_be_the_file_when_not
     assert not may_be(body, "a.vcf", declared)
     assert not may_be(body, "a.jpg", declared)
     assert not may_be(b"", "a", declared)
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60), st.binary(max_size=200))
+def test_whatever_is_told_and_comes_there_is_a_verdict(
+    url: str, kind: str, disposition: str, body: bytes
+) -> None:
+    told = Told(f"http://{url}", (kind,), disposition)
+    assert judge(told, size=len(body), beginning=body).reason or body or kind or url
 
 
 def test_nothing_without_a_declared_text_is_not_the_file() -> None:

@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmsvault.errors import TransientFetchError
 from mmsvault.fetching import downloads, limits
@@ -175,6 +177,19 @@ def test_a_head_is_gathered_in_any_pieces() -> None:
 def test_what_comes_after_a_head_stays_as_it_is() -> None:
     body = bytes(range(256)) + b"\r\n\r\n"
     assert HeadReader().take(b"HTTP/1.0 200\n\n" + body) == b"HTTP/1.0 200 \r\n\r\n" + body
+
+
+@given(st.binary(max_size=400))
+def test_whatever_a_head_says_it_is_put_in_order_or_refused(data: bytes) -> None:
+    for head in (data, b"HTTP/1.1 200 OK\r\n" + data):
+        try:
+            ordered = in_order(head)
+        except TransientFetchError:
+            continue
+        lines = ordered.decode("latin-1").split("\r\n")
+        assert not ordered or lines[0].startswith("HTTP/1.")
+        assert all(line.partition(": ")[1] for line in lines[1:-2])
+        assert "\n" not in "".join(lines)
 
 
 def test_the_fields_that_count_are_kept_whatever_else_comes() -> None:
