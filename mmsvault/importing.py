@@ -20,7 +20,7 @@ from mmsvault.exporting import opening, verifying
 from mmsvault.exporting.opening import Contents
 from mmsvault.exporting.verifying import Flaw, Proof
 from mmsvault.integrity.verifying import tombstone
-from mmsvault.layout import RECORD_NAME
+from mmsvault.layout import RECORD_NAME, hash_in
 from mmsvault.media import sniffing
 from mmsvault.message import (
     LONGEST_NOTE,
@@ -181,9 +181,24 @@ class _ByBytes:
                 item = self._looked_into(prefix, item)
             self.pieces[-1] = replace(self.pieces[-1], content_type=item.content_type)
             item = self._with_views(prefix, item)
-        kept = [key for key in item.evidence if self._name(prefix, key) in self.contents.sizes]
-        self.pieces += [Piece(self._name(prefix, key), key, sniffing.OCTETS) for key in kept]
-        return item.model_copy(update={"evidence": tuple(kept)})
+        return self._with_evidence(prefix, item)
+
+    def _with_evidence(self, prefix: str, item: MediaItem) -> MediaItem:
+        """Return a file with what else is kept of it, as far as it is here. Raises RejectedInputError."""
+        earlier = {one.key: one.sha256 for one in item.earlier}
+        kept = []
+        for key in item.evidence:
+            name = self._name(prefix, key)
+            if name not in self.contents.sizes:
+                self.remarks.append(f"{name} is missing, and its record names it as evidence")
+                continue
+            measured = _measured(self.contents, name, "")
+            if not measured.sha256.startswith(earlier.get(key) or hash_in(key)):
+                raise RejectedInputError(f"{name} is not what its record says: its SHA-256 differs.")
+            self.pieces.append(Piece(name, key, "text/plain" if hash_in(key) else measured.content_type))
+            kept.append(key)
+        versions = tuple(one for one in item.earlier if one.key in kept)
+        return item.model_copy(update={"evidence": tuple(kept), "earlier": versions})
 
     def _original(
         self, prefix: str, key: str, sha256: str, content_type: str, *, declared_type: str = ""

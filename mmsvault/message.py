@@ -310,6 +310,14 @@ class RawPostback(Value):
     corrected_at: AwareDatetime | None = None
 
 
+class EarlierVersion(Value):
+    """An original that another one has taken the place of, and that is kept as it was."""
+
+    key: str
+    size: int
+    sha256: str
+
+
 class MediaItem(Value):
     """One file of a message. Sizes in bytes; `width` and `height` in pixels, as shown upright.
 
@@ -318,8 +326,9 @@ class MediaItem(Value):
     when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
     `preview_due_at` is set while a preview that a browser needs is still to be made. `doubt` says why a
     stored file may not be what was sent. `evidence` are the keys of what else the provider answered:
-    bodies that were not the file, and earlier versions of it. Views that were made before their size and
-    SHA-256 were recorded have none.
+    bodies that were not the file, and earlier versions of it, which `earlier` has with their hashes.
+    A stored file with `next_attempt_at` is to be fetched once more. Views that were made before their
+    size and SHA-256 were recorded have none.
     """
 
     position: int
@@ -347,6 +356,7 @@ class MediaItem(Value):
     preview_due_at: AwareDatetime | None = None
     doubt: str = ""
     evidence: tuple[str, ...] = ()
+    earlier: tuple[EarlierVersion, ...] = ()
     thumbnail_sha256: str = ""
     thumbnail_size: int | None = None
     preview_sha256: str = ""

@@ -32,6 +32,7 @@ from mmsvault.message import (
     EARLIEST_BELIEVED_AT,
     FURTHEST_AHEAD,
     Attempt,
+    EarlierVersion,
     MediaItem,
     MediaState,
     Message,
@@ -117,6 +118,13 @@ Kind = Annotated[
 ]
 
 
+class OutsideVersion(EarlierVersion):
+    """An earlier version of a file as a record from outside tells it; its key must be one of the evidence."""
+
+    size: Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
 class OutsideItem(MediaItem):
     """A file as a record from outside tells it."""
 
@@ -141,6 +149,7 @@ class OutsideItem(MediaItem):
     preview_due_at: Moment = None
     doubt: Text = ""
     evidence: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    earlier: Annotated[tuple[OutsideVersion, ...], Field(max_length=1000)] = ()
     thumbnail_sha256: Sha256 = ""
     thumbnail_size: Size = None
     preview_sha256: Sha256 = ""
@@ -267,6 +276,8 @@ def _keys(found: OutsideMessage) -> Iterator[str]:
         if item.state is MediaState.STORED and not item.key:
             raise RecordError(f"file {item.position} is said to be stored, and has no key")
         yield from filter(None, (item.key, item.thumbnail_key, item.preview_key, *item.evidence))
+        if not {one.key for one in item.earlier} <= set(item.evidence):
+            raise RecordError(f"file {item.position} names an earlier version that is not in its evidence")
     yield from (found.prefix + postback.name for postback in found.postbacks)
 
 
@@ -318,7 +329,7 @@ def _due(item: OutsideItem, remarks: list[str], *, now: datetime) -> dict[str, A
     if is_pending and not _is_between(item.next_attempt_at, EARLIEST_BELIEVED_AT, furthest):
         remarks.append(f"file {item.position}: its next attempt is at no time that can be; it is due now")
         fields["next_attempt_at"] = now
-    elif not is_pending:
+    elif not is_pending and not _is_between(item.next_attempt_at, EARLIEST_BELIEVED_AT, furthest):
         fields["next_attempt_at"] = None
     due_at = item.preview_due_at
     if due_at is not None and not _is_between(due_at, EARLIEST_BELIEVED_AT, now + FURTHEST_AHEAD):

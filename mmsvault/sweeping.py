@@ -86,7 +86,10 @@ class Sweeper:
         OvertakenError when another sweep has begun.
         """
         settings = self._vault.settings
-        told = f"{settings.fetch_hosts} {settings.fetch_private_networks}"
+        told = (
+            f"{settings.fetch_hosts} {settings.fetch_private_networks}"
+            f" {settings.fetch_ports} {settings.max_media_bytes}"
+        )
         if told != self._fetch_settings:
             upkeep.retry_refused(self._vault.catalog, told, now=utc_now())
             self._fetch_settings = told

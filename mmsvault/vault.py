@@ -88,11 +88,14 @@ class Vault:
     def fetcher(self) -> Fetcher:
         """What downloads the files."""
         from mmsvault.fetching import Fetcher
+        from mmsvault.media.answers import is_known
 
         return Fetcher(
             max_bytes=self.settings.max_media_bytes,
             hosts=self.settings.fetch_hosts,
             private_networks=self.settings.fetch_private_networks,
+            ports=self.settings.fetch_ports,
+            knows=is_known,
         )
 
     @cached_property

@@ -93,7 +93,7 @@ CREATE TABLE "media" (
 	captured VARCHAR DEFAULT '' NOT NULL, 
 	has_location BOOLEAN DEFAULT 0 NOT NULL, 
 	perceptual_hash VARCHAR DEFAULT '' NOT NULL, 
-	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, thumbnail_sha256 VARCHAR DEFAULT '' NOT NULL, thumbnail_size BIGINT, preview_sha256 VARCHAR DEFAULT '' NOT NULL, preview_size BIGINT, 
+	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, earlier JSON DEFAULT '[]' NOT NULL, thumbnail_sha256 VARCHAR DEFAULT '' NOT NULL, thumbnail_size BIGINT, preview_sha256 VARCHAR DEFAULT '' NOT NULL, preview_size BIGINT, 
 	CONSTRAINT pk_media PRIMARY KEY (message_id, position), 
 	CONSTRAINT fk_media_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
 )

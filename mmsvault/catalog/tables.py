@@ -136,6 +136,7 @@ media = Table(
     Column("preview_due_at", UtcDateTime),
     Column("doubt", Text, nullable=False, server_default=""),
     Column("evidence", JSON, nullable=False, server_default="[]"),
+    Column("earlier", JSON, nullable=False, server_default="[]"),
     Column("thumbnail_sha256", String, nullable=False, server_default=""),
     Column("thumbnail_size", BigInteger),
     Column("preview_sha256", String, nullable=False, server_default=""),

@@ -270,6 +270,9 @@ class _Contents:
         for postback in message.postbacks:
             yield Wanted(message.prefix + postback.name, postback.sha256)
         for item in message.media:
+            earlier = {one.key: one for one in item.earlier}
+            for key in item.evidence:
+                yield Wanted(key, earlier[key].sha256, earlier[key].size) if key in earlier else Wanted(key)
             if item.state is not MediaState.STORED:
                 continue
             yield Wanted(item.key, item.sha256, item.size)

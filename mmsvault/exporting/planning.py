@@ -22,6 +22,7 @@ POSTBACK_BYTES = 2_000
 """What a postback and a record take, about: an estimate, so that small files count as well."""
 RECORD_BYTES = 4_000
 THUMBNAIL_BYTES = 30_000
+EVIDENCE_BYTES = 2_000
 VOLUME_BYTES = 4 << 30
 """A volume's size where none is said: what a FAT file system and a DVD hold."""
 FORMATS = ("eml", "pdf")
@@ -174,7 +175,9 @@ def estimate(message: Message, choice: Choice) -> int:
     pieces = len(message.postbacks) * POSTBACK_BYTES + RECORD_BYTES * (2 + len(message.media))
     thumbnails = sum(THUMBNAIL_BYTES for item in message.media if item.thumbnail_key and choice.thumbnails)
     letters = originals * 7 // 5 if "eml" in choice.formats else 0
-    return originals + pieces + thumbnails + letters
+    earlier = sum(one.size for item in message.media for one in item.earlier)
+    answers = sum(EVIDENCE_BYTES * len(item.evidence) for item in message.media)
+    return originals + pieces + thumbnails + letters + earlier + answers
 
 
 def messages_of(catalog: Engine, choice: Choice, volume: Volume) -> Iterator[Message]:

@@ -13,7 +13,7 @@ from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
 from mmsvault.folder import HALF_WRITTEN
 from mmsvault.integrity import plausible
-from mmsvault.layout import RECORD_NAME
+from mmsvault.layout import RECORD_NAME, hash_in
 from mmsvault.message import VIEWS, MediaItem, MediaState, Message, utc_now
 
 DAMAGED = "damaged/"
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     VIEW = "view"
     BARE_VIEW = "view without a hash"
     POSTBACK = "postback"
+    EVIDENCE = "evidence"
     RECORD = "record"
     NOTHING_THERE = "nothing there"
     NO_ROW = "no row"
@@ -63,7 +64,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Expected:
-    """An object that a message must have. `size` and `sha256` are given where they are known."""
+    """An object that a message must have. `size` is given where it is known, `sha256` as far as it is."""
 
     key: str
     name: str
@@ -105,8 +106,9 @@ def check_in_detail(bucket: Bucket, standing: Standing) -> list[Problem]:
 
 def expected(message: Message) -> list[Expected]:
     """Return the objects that the message must have."""
-    objects = []
+    objects: list[Expected] = []
     for item in message.media:
+        objects += _evidence(item)
         if item.state is MediaState.STORED:
             at = item.position
             objects.append(Expected(item.key, "original", Kind.ORIGINAL, at, item.size, item.sha256))
@@ -119,6 +121,15 @@ def expected(message: Message) -> list[Expected]:
         for entry in message.postbacks
     ]
     return [*objects, Expected(f"{message.prefix}{RECORD_NAME}", "message.json", Kind.RECORD)]
+
+
+def _evidence(item: MediaItem) -> Iterator[Expected]:
+    """Give what else is kept of a file: answers that were not it, and earlier versions of it."""
+    versions = {one.key: one for one in item.earlier}
+    for key in item.evidence:
+        size, sha256 = (versions[key].size, versions[key].sha256) if key in versions else (None, hash_in(key))
+        name = "earlier version" if key in versions else "provider's answer"
+        yield Expected(key, name, Kind.EVIDENCE, item.position, size, sha256)
 
 
 def digest(bucket: Bucket, key: str) -> str:
@@ -160,7 +171,7 @@ def _problem(bucket: Bucket, one: Expected, found: Listed | None, *, read: bool)
 
 def _problem_of_bytes(bucket: Bucket, one: Expected) -> str:
     try:
-        if one.sha256 and digest(bucket, one.key) != one.sha256:
+        if one.sha256 and not digest(bucket, one.key).startswith(one.sha256):
             return f"the {one.name} has other bytes than its SHA-256 says"
         if one.kind is Kind.VIEW and not one.sha256 and (problem := plausible.problem_of(bucket, one.key)):
             return f"the {one.name} {problem}"
@@ -191,14 +202,14 @@ def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
 
 
 def _not_held(bucket: Bucket, message: Message, there: Iterable[Expected]) -> list[Problem]:
-    """Return the originals and postbacks of a held message that the bucket itself would let go of."""
+    """Return what never changes of a held message, and what the bucket itself would let go of."""
     if not message.hold or not bucket.can_lock:
         return []
     text = "the message is held, and in the bucket this object is not"
     return [
         Problem(one.key, text, Kind.HOLD)
         for one in there
-        if one.kind in (Kind.ORIGINAL, Kind.POSTBACK) and not bucket.is_held(one.key)
+        if one.kind in (Kind.ORIGINAL, Kind.POSTBACK, Kind.EVIDENCE) and not bucket.is_held(one.key)
     ]
 
 
@@ -209,13 +220,13 @@ def _told(message: Message) -> dict[str, Any]:
 
 
 def _unknown(message: Message, wanted: set[str], there: Iterable[Listed]) -> list[Problem]:
-    pending = {item.position for item in message.media if item.state is MediaState.PENDING}
+    pending = {item.position for item in message.media if item.next_attempt_at}
     problems: list[Problem] = []
     for found in there:
         name = found.key.removeprefix(message.prefix)
         if found.key in wanted or name.startswith(DAMAGED):
             continue
-        numbered = re.match(r"(?:thumbs/|previews/)?(\d+)\.", name)
+        numbered = re.match(r"(?:thumbs/|previews/|evidence/)?(\d+)[.-]", name)
         if numbered and int(numbered[1]) in pending:  # of an attempt that was cut off; the next one writes it
             continue
         problems += stray(found)

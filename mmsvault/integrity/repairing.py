@@ -42,6 +42,7 @@ DONE = {
 }
 NOT_DONE = {
     Kind.POSTBACK: "the provider sends it no more; a copy of the bucket may have it",
+    Kind.EVIDENCE: "it came once and comes no more; a copy of the bucket may have it",
     Kind.UNKNOWN: "it is left for you to look at",
 }
 
@@ -189,7 +190,9 @@ class _Work:
             if fetched.sha256 != item.sha256:
                 raise RefusedError("what the provider gives now is not the file that was archived")
             _set_aside(self._vault, self._message, item)
-            stored = archiving.store(self._vault, self._message, item, fetched, Path(file.name))
+            stored = archiving.store(
+                self._vault, self._message, item, fetched, Path(file.name), doubt=item.doubt
+            )
         self._items[item.position] = stored
         self._attempts.append(
             Attempt(

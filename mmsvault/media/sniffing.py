@@ -156,6 +156,9 @@ _TEXTS = tuple(
 
 def true_type(data: bytes, declared: str) -> str:
     """Return the content type of a file that begins with `data` (up to HEAD_BYTES of it)."""
+    if not data:
+        told = declared.partition(";")[0].strip().lower()
+        return told if told in EXTENSIONS and told.startswith("text/") else OCTETS
     known = _by_first_bytes(data) or _sound_or_film(data) or _by_structure(data, declared)
     if known:
         return known

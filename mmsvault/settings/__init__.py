@@ -32,6 +32,7 @@ from mmsvault.settings.forms import (
     Names,
     Networks,
     Port,
+    Ports,
     Schedule,
     Style,
     from_here,
@@ -170,6 +171,9 @@ class Settings(BaseSettings):
     fetch_hosts: Names = Field((), description="hosts that media may be fetched from; empty: any public host")
     fetch_private_networks: Networks = Field(
         (), description="private networks that may be fetched from (tests, demo)"
+    )
+    fetch_ports: Ports = Field(
+        (), description="ports that media may be fetched from besides 80 and 443; private networks: any"
     )
     max_postback_bytes: int = Field(1 << 20, ge=1024, description="largest postback body")
     max_media_bytes: int = Field(100 << 20, ge=1024, description="largest file")
