@@ -251,6 +251,8 @@ def _set_aside(vault: Vault, message: Message, item: MediaItem) -> None:
 def _brought_back(vault: Vault, message: Message, problem: Problem) -> bool:
     """Return whether the bucket had the right bytes in an older version, which is the newest again."""
     sha256 = {item.key: item.sha256 for item in message.media if problem.kind is Kind.ORIGINAL}
+    if problem.kind is Kind.EVIDENCE:
+        sha256 = {one.key: one.sha256 for item in message.media for one in item.earlier}
     if problem.kind is Kind.POSTBACK:
         sha256 = {f"{message.prefix}{entry.name}": entry.sha256 for entry in message.postbacks}
     return problem.key in sha256 and vault.bucket.bring_back(problem.key, sha256[problem.key])
