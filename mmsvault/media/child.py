@@ -32,7 +32,7 @@ Answering = Callable[[Told], tuple[Told, bytes]]
 
 log = structlog.get_logger(__name__)
 
-_PRELOADED = ["mmsvault.media.inspecting"]
+_PRELOADED = ["mmsvault.media.decoders"]
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "MMSVAULT_DATA_DIR")
 _KEPT_BEGINNINGS = ("LC_", "PYTHON")
 _EXIT_BROKEN, _EXIT_MEMORY = 1, 3

@@ -24,13 +24,14 @@ from pathlib import Path
 
 import pytest
 
-from mmsvault.media import answers, confining, system_calls
+from mmsvault.media import answers, confining, inspecting, system_calls
 from mmsvault.media import sandbox as module
 from mmsvault.media.child import BrokenError, Child, Rights, Told
 from mmsvault.media.facts import Facts, NotShownError
 from mmsvault.media.sandbox import Sandbox
 from mmsvault.sample import kinds, media
 from tests import hostile
+from tests.servers import until
 
 MANY = 100_000_000
 SECONDS = 20.0
@@ -432,6 +433,28 @@ def test_a_child_that_is_gone_is_replaced(sandbox: Sandbox, tmp_path: Path) -> N
     assert "broke the decoder" in inspect(sandbox, tmp_path, media.photograph(0).data).reason
     assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
     assert sandbox._inspector._child.process != first
+
+
+def test_a_child_ends_with_its_worker(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(media.photograph(0).data)
+    code = "import os, pathlib, signal; from mmsvault.media.sandbox import Sandbox;"
+    code += "s = Sandbox(max_pixels=10**8); s.inspect(pathlib.Path('file'), '');"
+    code += "print(s._inspector._child.process, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), what="the child ending")
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_a_decoder_finds_the_same_facts_when_it_is_confined(
+    sandbox: Sandbox, tmp_path: Path, kind: str
+) -> None:
+    file = kinds.KINDS[kind]()
+    facts = inspect(sandbox, tmp_path, file.data, file.content_type)
+    assert facts == inspecting.inspect(str(tmp_path / "file"), file.content_type, MANY)
 
 
 def test_a_child_is_replaced_after_so_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
