@@ -1,7 +1,7 @@
 """One confined process that answers questions about files, seen from the worker and from within.
 
 It is forked from a server of ours that never sees a stranger's bytes, by multiprocessing's forkserver.
-The way there is multiprocessing's; the way back is a socket of our own, read as `frames` and `answers`
+The way there is multiprocessing's; the way back is a socket of our own, read as `child_frames` and `child_answers`
 say. Nothing that the process sends is unpickled.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from mmsvault.errors import UnavailableError
-from mmsvault.media import confining, frames
+from mmsvault.media import child_frames, confining
 
 SECONDS_TO_START = 60
 SECONDS_TO_END = 10
@@ -32,7 +32,7 @@ Answering = Callable[[Told], tuple[Told, bytes]]
 
 log = structlog.get_logger(__name__)
 
-_PRELOADED = ["mmsvault.media.decoders"]
+_PRELOADED = ["mmsvault.media.preload"]
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "MMSVAULT_DATA_DIR")
 _KEPT_BEGINNINGS = ("LC_", "PYTHON")
 _EXIT_BROKEN, _EXIT_MEMORY = 1, 3
@@ -104,8 +104,8 @@ class Child:
             start_server()
             with theirs:
                 self._process.start()
-            held, _ = frames.receive(ours, until=time.monotonic() + SECONDS_TO_START)
-        except (OSError, EOFError, frames.FrameError) as error:
+            held, _ = child_frames.receive(ours, until=time.monotonic() + SECONDS_TO_START)
+        except (OSError, EOFError, child_frames.FrameError) as error:
             self.end()
             raise UnavailableError("The process that looks into files cannot be started.") from error
         _warn_of_lacks(json.loads(held))  # written before it saw a stranger's bytes
@@ -123,12 +123,12 @@ class Child:
         until = time.monotonic() + seconds
         try:
             self._connection.settimeout(seconds)
-            frames.send(self._connection, told)
-            return frames.receive(self._connection, until=until)
+            child_frames.send(self._connection, told)
+            return child_frames.receive(self._connection, until=until)
         except TimeoutError:
             self.end()
             raise BrokenError(f"it took longer than {seconds:g} s") from None
-        except (OSError, frames.FrameError) as error:
+        except (OSError, child_frames.FrameError) as error:
             raise self._broken(error) from error
         except BaseException:  # a late answer would be taken for that about the next file
             self.end()
@@ -174,10 +174,10 @@ def _live(connection: socket.socket, answering: Answering, rights: Rights) -> No
         held = confining.confine(
             most_file_bytes=rights.most_file_bytes, readable=rights.readable, writable=rights.writable
         )
-        frames.send(connection, asdict(held))
+        child_frames.send(connection, asdict(held))
         while True:
-            told, _ = frames.receive(connection)
-            frames.send(connection, *answering(json.loads(told)))
+            told, _ = child_frames.receive(connection)
+            child_frames.send(connection, *answering(json.loads(told)))
     except MemoryError:
         code = _EXIT_MEMORY
     finally:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmsvault.media import answers, confining, sniffing
+from mmsvault.media import child_answers, confining, sniffing
 from mmsvault.media.child import BrokenError, Child, Rights, Told, share_server, start_server
 from mmsvault.media.facts import Facts, NotShownError
 
@@ -122,9 +122,9 @@ class _Inspector:
         try:
             with self._holding(path):
                 answer = self._child.ask(told, seconds=seconds)
-            facts = answers.read_facts(*answer)
+            facts = child_answers.read_facts(*answer)
             is_answered = True
-        except answers.WrongAnswerError as error:
+        except child_answers.WrongAnswerError as error:
             raise self._child.distrust(error) from error
         finally:
             if not is_answered:
@@ -161,10 +161,10 @@ class _Maker:
     def __init__(self, rights: Rights) -> None:
         self._child = Child(_make_preview, rights)
 
-    def make(self, told: Told, *, seconds: float) -> answers.PreviewAnswer:
+    def make(self, told: Told, *, seconds: float) -> child_answers.PreviewAnswer:
         try:
-            return answers.read_preview(*self._child.ask(told, seconds=seconds))
-        except answers.WrongAnswerError as error:
+            return child_answers.read_preview(*self._child.ask(told, seconds=seconds))
+        except child_answers.WrongAnswerError as error:
             raise self._child.distrust(error) from error
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ def _inspect(told: Told) -> tuple[Told, bytes]:
     from mmsvault.media.inspecting import inspect  # noqa: PLC0415 - see above
 
     confining.limit_processor_time(SECONDS_FOR_A_FILE)
-    return answers.of_facts(inspect(told["path"], told["declared_type"], told["max_pixels"]))
+    return child_answers.of_facts(inspect(told["path"], told["declared_type"], told["max_pixels"]))
 
 
 def _make_preview(told: Told) -> tuple[Told, bytes]:
@@ -209,5 +209,5 @@ def _make_preview(told: Told) -> tuple[Told, bytes]:
             told["path"], told["content_type"], told["into"], told["preview_type"], told["max_pixels"]
         )
     except NotShownError as error:
-        return answers.of_preview("not shown", str(error)), b""
-    return answers.of_preview("made", remark), b""
+        return child_answers.of_preview("not shown", str(error)), b""
+    return child_answers.of_preview("made", remark), b""

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsvault.media import answers, confining, inspecting, system_calls
+from mmsvault.media import child_answers, confining, inspecting, system_calls
 from mmsvault.media import sandbox as module
 from mmsvault.media.child import BrokenError, Child, Rights, Told
 from mmsvault.media.facts import Facts, NotShownError
@@ -193,11 +193,11 @@ class Bomb:
 
 
 def absurd(**fields: object) -> bytes:
-    told, _ = answers.of_facts(Facts("image/png"))
+    told, _ = child_answers.of_facts(Facts("image/png"))
     return frame(json.dumps({**told, **fields}).encode())
 
 
-PLAIN = json.dumps(answers.of_facts(Facts("image/png"))[0]).encode()
+PLAIN = json.dumps(child_answers.of_facts(Facts("image/png"))[0]).encode()
 LIES: dict[str, Callable[[str], bytes]] = {
     "a pickle": lambda marker: pickle.dumps(Bomb(marker)),
     "a pickle in multiprocessing's frame": lambda marker: struct.pack("!i", 60) + pickle.dumps(Bomb(marker)),
@@ -244,7 +244,7 @@ def leave_a_link(told: Told) -> tuple[Told, bytes]:
     """Say that the preview is made, and have made none."""
     with contextlib.suppress(OSError):
         Path(told["into"]).symlink_to("/etc/passwd")
-    return answers.of_preview("made", ""), b""
+    return child_answers.of_preview("made", ""), b""
 
 
 # What the worker sees of it.

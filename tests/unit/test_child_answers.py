@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 
 import pytest
 
-from mmsvault.media import answers
+from mmsvault.media import child_answers
 from mmsvault.media.facts import Facts
 
 WHOLE = Facts(
@@ -26,8 +26,8 @@ WHOLE = Facts(
 
 
 def there_and_back(facts: Facts) -> Facts:
-    told, raw = answers.of_facts(facts)
-    return answers.read_facts(json.dumps(told).encode(), raw)
+    told, raw = child_answers.of_facts(facts)
+    return child_answers.read_facts(json.dumps(told).encode(), raw)
 
 
 def test_every_field_of_facts_comes_through() -> None:
@@ -43,8 +43,8 @@ def test_every_field_of_facts_comes_through() -> None:
         ({"captured": "٢٠٢٦-11-24T10:00:00"}, {"captured": ""}),
         ({"codecs": ("x",) * 100}, {"codecs": ()}),
         ({"text": "a\0b\ud800"}, {"text": "ab?"}),
-        ({"text": "x" * (answers.MOST_TEXT + 1)}, {"text": "x" * answers.MOST_TEXT}),
-        ({"reason": "x" * (answers.MOST_REASON + 1)}, {"reason": "x" * answers.MOST_REASON}),
+        ({"text": "x" * (child_answers.MOST_TEXT + 1)}, {"text": "x" * child_answers.MOST_TEXT}),
+        ({"reason": "x" * (child_answers.MOST_REASON + 1)}, {"reason": "x" * child_answers.MOST_REASON}),
         ({"content_type": "image/\r\n"}, {"content_type": "application/octet-stream"}),
     ],
 )
@@ -56,5 +56,5 @@ def test_what_a_file_exaggerates_is_left_out_and_the_rest_is_kept(
 
 @pytest.mark.parametrize("told", [b"", b"{}", b'{"outcome": "made", "text": 1}', b'{"outcome": "other"}'])
 def test_an_answer_about_a_preview_is_one_of_two(told: bytes) -> None:
-    with pytest.raises(answers.WrongAnswerError):
-        answers.read_preview(told, b"")
+    with pytest.raises(child_answers.WrongAnswerError):
+        child_answers.read_preview(told, b"")
