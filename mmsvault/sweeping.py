@@ -172,8 +172,9 @@ def enqueue_due(vault: Vault, queue: Queue) -> int:
 
 
 def temporary_files(vault: Vault) -> Iterator[Path]:
-    """Yield downloads, of which a killed worker may have left some behind."""
+    """Yield downloads and folders of sandboxes, of which a killed worker may have left some behind."""
     yield from vault.settings.temporary_dir.glob("download-*")
+    yield from vault.settings.temporary_dir.glob("sandbox-*")
     yield from vault.settings.spool_dir.glob(".*.part")
 
 

@@ -103,7 +103,7 @@ class Vault:
         """What looks into files."""
         from mmsvault.media.sandbox import Sandbox
 
-        return Sandbox(max_pixels=self.settings.max_media_pixels)
+        return Sandbox(max_pixels=self.settings.max_media_pixels, folder=self.settings.temporary_dir)
 
     def prepare(self) -> None:
         """Make catalog and bucket where they are not there yet. Raises UnavailableError."""

@@ -5,7 +5,8 @@
 in the child alone: `images` (with `decoders`, `bitmaps`, `pixels` and `exif`), `recordings` (film and
 sound, with `tracks` and `frames`), `documents`, `cards` (contacts and appointments, taken apart by
 `content_lines`), `slides` (SMIL), and `previews` of them; `inspecting` puts them together.
-`sandbox` runs it in a child that `confining` has taken rights from.
+`sandbox` runs it in a `child` that `confining` has taken rights from (`system_calls` lists which); what
+it sends comes as `child_frames` and is read as `child_answers` says. `preload` is what it begins with.
 
 A file that cannot be read is a fact about the file, with its reason in plain words, never an error of
 the job.
