@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks fuzz
-.PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds
+.PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds repairs
 .PHONY: check format lock schema sbom audit screenshots clean
 
 help: ## list the targets
@@ -59,6 +59,9 @@ bench-media: dev ## measure thumbnails against libvips and the sandbox's cost; w
 
 kinds: dev ## play every kind of file in Chromium; writes the table in docs/media.md
 	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q tests/browser/test_kinds.py
+
+repairs: dev ## read postbacks with every slip; writes the table in docs/connect-sinch.md
+	MMSVAULT_TEST_WRITE=1 $(BIN)/python -m pytest -q tests/unit/test_repair_table.py
 
 check: dev ## format, lint (the Dockerfile's, too), types and import order
 	$(BIN)/ruff format --check .

@@ -13,7 +13,8 @@ from dashboard import locally
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
 from mmsvault import health
-from mmsvault.catalog import quarantine, verdicts
+from mmsvault.attempts import REASONS_NOT_ALLOWED
+from mmsvault.catalog import quarantine, totals, verdicts
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.quarantine import Waiting
 from mmsvault.catalog.totals import AT_RISK
@@ -74,6 +75,7 @@ def alerts(visitor: Visit) -> list[Alert]:
     if visitor.may(Action.REPLAY):
         found += of_quarantine(_quarantine())
     if visitor.may(Action.OPERATE):
+        found += [of_refusals(refused)] if (refused := _not_allowed()) else []
         found += of_programs(how_it_is(), now=utc_now())
         failing = verdicts.failing(verdicts.latest(visitor.room.catalog))
         found += [of_verdict(failing)] if failing else []
@@ -104,6 +106,15 @@ def of_quarantine(waiting: Waiting) -> list[Alert]:
     return [Alert(said, QUARANTINE, "Correct and replay")]
 
 
+def of_refusals(files: int) -> Alert:
+    """Return that the provider wants something of an operator before it lets go of files."""
+    refused = locally.plural(files, "file")
+    said = (
+        f"The provider refuses {refused} to this server (401 or 403). Ask it what lets this server have them."
+    )
+    return Alert(said, WAITING, "See which")
+
+
 def of_verdict(failing: Verdict) -> Alert:
     """Return what the last verify found wrong."""
     count = locally.plural(failing.problems, "problem")
@@ -121,6 +132,11 @@ def _at_risk(scope: str) -> int:
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
 def _quarantine() -> Waiting:
     return quarantine.waiting(reading_room().catalog)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+def _not_allowed() -> int:
+    return totals.waiting_for(reading_room().catalog, REASONS_NOT_ALLOWED)
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)

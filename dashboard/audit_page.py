@@ -57,7 +57,7 @@ def as_csv(found: Sequence[Entry]) -> bytes:
 def _show(found: Sequence[Entry]) -> None:
     rows = [
         {
-            "At": entry.at.astimezone(locally.zone()),
+            "At": locally.in_zone(entry.at, locally.zone()),
             "Who": entry.who,
             "From": entry.source,
             "Did": entry.action,

@@ -240,6 +240,8 @@ def _downloads(room: ReadingRoom, found: Export) -> None:
         f"{locally.plural(found.messages, 'message')} in {locally.plural(len(found.volumes), 'volume')}, "
         f"{locally.size(sum(volume.bytes for volume in found.volumes))}"
     )
+    if found.left_out:
+        st.text(left_out(found.left_out))
     with st.container(horizontal=True):
         for volume in found.volumes:
             st.link_button(
@@ -251,6 +253,13 @@ def _downloads(room: ReadingRoom, found: Export) -> None:
             "Set manifest",
             exports_route.signed_link(room, f"{found.prefix}{found.name}-set.json", exports_route.JSON),
         )
+
+
+def left_out(count: int) -> str:
+    """Return what to know of messages that were deleted while the export was made."""
+    were = "was" if count == 1 else "were"
+    told = locally.plural(count, "message")
+    return f"{told} {were} deleted from the archive while the export was made. The export does not have them."
 
 
 def in_words(found: Export, now: datetime) -> str:

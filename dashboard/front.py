@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -33,6 +34,8 @@ from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.sight import Look, drawn, look_in
 from mmsvault.errors import VaultError
+
+log = structlog.get_logger(__name__)
 
 PAGES = (
     *("message", "senders", "keywords", "searches", "exports", "operations", "quarantine", "audit"),
@@ -114,20 +117,25 @@ async def _other_page(_request: Request) -> Response:
 
 
 async def _gallery(request: Request) -> Response:
-    first = await run_in_threadpool(_first_page, request)
-    if first is None:
+    page = await run_in_threadpool(_early_page, request)
+    if page is None:
         return await _other_page(request)
-    look = look_in(request.headers.get("cookie", ""))
-    head, body = _with_sight(first, look) if look else _with_script(first)
-    return HTMLResponse(_with(_base() + head, body, waits=True), headers={"cache-control": "no-store"})
+    return HTMLResponse(page, headers={"cache-control": "no-store"})
 
 
-def _first_page(request: Request) -> dict[str, Any] | None:
+def _early_page(request: Request) -> str | None:
+    """Return the page with its first tiles; None where these cannot be drawn, whatever the reason."""
     try:
         with locally.spoken_by(request.headers):
-            return first_or_next_page(request.scope[VISIT], {**request.query_params, "after": ""})
+            first = first_or_next_page(request.scope[VISIT], {**request.query_params, "after": ""})
+        look = look_in(request.headers.get("cookie", ""))
+        head, body = _with_sight(first, look) if look else _with_script(first)
     except VaultError:  # the gallery says it itself, once it has asked
         return None
+    except Exception:  # one message must not take the page from everybody
+        log.exception("early tiles not drawn")
+        return None
+    return _with(_base() + head, body, waits=True)
 
 
 @cache

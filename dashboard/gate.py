@@ -24,9 +24,18 @@ from mmsvault.clients import client_address
 from mmsvault.errors import RejectedInputError, UnavailableError
 
 OIDC_LOGIN, OIDC_CALLBACK = "/oidc/login", "/oidc/callback"
-OPEN = frozenset({"/login", OIDC_LOGIN, OIDC_CALLBACK, "/_stcore/health", "/_stcore/script-health-check"})
-ACCOUNT = frozenset({"/account", "/password", "/logout"})
-"""All that somebody with a one-time password can reach."""
+SECOND_STEP, SECOND_FACTOR = "/login/code", "/account/second-factor"
+OPEN = frozenset(
+    {
+        *("/login", SECOND_STEP, OIDC_LOGIN, OIDC_CALLBACK),
+        *("/_stcore/health", "/_stcore/script-health-check"),
+    }
+)
+ACCOUNT = ("/account", "/account/", "/password", "/logout")
+"""All that somebody can reach who has to set a password or a second factor first: these paths, and what
+lies under those with a slash at their end."""
+BY_ITSELF = ("/_stcore/", "/api/news")
+"""What a page that is open asks for without anybody doing something."""
 ACTIONS: Mapping[str, Action] = {
     "/download/": Action.EXPORT,
     "/lists/": Action.EXPORT,
@@ -79,8 +88,9 @@ class Gate:
             await refusal(scope, receive, send)
 
     async def _recognised(self, scope: Scope, headers: Headers) -> Person | None:
-        person = await run_in_threadpool(recognise, self._room, headers)
-        if self._room.settings.proxy_login_header or scope["path"] in ACCOUNT:
+        acts = not scope["path"].startswith(BY_ITSELF)
+        person = await run_in_threadpool(recognise, self._room, headers, is_activity=acts)
+        if self._room.settings.proxy_login_header or _is_of_account(scope["path"]):
             self._seen.clear()
         elif person:
             if len(self._seen) >= MOST_SEEN:
@@ -102,8 +112,9 @@ class Gate:
             if self._room.settings.proxy_login_header:
                 return _say(403, "Your proxy named nobody who may come in here. Ask an admin.")
             return _to_login(scope) if _is_page(scope, headers) else _say(401, "Log in first.")
-        if person.is_one_time and path not in ACCOUNT:
-            return RedirectResponse("/account", 303) if _is_page(scope, headers) else _say(403, "Log in.")
+        if not person.is_ready and not _is_of_account(path):
+            onward = "/account" if person.is_one_time else SECOND_FACTOR
+            return RedirectResponse(onward, 303) if _is_page(scope, headers) else _say(403, "Log in.")
         for beginning, action in ACTIONS.items():
             if path.startswith(beginning) and not permissions.allows(person, action):
                 return _say(403, "Your role does not allow this. Ask an admin.")
@@ -114,7 +125,12 @@ def source_of(room: ReadingRoom, scope: Scope) -> str:
     """Return the address that a request comes from."""
     peer = scope["client"][0] if scope.get("client") else ""
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    room.untrusted.look(peer, forwarded)
     return client_address(peer, forwarded, room.settings.trusted_proxies)
+
+
+def _is_of_account(path: str) -> bool:
+    return any(path == one or (one.endswith("/") and path.startswith(one)) for one in ACCOUNT)
 
 
 def _is_page(scope: Scope, headers: Headers) -> bool:

@@ -49,6 +49,14 @@ def language_of(tag: str) -> Locale:
         return _ENGLISH
 
 
+def in_zone(at: datetime, where: tzinfo) -> datetime:
+    """Return an aware time in a zone; one at the end of all years stays in UTC, where it still has a day."""
+    try:
+        return at.astimezone(where)
+    except (OverflowError, ValueError):
+        return at
+
+
 def moment(at: datetime) -> str:
     """Return a time to the minute, as the gallery's own script writes it in the browser."""
     language = _language()
@@ -58,12 +66,12 @@ def moment(at: datetime) -> str:
 
 def day(at: datetime) -> str:
     """Return the day of a time."""
-    return format_date(at.astimezone(zone()), "medium", locale=_language())
+    return format_date(in_zone(at, zone()), "medium", locale=_language())
 
 
 def clock(at: datetime) -> str:
     """Return the time of the day of a time; where it is not the viewer's own, it says so."""
-    told = format_time(at.astimezone(zone()), "short", locale=_language())
+    told = format_time(in_zone(at, zone()), "short", locale=_language())
     return told if _by_browser("timezone") else f"{told} UTC"
 
 

@@ -1,45 +1,66 @@
-"""Logging in and out, and setting a password: pages of our own, without a script in them.
+"""Logging in and out: pages of our own, without a script in them.
 
-Forms are taken from our own pages only (Origin, and a SameSite cookie). Wrong passwords make the
-next try wait: by name and address together, by address, and, with much room, by name.
+Forms are taken from our own pages only (Origin, and a SameSite cookie). Every password and code goes
+through the throttle. Whoever has a second factor is asked for it after the right password; in between
+a signed cookie of ten minutes says whose password it was, and opens nothing.
 """
 
-import asyncio
 import html
 from datetime import timedelta
-from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from functools import partial
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
 
+from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard.gate import OIDC_LOGIN, VISIT, source_of
+from dashboard import browsers, known_browsers
+from dashboard.gate import OIDC_LOGIN, SECOND_STEP, VISIT, source_of
+from dashboard.plain_page import (
+    HEADERS,
+    NOT_OURS,
+    code_field,
+    form,
+    hidden,
+    is_secure,
+    own_path,
+    page,
+    read_form,
+    secret_field,
+)
 from dashboard.reading_room import ReadingRoom
+from dashboard.throttle import WaitError, code_limits, login_limits
 from dashboard.visiting import COOKIE, Visit, recognise, token_of
-from mmsvault.catalog import people, sessions, trail
+from mmsvault import seals
+from mmsvault.catalog import people, second_factors, sessions, trail
 from mmsvault.catalog.people import Person
-from mmsvault.errors import RejectedInputError, UnavailableError
+from mmsvault.catalog.second_factors import Means
+from mmsvault.errors import NotFoundError, RejectedInputError, UnavailableError
 from mmsvault.message import utc_now
 
-LONGEST_FORM_BYTES = 8192
-FREE_TRIES, FREE_TRIES_OF_ADDRESS, FREE_TRIES_OF_NAME = 5, 30, 100
 AWAY = "The archive cannot be read just now. Try again in a moment."
-HASHES_AT_ONCE = 2
-"""Each takes 64 MiB for a moment."""
-_PAGE = (Path(__file__).parent / "login.html").read_text()
-_HEADERS = {"cache-control": "no-store"}
-_LOG_OUT = '<form method="post" action="logout"><button class="quiet">Log out</button></form>'
+HALF_COOKIE, HALF_SECONDS = "mmsvault_login", 600
+LONGEST_NAME = 100
+_PURPOSE = b"mmsvault: login that waits for a second factor"
+
+
+class _Half(NamedTuple):
+    """A login that waits for the second factor; `fingerprint` is of the password that was right."""
+
+    name: str
+    fingerprint: str
+    onward: str
 
 
 def login_routes(room: ReadingRoom) -> list[Route]:
-    """Return the routes `/login`, `/account`, `/password` and `/logout`."""
+    """Return the routes `/login`, `/login/code` and `/logout`."""
     desk = _Desk(room)
     return [
         Route("/login", desk.login, methods=["GET", "POST"]),
-        Route("/account", desk.account, methods=["GET"]),
-        Route("/password", desk.password, methods=["POST"]),
+        Route(SECOND_STEP, desk.second_step, methods=["GET", "POST"]),
         Route("/logout", desk.logout, methods=["POST"]),
     ]
 
@@ -47,18 +68,19 @@ def login_routes(room: ReadingRoom) -> list[Route]:
 class _Desk:
     def __init__(self, room: ReadingRoom) -> None:
         self._room = room
-        self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._secret = room.settings.bucket_keys[1]
+        self._signer = URLSafeTimedSerializer(seals.derived_key(self._secret, _PURPOSE), salt="half")
 
     async def login(self, request: Request) -> Response:
         """Ask for name and password, or take them."""
         onward = own_path(request.query_params.get("next", ""))
         if self._room.settings.proxy_login_header:
-            return RedirectResponse(onward, 303, _HEADERS)
+            return RedirectResponse(onward, 303, HEADERS)
         try:
             if request.method == "POST":
                 return await self._log_in(request)
             if await run_in_threadpool(recognise, self._room, request.headers):
-                return RedirectResponse(onward, 303, _HEADERS)
+                return RedirectResponse(onward, 303, HEADERS)
         except UnavailableError:
             return login_page(self._room, AWAY, 503, onward)
         return login_page(self._room, "", 200, onward)
@@ -66,78 +88,146 @@ class _Desk:
     async def _log_in(self, request: Request) -> Response:
         if not self._room.settings.has_passwords:
             return login_page(self._room, "Passwords are not taken here.", 403)
-        form = await _form(request)
-        if form is None:
-            return login_page(self._room, "This form did not come from this page. Try again.", 403)
-        onward = own_path(form.get("next", ""))
-        name, source = form.get("name", "").strip().casefold()[:100], source_of(self._room, request.scope)
-        keys = {
-            f"{source} {name}": FREE_TRIES,
-            f"{source}": FREE_TRIES_OF_ADDRESS,
-            f"* {name}": FREE_TRIES_OF_NAME,
-        }
-        catalog = self._room.catalog
-        left = await run_in_threadpool(sessions.wait, catalog, keys, now=utc_now())
-        if left > timedelta(0):
-            seconds = int(left.total_seconds()) + 1
-            said = f"Too many wrong passwords. Try again in {seconds:,} seconds."
-            return login_page(self._room, said, 429, onward, retry_after=seconds)
-        async with self._hashing:
-            person = await run_in_threadpool(people.recognise, catalog, name, form.get("password", ""))
-        if person is None:
-            await run_in_threadpool(sessions.count_failure, catalog, keys, now=utc_now())
-            await run_in_threadpool(
-                trail.append, catalog, "login refused", who="", source=source, subject=name
+        told = await read_form(request)
+        if told is None:
+            return login_page(self._room, NOT_OURS, 403)
+        onward = own_path(told.get("next", ""))
+        typed = told.get("name", "").strip()[:LONGEST_NAME]
+        name, source = people.login_name(typed), source_of(self._room, request.scope)
+        browser = self._known_browser(request, name)
+        try:
+            person = await self._room.throttle.attempt(
+                login_limits(name, source, browser),
+                partial(people.recognise, self._room.catalog, name, told.get("password", "")),
+                is_known=browser is not None,
             )
+        except WaitError as error:
+            return login_page(self._room, error.said, error.status, onward, retry_after=error.seconds)
+        if person is None:
+            await self._note("login refused", source=source, subject=typed)
             return login_page(self._room, "Name or password is wrong.", 401, onward)
-        await run_in_threadpool(sessions.forget_failures, catalog, keys)
-        await run_in_threadpool(trail.append, catalog, "logged in", who=person.name, source=source)
-        return await with_session(self._room, person, request, "/account" if person.is_one_time else onward)
+        if person.has_second_factor:
+            return await self._to_second_step(person, request, onward)
+        return await self._let_in(person, request, onward)
 
-    async def account(self, request: Request) -> Response:
-        """Say who is logged in, and offer another password and the way out."""
-        return _account_page(request.scope[VISIT], "", 200)
+    async def _to_second_step(self, person: Person, request: Request, onward: str) -> Response:
+        fingerprint = await run_in_threadpool(people.fingerprint, self._room.catalog, person.name)
+        answer = RedirectResponse(SECOND_STEP, 303, HEADERS)
+        answer.set_cookie(
+            HALF_COOKIE,
+            self._signer.dumps(_Half(person.name, fingerprint, onward)),
+            max_age=HALF_SECONDS,
+            path=known_browsers.PATH,
+            httponly=True,
+            samesite="lax",
+            secure=is_secure(self._room, request),
+        )
+        return answer
 
-    async def password(self, request: Request) -> Response:
-        """Set another password; every session of the person ends, and a new one begins here."""
-        visit: Visit = request.scope[VISIT]
-        form, person, catalog = await _form(request), visit.person, self._room.catalog
-        if form is None or not self._room.settings.has_passwords:
-            return _account_page(visit, "This form did not come from this page. Try again.", 403)
-        new = form.get("new", "")
-        if new != form.get("again", ""):
-            return _account_page(visit, "The two new passwords are not the same.", 400)
-        async with self._hashing:
-            if not person.is_one_time and not await run_in_threadpool(
-                people.recognise, catalog, person.name, form.get("password", "")
-            ):
-                return _account_page(visit, "The present password is wrong.", 403)
-            if await run_in_threadpool(people.recognise, catalog, person.name, new):
-                return _account_page(visit, "This is the present password; choose another one.", 400)
-            try:
-                await run_in_threadpool(people.set_password, catalog, person.name, new)
-            except RejectedInputError as error:
-                return _account_page(visit, str(error), 400)
-        await run_in_threadpool(visit.note, "set a password", subject=person.name)
-        return await with_session(self._room, person, request, "/")
+    async def second_step(self, request: Request) -> Response:
+        """Ask for a code of the second factor, or take it."""
+        try:
+            half = await self._half(request)
+            if half is None:
+                return RedirectResponse("/login", 303, HEADERS)
+            if request.method == "POST":
+                return await self._take_code(request, half)
+        except UnavailableError:
+            return _code_page(AWAY, 503)
+        return _code_page("", 200)
+
+    async def _half(self, request: Request) -> _Half | None:
+        """Return the login that this browser began; None where there is none or the password changed."""
+        cookie = token_of(request.headers.get("cookie", ""), HALF_COOKIE)
+        try:
+            half = _Half(*self._signer.loads(cookie, max_age=HALF_SECONDS))
+            present = await run_in_threadpool(people.fingerprint, self._room.catalog, half.name)
+        except (BadData, TypeError, NotFoundError):
+            return None
+        return half if half.fingerprint == present and self._room.settings.has_passwords else None
+
+    async def _take_code(self, request: Request, half: _Half) -> Response:
+        told = await read_form(request)
+        if told is None:
+            return _code_page(NOT_OURS, 403)
+        source, catalog = source_of(self._room, request.scope), self._room.catalog
+        browser = self._known_browser(request, half.name)
+        accept = partial(second_factors.accept, catalog, self._secret, half.name, told.get("code", ""))
+        try:
+            means = await self._room.throttle.attempt(
+                code_limits(half.name, browser), lambda: accept(now=utc_now()), is_known=browser is not None
+            )
+        except WaitError as error:
+            return _code_page(error.said, error.status, retry_after=error.seconds)
+        except RejectedInputError as error:
+            return _code_page(str(error), 403)
+        if means is None:
+            await self._note("code refused", source=source, subject=half.name)
+            return _code_page("This code is wrong, too old, or was used already.", 401)
+        if means is Means.RECOVERY_CODE:
+            left = await run_in_threadpool(second_factors.recovery_codes_left, catalog, half.name)
+            await self._note("used a recovery code", who=half.name, source=source, details=f"{left} left")
+        person = await run_in_threadpool(people.find, catalog, half.name)
+        answer = await self._let_in(person, request, half.onward, details=f"with {means}")
+        answer.delete_cookie(HALF_COOKIE, path=known_browsers.PATH, httponly=True, samesite="lax")
+        return answer
+
+    async def _let_in(self, person: Person, request: Request, onward: str, *, details: str = "") -> Response:
+        """Return the answer that logs somebody in, and by which their browser is known the next time."""
+        onward = "/account" if person.is_one_time else onward
+        answer = await with_session(self._room, person, request, onward, details=details)
+        answer.set_cookie(
+            known_browsers.cookie_name(person.name),
+            known_browsers.new_cookie(self._secret, person.name),
+            max_age=known_browsers.KNOWN_SECONDS,
+            path=known_browsers.PATH,
+            httponly=True,
+            samesite="lax",
+            secure=is_secure(self._room, request),
+        )
+        return answer
+
+    def _known_browser(self, request: Request, name: str) -> str | None:
+        cookie = token_of(request.headers.get("cookie", ""), known_browsers.cookie_name(name))
+        return known_browsers.id_in(cookie, self._secret, name) if cookie else None
+
+    async def _note(
+        self, action: str, *, source: str, who: str = "", subject: str = "", details: str = ""
+    ) -> None:
+        note = partial(trail.append, self._room.catalog, action, who=who, source=source)
+        await run_in_threadpool(note, subject=subject, details=details)
 
     async def logout(self, request: Request) -> Response:
         """End the session, here and in the browser's cache."""
         visit: Visit = request.scope[VISIT]
-        if await _form(request) is None:
-            return _account_page(visit, "This form did not come from this page. Try again.", 403)
+        if await read_form(request) is None:
+            return page("Log out", NOT_OURS, '<p><a href="/account">Account</a></p>', 403)
         await run_in_threadpool(sessions.end, self._room.catalog, token_of(request.headers.get("cookie", "")))
         await run_in_threadpool(visit.note, "logged out")
-        answer = RedirectResponse("/login", 303, {**_HEADERS, "clear-site-data": '"cache", "storage"'})
+        answer = RedirectResponse("/login", 303, {**HEADERS, "clear-site-data": '"cache", "storage"'})
         answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=is_secure(self._room, request))
         return answer
 
 
-async def with_session(room: ReadingRoom, person: Person, request: Request, onward: str) -> Response:
-    """Return the answer that logs a person in and sends them on."""
+async def with_session(
+    room: ReadingRoom, person: Person, request: Request, onward: str, *, details: str | None = None
+) -> Response:
+    """Return the answer that logs a person in and sends them on.
+
+    With `details`, how they did it, the trail says that they logged in.
+    """
     span = timedelta(hours=room.settings.session_hours)
-    token = await run_in_threadpool(sessions.begin, room.catalog, person.name, now=utc_now(), span=span)
-    answer = RedirectResponse(onward, 303, _HEADERS)
+    source, browser = source_of(room, request.scope), browsers.in_short(request.headers.get("user-agent", ""))
+
+    def begin() -> str:
+        if details is not None:
+            trail.append(room.catalog, "logged in", who=person.name, source=source, details=details)
+        return sessions.begin(
+            room.catalog, person.name, now=utc_now(), span=span, source=source, browser=browser
+        )
+
+    token = await run_in_threadpool(begin)
+    answer = RedirectResponse(onward, 303, HEADERS)
     answer.set_cookie(
         COOKIE,
         token,
@@ -149,88 +239,39 @@ async def with_session(room: ReadingRoom, person: Person, request: Request, onwa
     return answer
 
 
-def is_secure(room: ReadingRoom, request: Request) -> bool:
-    """Return whether the browser reaches the dashboard by TLS."""
-    return room.settings.dashboard_tls or request.url.scheme == "https"
-
-
-async def _form(request: Request) -> dict[str, str] | None:
-    """Return the fields of a form that our own page sent; None for one of another site, or too large."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-        return None
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_FORM_BYTES:
-            return None
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
-    return {name: values[-1] for name, values in fields.items()}
-
-
-def own_path(wanted: str) -> str:
-    """Return where to go on to: a path of this server, never another site (`//`, backslashes)."""
-    fine = wanted.startswith("/") and wanted[1:2] not in ("/", "\\") and wanted.isprintable()
-    return wanted if fine and wanted.isascii() and not wanted.startswith("/login") else "/"
-
-
 def login_page(
     room: ReadingRoom, problem: str, status: int, onward: str = "/", *, retry_after: int = 0
 ) -> Response:
     """Return the page on which people log in, with a problem in plain words."""
     inside = _password_form(onward) if room.settings.has_passwords else _provider_link(room, onward)
-    headers = {**_HEADERS, **({"retry-after": str(retry_after)} if retry_after else {})}
-    return _page("Log in", problem, inside, status, headers)
+    return page("Log in", problem, inside, status, headers=_with_retry(retry_after))
 
 
 def _provider_link(room: ReadingRoom, onward: str) -> str:
     host = html.escape(urlsplit(room.settings.oidc_issuer).netloc)
-    address = f"{OIDC_LOGIN.lstrip('/')}?{urlencode({'next': onward})}"
+    address = f"{OIDC_LOGIN}?{urlencode({'next': onward})}"
     return f'<p><a class="button" href="{html.escape(address)}">Log in with {host}</a></p>'
 
 
 def _password_form(onward: str) -> str:
-    return (
-        '<form method="post" action="login">'
-        f'<input type="hidden" name="next" value="{html.escape(onward)}">'
+    return form(
+        "/login",
+        hidden("next", onward),
         '<label>Name <input name="name" autocomplete="username" autocapitalize="none" required autofocus>'
-        "</label>" + _secret("password", "Password", "current-password") + "<button>Log in</button></form>"
+        "</label>",
+        secret_field("password", "Password", "current-password"),
+        button="Log in",
     )
 
 
-def _account_page(visit: Visit, problem: str, status: int) -> Response:
-    person = visit.person
-    if visit.room.settings.proxy_login_header:
-        forms = "<p>Your proxy logs you in and out.</p>"
-    elif visit.room.settings.oidc_issuer:
-        forms = _LOG_OUT
-    else:
-        present = "" if person.is_one_time else _secret("password", "Present password", "current-password")
-        forms = (
-            '<form method="post" action="password">'
-            + present
-            + _secret("new", "New password", "new-password")
-            + _secret("again", "New password again", "new-password")
-            + "<button>Set password</button></form>"
-            '<form method="post" action="logout"><button class="quiet">Log out</button></form>'
-        )
-    sees = f"what fits <code>{html.escape(person.scope)}</code>" if person.scope else "everything"
-    said = f"<p><b>{html.escape(person.name)}</b>, {person.role}; sees {sees}.</p>"
-    said += (
-        "<p>Choose a password of your own to go on.</p>"
-        if person.is_one_time
-        else '<p><a href="./">Gallery</a></p>'
+def _code_page(problem: str, status: int, *, retry_after: int = 0) -> Response:
+    inside = (
+        "<p>Open your authenticator app and enter the code for MMS Vault.</p>"
+        + form(SECOND_STEP, code_field("Code, or a recovery code"), button="Log in")
+        + '<p><a href="/login">Another name</a></p>'
     )
-    return _page("Account", problem, said + forms, status, _HEADERS)
+    return page("Second factor", problem, inside, status, headers=_with_retry(retry_after))
 
 
-def _secret(name: str, label: str, kind: str) -> str:
-    return f'<label>{label} <input type="password" name="{name}" autocomplete="{kind}" required></label>'
-
-
-def _page(title: str, problem: str, inside: str, status: int, headers: dict[str, str]) -> Response:
-    told = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
-    page = _PAGE.replace("{title}", title).replace("{inside}", told + inside)
-    return HTMLResponse(page, status, headers)
+def _with_retry(seconds: int) -> dict[str, str]:
+    return {**HEADERS, **({"retry-after": str(seconds)} if seconds else {})}

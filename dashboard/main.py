@@ -1,5 +1,7 @@
 """The dashboard's server: routes of our own, and Streamlit for the rest, behind one gate."""
 
+import gc
+import sys
 from pathlib import Path
 
 import streamlit
@@ -10,6 +12,7 @@ from starlette.routing import Mount, Route
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
+from dashboard.account import account_routes
 from dashboard.exports_route import exports_route
 from dashboard.front import base, front_routes
 from dashboard.gallery_route import gallery_routes
@@ -20,6 +23,7 @@ from dashboard.lists_route import lists_route
 from dashboard.login import login_routes
 from dashboard.media_route import media_route
 from dashboard.reading_room import ReadingRoom, open_for_visitors
+from dashboard.second_factor import second_factor_routes
 from mmsvault.http_limits import ConnectionLimits, limited_protocol
 from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
@@ -40,6 +44,13 @@ OPTIONS = {
     "theme.dark.primaryColor": "#6cc7ae",
 }
 """Streamlit's own configuration: nothing is asked outside, nothing is for its developers."""
+CONNECTIONS_WAITING = 4096
+"""Connections that wait to be accepted; Linux takes no more by default."""
+TURN_SECONDS = 0.001
+"""How long a thread waits for one that computes. Each statement to the catalog waits so once, so while the
+event loop is busy a login takes a hundred such turns."""
+GARBAGE_LOOKED_AT_EVERY = 10_000
+"""Objects that were made and are still there; Python's own number is 700."""
 
 
 def run(settings: Settings) -> None:
@@ -53,13 +64,17 @@ def run(settings: Settings) -> None:
         vault=vault,
         public=public_links(settings),
     )
+    served = application(room)
+    _collect_seldom()
+    sys.setswitchinterval(TURN_SECONDS)
     try:
         uvicorn.run(
-            application(room),
+            served,
             host=settings.dashboard_host,
             port=settings.dashboard_port,
             http=limited_protocol(ConnectionLimits(trusted_proxies=settings.trusted_proxies)),
             ws="websockets-sansio",
+            backlog=CONNECTIONS_WAITING,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -69,6 +84,16 @@ def run(settings: Settings) -> None:
         )
     finally:
         vault.close()
+
+
+def _collect_seldom() -> None:
+    """Have the garbage collector leave alone what is loaded, and look less often at the rest.
+
+    Otherwise a flood of connections costs as much again: each is a handful of objects that it looks at.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_LOOKED_AT_EVERY, 20, 20)
 
 
 def application(room: ReadingRoom) -> Starlette:
@@ -86,9 +111,11 @@ def application(room: ReadingRoom) -> Starlette:
     return Starlette(
         routes=[
             media_route(room),
+            *login_routes(room),  # early, so that a flood of passwords costs little
             *front_routes(room),
             gallery_routes(room),
-            *login_routes(room),
+            *account_routes(room),
+            *second_factor_routes(room),
             *_oidc_routes(room),
             exports_route(room),
             lists_route(room),

@@ -8,7 +8,9 @@ from dashboard.record import record
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import RefusedError
-from mmsvault.message import MediaState, Message, MessageState, RawPostback, utc_now
+from mmsvault.layout import hash_in
+from mmsvault.media.sniffing import OCTETS
+from mmsvault.message import MediaItem, MediaState, Message, RawPostback, utc_now
 
 FRESH_EVERY_SECONDS = 4
 _NOTED = "message that was noted"
@@ -31,12 +33,15 @@ def _show(message_id: str) -> None:
             visitor.note("looked at", subject=message_id)
             st.session_state[_NOTED] = message_id
         # What still waits for files changes by itself; the rest is read once.
-        waits = message.state is MessageState.PENDING
+        waits = message.due_at is not None
         st.fragment(_body, run_every=FRESH_EVERY_SECONDS if waits else None)(message_id)
         if visitor.may(Action.NOTE):
             _keeping(visitor, message)
         for postback in message.postbacks:
             _raw_postback(message, postback)
+        for item in message.media:
+            for key in item.evidence:
+                _evidence(message, item, key)
 
 
 def _body(message_id: str) -> None:
@@ -46,8 +51,13 @@ def _body(message_id: str) -> None:
         names = callers.known(visitor.view, [message])
         components.sheet(record(message, sign=visitor.room.links.sign, now=utc_now(), names=names))
         missing = sum(item.state is not MediaState.STORED for item in message.media)
-        if missing and visitor.may(Action.REQUEUE):
-            retrying.offer(message.id, f"Try {locally.plural(missing, 'missing file')} now")
+        doubtful = sum(item.state is MediaState.STORED and bool(item.doubt) for item in message.media)
+        if (missing or doubtful) and visitor.may(Action.REQUEUE):
+            doubts = locally.plural(doubtful, "file in doubt", "files in doubt")
+            label = (
+                f"Try {locally.plural(missing, 'missing file')} now" if missing else f"Fetch {doubts} again"
+            )
+            retrying.offer(message.id, label)
 
 
 def _keeping(visitor: Visit, message: Message) -> None:
@@ -125,3 +135,23 @@ def _origin(postback: RawPostback) -> str:
         return f"received from {postback.source or 'an unknown address'}"
     at = f", {locally.moment(postback.corrected_at)}" if postback.corrected_at else ""
     return f"written by {postback.corrected_by or 'an unknown person'}{at}, in place of {postback.corrects}"
+
+
+def _evidence(message: Message, item: MediaItem, key: str) -> None:
+    """Show what else came for a file: an answer that was not it as text, an earlier version to download."""
+    what = "What the provider answered for" if hash_in(key) else "An earlier version of"
+    name = key.removeprefix(message.prefix)
+    folded = st.expander(
+        f"{what} file {item.position + 1} `{name}`", key=f"evidence {key}", on_change="rerun"
+    )
+    if not folded.open:
+        return
+    with folded, notices.spoken():
+        visitor = visit()
+        visitor.view.load(message.id)
+        if hash_in(key):
+            raw.show_body(visitor.room.bucket.beginning(key, most_bytes=raw.BYTES_READ))
+            return
+        version = next(one for one in item.earlier if one.key == key)
+        st.text(f"{locally.size(version.size)}, SHA-256 {version.sha256}")
+        st.link_button("Download", visitor.room.links.sign(key, OCTETS, download=True))

@@ -6,6 +6,8 @@ person of that name whom somebody let in here gets a session, the same kind as a
 
 import hashlib
 import hmac
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,9 +21,11 @@ from starlette.routing import Route
 
 from dashboard import login
 from dashboard.gate import OIDC_CALLBACK, OIDC_LOGIN, source_of
+from dashboard.plain_page import is_secure, own_path
 from dashboard.reading_room import ReadingRoom
-from mmsvault.catalog import people, trail
+from mmsvault.catalog import people, sessions, trail
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.message import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +37,8 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """A token is signed with the provider's own key, whatever else it may offer."""
 TROUBLES = (httpx.HTTPError, ValueError, LookupError, TypeError, RuntimeError)
 """What an answer that is none may lead to in Authlib."""
-_ONWARD = "onward"
+_ONWARD, _PROVIDER = "onward", "provider"
+_NOT_BEGUN = "This login did not begin in this browser, or took too long. Try again."
 
 
 class _RefusedError(Exception):
@@ -68,7 +73,7 @@ class _Desk:
         """Send the browser to the provider."""
         try:
             await self._know_provider()
-            request.session[_ONWARD] = login.own_path(request.query_params.get("next", ""))
+            request.session[_ONWARD] = own_path(request.query_params.get("next", ""))
             answer: Response = await self._provider.authorize_redirect(request, self._callback_url(request))
         except TROUBLES as error:
             return self._unreachable(error)
@@ -77,26 +82,22 @@ class _Desk:
 
     async def callback(self, request: Request) -> Response:
         """Take what the provider says of the person, and give them a session."""
-        onward = login.own_path(request.session.get(_ONWARD, ""))
+        onward = own_path(request.session.get(_ONWARD, ""))
         try:
             name = await self._name(request)
         except _RefusedError as error:
             return await self._refuse(request, "", str(error))
+        except UnavailableError:
+            return login.login_page(self._room, login.AWAY, 503)
         except TROUBLES as error:
             return self._unreachable(error)
         request.session.clear()
         try:
-            person = await run_in_threadpool(people.find, self._room.catalog, name)
-            source = source_of(self._room, request.scope)
-            await run_in_threadpool(
-                trail.append,
-                self._room.catalog,
-                "logged in",
-                who=person.name,
-                source=source,
-                details=f"by {self._room.settings.oidc_issuer}",
-            )
-            return await login.with_session(self._room, person, request, onward)
+            is_subject = self._room.settings.names_are_subjects
+            find = partial(people.find, self._room.catalog, is_subject=is_subject)
+            person = await run_in_threadpool(find, name)
+            by = f"by {self._room.settings.oidc_issuer}"
+            return await login.with_session(self._room, person, request, onward, details=by)
         except NotFoundError:
             return await self._refuse(request, name, f"{name} is not let in here. Ask an admin.")
         except UnavailableError:
@@ -108,7 +109,8 @@ class _Desk:
         from joserfc.errors import JoseError  # noqa: PLC0415
 
         if not request.session:
-            raise _RefusedError("This login did not begin in this browser, or took too long. Try again.")
+            raise _RefusedError(_NOT_BEGUN)
+        await self._use_state(request)
         try:
             await self._know_provider()
             token = await self._provider.authorize_access_token(request)
@@ -119,10 +121,25 @@ class _Desk:
         claim = self._room.settings.oidc_claim
         if claim == "email" and told.get("email_verified") is not True:
             raise _RefusedError("Your login provider has not verified your e-mail address.")
-        name = str(told.get(claim) or "").strip().casefold()
-        if not name:
+        given = str(told.get(claim) or "").strip()
+        if not given:
             raise _RefusedError(f"Your login provider says nothing of {claim}. Ask an admin.")
+        name = given if self._room.settings.names_are_subjects else people.login_name(given)
+        if not (name and name.isascii()):
+            # By Unicode's rules another person's name may be the same but for case, or look the same.
+            raise _RefusedError(f"Your {claim} has letters that no name here can have. Ask an admin.")
         return name
+
+    async def _use_state(self, request: Request) -> None:
+        """Use the login's state up, and its nonce and verifier with it: a cookie may be sent again."""
+        state = request.query_params.get("state", "")
+        if f"_state_{_PROVIDER}_{state}" not in request.session:
+            raise _RefusedError(_NOT_BEGUN)
+        now = utc_now()
+        use = partial(sessions.use_once, self._room.catalog, f"oidc {state}", now=now)
+        if not await run_in_threadpool(use, ends_at=now + 2 * timedelta(seconds=LONGEST_LOGIN_SECONDS)):
+            log.warning("login refused", reason="its state was used before")
+            raise _RefusedError("This login was used already. Try again.")
 
     async def _know_provider(self) -> None:
         """Have the provider's own description read, and take of it only what is safe."""
@@ -134,7 +151,7 @@ class _Desk:
         about["id_token_signing_alg_values_supported"] = [one for one in offered if one in ALGORITHMS]
 
     def _callback_url(self, request: Request) -> str:
-        scheme = "https" if login.is_secure(self._room, request) else "http"
+        scheme = "https" if is_secure(self._room, request) else "http"
         return f"{scheme}://{request.headers['host']}{OIDC_CALLBACK}"
 
     async def _refuse(self, request: Request, name: str, reason: str) -> Response:
@@ -165,7 +182,7 @@ def _provider(room: ReadingRoom) -> Any:
 
     settings = room.settings
     return OAuth().register(
-        "provider",
+        _PROVIDER,
         server_metadata_url=f"{settings.oidc_issuer.rstrip('/')}/.well-known/openid-configuration",
         client_id=settings.oidc_client_id,
         client_secret=settings.oidc_client_secret or None,

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import locally, notices, wording
 from dashboard.searched import whose
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog import people, sessions
+from mmsvault.catalog import people, second_factors, sessions
 from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.views import scope_of
@@ -30,7 +30,8 @@ def show_people() -> None:
     with notices.spoken():
         visitor = visit(Action.MANAGE_PEOPLE)
         _said()
-        known = sessions.counted(visitor.room.catalog, now=utc_now())
+        idle = visitor.room.settings.session_idle
+        known = sessions.counted(visitor.room.catalog, now=utc_now(), idle=idle)
         for one in people.list_all(visitor.room.catalog):
             with st.container(border=True, key=f"person-{one.name}"):
                 _show(visitor, one, known.get(one.name, 0))
@@ -61,6 +62,8 @@ def _show(visitor: Visit, one: Person, logins: int) -> None:
         st.text(f"logged in on {locally.plural(logins, 'browser')}" if logins else "not logged in")
         if one.is_one_time and visitor.room.settings.has_passwords:
             st.text("has not chosen a password yet")
+        if one.has_second_factor and visitor.room.settings.has_passwords:
+            st.text("has a second factor")
         st.space("stretch")
         with st.popover("Change", icon=":material/edit:"):
             _change(visitor, one, logins)
@@ -87,6 +90,13 @@ def _change(visitor: Visit, one: Person, logins: int) -> None:
         )
         if visitor.room.settings.has_passwords:
             st.button("New password", key=f"password {one.name}", on_click=_do, args=(_reset, one.name))
+            st.button(
+                "Reset second factor",
+                key=f"factor {one.name}",
+                disabled=not one.has_second_factor,
+                on_click=_do,
+                args=(_reset_second_factor, one.name),
+            )
         st.button(
             "Log out everywhere",
             key=f"end {one.name}",
@@ -121,7 +131,8 @@ def _do(deed: Callable[..., None], *given: object) -> None:
 
 def _let_in(visitor: Visit, name: str, role: Role, scope: str) -> None:
     scope_of(scope, region=visitor.room.settings.default_region)
-    password = people.add(visitor.room.catalog, name, role=role, scope=scope)
+    subject = visitor.room.settings.names_are_subjects
+    password = people.add(visitor.room.catalog, name, role=role, scope=scope, is_subject=subject)
     visitor.note("added a person", subject=name, details=f"{role}, sees {scope or 'everything'}")
     _keep_password(visitor, name, password)
 
@@ -136,6 +147,12 @@ def _reset(visitor: Visit, name: str) -> None:
     password = people.set_password(visitor.room.catalog, name)
     visitor.note("reset a password", subject=name)
     _keep_password(visitor, name, password)
+
+
+def _reset_second_factor(visitor: Visit, name: str) -> None:
+    if second_factors.remove(visitor.room.catalog, name):
+        sessions.end_all(visitor.room.catalog, name)
+        visitor.note("reset a second factor", subject=name)
 
 
 def _end(visitor: Visit, name: str) -> None:

@@ -5,6 +5,8 @@ import unicodedata
 
 import streamlit as st
 
+from mmsvault.postbacks.charset import decode
+
 BYTES_READ = (1 << 16) + 1
 """How many bytes of a body to hand over: one more than are shown, so that what is left out is said."""
 _MARKS = {
@@ -31,11 +33,7 @@ def readable(body: bytes) -> str:
 
 def editable(body: bytes) -> str:
     """Return a body as a person corrects it: decoded, without the control characters that no form takes."""
-    encoding = _encoding(body)
-    try:
-        text = body.decode(encoding)
-    except UnicodeDecodeError:
-        text = body.decode("cp1252", "replace") if encoding == "utf-8" else body.decode(encoding, "replace")
+    text, _ = decode(body)
     return "".join(letter for letter in text if _is_text(letter)).replace("\r\n", "\n")
 
 

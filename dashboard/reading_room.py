@@ -10,7 +10,9 @@ from sqlalchemy import Engine
 
 from dashboard.links import Links
 from dashboard.shelf import Shelf
+from dashboard.throttle import Throttle
 from mmsvault.bucket import Bucket
+from mmsvault.clients import UntrustedPeers
 from mmsvault.s3.linking import PublicLinks
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -29,9 +31,15 @@ class ReadingRoom:
     """Where browsers reach the bucket itself."""
     shelf: Shelf = field(init=False)
     """Thumbnails that were just asked for."""
+    untrusted: UntrustedPeers = field(init=False)
+    throttle: Throttle = field(init=False)
+    """What every password and code goes through."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shelf", Shelf(self.bucket))
+        object.__setattr__(self, "throttle", Throttle(self.catalog))
+        settings = self.settings
+        object.__setattr__(self, "untrusted", UntrustedPeers(settings.data_dir, settings.trusted_proxies))
 
 
 _opened: list[ReadingRoom] = []

@@ -241,7 +241,13 @@ def _note(item: MediaItem, now: datetime, *, show: str) -> str:
         return f"This file is not downloaded yet.{again}{reason}"
     if item.state is MediaState.LOST:
         return f"This file is lost: {item.reason or 'no reason is recorded'}"
+    if item.doubt:
+        return f"{item.doubt}{_fetched_again(item)}"
     return item.reason or _hint(item, show)
+
+
+def _fetched_again(item: MediaItem) -> str:
+    return " It is being fetched once more." if item.next_attempt_at else " You can have it fetched again."
 
 
 def _hint(item: MediaItem, show: str) -> str:

@@ -16,7 +16,7 @@ def offer(message_id: str, label: str) -> None:
         icon=":material/refresh:",
         on_click=_try,
         args=(message_id,),
-        help="Fetches what is missing before all else.",
+        help="Fetches what is missing or in doubt before all else. Of two versions both are kept.",
     )
 
 

@@ -39,7 +39,7 @@ def drawn(tiles: Sequence[Tile], look: Look) -> str:
     """Return the tiles as HTML: their places and pictures, without words. Nobody is read this aloud."""
 
     def day_of(tile: Tile) -> object:
-        return datetime.fromisoformat(tile["at"]).astimezone(look.zone).date()
+        return locally.in_zone(datetime.fromisoformat(tile["at"]), look.zone).date()
 
     days = (_day(list(group)) for _, group in groupby(tiles, day_of))
     return (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.reading_room import ReadingRoom, reading_room
 from mmsvault.catalog import people, permissions, queries, sessions, trail
@@ -61,17 +62,24 @@ class Visit:
         )
 
 
-def recognise(room: ReadingRoom, headers: Mapping[str, str]) -> Person | None:
+def recognise(room: ReadingRoom, headers: Mapping[str, str], *, is_activity: bool = False) -> Person | None:
     """Return who sends these headers; None for nobody that is known here. Raises UnavailableError.
 
-    Whoever is named by a proxy or a provider needs no password of ours, and so none to replace.
+    `is_activity` is whether a person does this, rather than a page that is open and looks for news. Whoever
+    is named by a proxy or a provider needs no password of ours, and so none to replace.
     """
-    if room.settings.proxy_login_header:
+    settings = room.settings
+    if settings.proxy_login_header:
         found = _named_by_proxy(room, headers)
     else:
-        found = sessions.find(room.catalog, token_of(headers.get("cookie", "")), now=utc_now())
-    if found and not room.settings.has_passwords:
+        token = token_of(headers.get("cookie", ""))
+        found = sessions.find(
+            room.catalog, token, now=utc_now(), idle=settings.session_idle, is_activity=is_activity
+        )
+    if found and not settings.has_passwords:
         return dataclasses.replace(found, is_one_time=False)
+    if found and found.role in settings.second_factor_roles and not found.has_second_factor:
+        return dataclasses.replace(found, must_set_up=True)
     return found
 
 
@@ -86,10 +94,10 @@ def _named_by_proxy(room: ReadingRoom, headers: Mapping[str, str]) -> Person | N
         return None
 
 
-def token_of(cookies: str) -> str:
-    """Return the session's token in a Cookie header."""
+def token_of(cookies: str, name: str = COOKIE) -> str:
+    """Return the session's token in a Cookie header, or what another cookie holds; else nothing."""
     try:
-        found = SimpleCookie(cookies).get(COOKIE)
+        found = SimpleCookie(cookies).get(name)
     except CookieError:
         return ""
     return found.value if found else ""
@@ -105,8 +113,10 @@ def visit(action: Action = Action.LOOK) -> Visit:
     """Return who is at this page now, if they may do this. Raises ForbiddenError, UnavailableError."""
     room = reading_room()
     headers = {name.lower(): value for name, value in st.context.headers.items()}
-    person = recognise(room, headers)
-    if person is None or person.is_one_time:
+    running = get_script_run_ctx(suppress_warning=True)
+    # A part of a page that runs by itself is mostly a page that is open and looks for news.
+    person = recognise(room, headers, is_activity=running is None or not running.fragment_ids_this_run)
+    if person is None or not person.is_ready:
         raise ForbiddenError("You are not logged in any more.", is_signed_out=True)
     peer = st.context.ip_address or "127.0.0.1"  # Streamlit says nothing of its own machine
     source = client_address(peer, headers.get("x-forwarded-for", ""), room.settings.trusted_proxies)

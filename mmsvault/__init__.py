@@ -5,6 +5,7 @@ Reading order, which is also the order of import (a module imports only what sta
     settings    what an operator may set, and what was generated at the first start
     errors      grouped by what the caller does next
     terminal    what strangers wrote, made harmless for terminals
+    seals       secrets that must be kept and read again
     clients     the address of who asks, through trusted proxies
     http_limits connections to the servers, with limits
     steps       how long each step takes, and its trace
@@ -19,6 +20,7 @@ Reading order, which is also the order of import (a module imports only what sta
     fetching    guarded, bounded, hashed download
     media       what a file is and its thumbnail, found out in a sandbox
     vault       all of the above, wired from the settings
+    outside     records that anybody may have written, read strictly
     leases      one worker at a time on a message
     outages     servers that are away are waited for
     attempts    when a missing file is tried again, and when it is lost
@@ -31,6 +33,7 @@ Reading order, which is also the order of import (a module imports only what sta
     naming      names for senders
     watching    what there is to watch, in Prometheus's form
     alerting    who is told when files are at risk
+    audit_chain the trail's two copies compared, entry by entry
     auditing    who did what: the trail, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import structlog
 
+from mmsvault.attempts import REASONS_NOT_ALLOWED
 from mmsvault.catalog import quarantine, totals, upkeep, verdicts
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import VaultError, plain_reason
@@ -149,6 +150,16 @@ def standing(vault: Vault) -> Iterator[Alert]:
         if counts.at_risk
         else "No file is at risk any more.",
         "`mmsvault search state:pending` lists their messages, `mmsvault show ID` says why each is not here.",
+    )
+    not_allowed = totals.waiting_for(vault.catalog, REASONS_NOT_ALLOWED)
+    yield Alert(
+        "not_allowed",
+        not_allowed,
+        f"The provider refuses {not_allowed:,} files to this server (401 or 403)."
+        if not_allowed
+        else "The provider refuses no file to this server any more.",
+        "They are asked for until their deadline. Ask the provider what lets this server have them; "
+        "`mmsvault requeue state:pending` then fetches them at once.",
     )
     lost = counts.media["lost"]
     yield Alert(

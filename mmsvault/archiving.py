@@ -7,6 +7,7 @@ holder alone may write what came of an attempt.
 
 import contextlib
 import contextvars
+import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +23,11 @@ import structlog
 from mmsvault import layout, leases, quarantine
 from mmsvault.attempts import missed
 from mmsvault.catalog import queries, writes
+from mmsvault.catalog.totals import AT_RISK
 from mmsvault.catalog.writes import Recorded
 from mmsvault.errors import (
     FetchError,
+    NotReadyError,
     NotUnderstoodError,
     OvertakenError,
     PermanentFetchError,
@@ -33,10 +36,12 @@ from mmsvault.errors import (
 )
 from mmsvault.fetching import Fetched
 from mmsvault.leases import Lease
-from mmsvault.media import sniffing
+from mmsvault.media import answers, sniffing
+from mmsvault.media.answers import WEB_PAGE, Told
 from mmsvault.media.facts import Facts
 from mmsvault.message import (
     Attempt,
+    EarlierVersion,
     MediaItem,
     MediaState,
     Message,
@@ -46,6 +51,7 @@ from mmsvault.message import (
 )
 from mmsvault.outages import patient
 from mmsvault.postbacks import OtherNotice, understand
+from mmsvault.queueing.hands import aside
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, ARCHIVE_RECEIPT, MAKE_PREVIEWS, Tasks, enqueue
 from mmsvault.settling import Tried, finish, refresh
 from mmsvault.steps import ATTEMPT, BYTES, COUNTED, about, carried_on, step
@@ -54,6 +60,8 @@ from mmsvault.vault import Vault
 log = structlog.get_logger(__name__)
 
 DOWNLOADS_AT_ONCE = 8
+MOST_EVIDENCE, MOST_EVIDENCE_BYTES = 5, 64 << 10
+"""Answers that are kept of one file, and of each of them."""
 PREVIEW_GRACE = timedelta(seconds=30)
 """The sweep leaves a preview alone for so long: its job is most likely queued already."""
 FACTS_KEPT = (
@@ -130,6 +138,10 @@ def record(vault: Vault, announced: Message, receipt: Receipt, lease: Lease) -> 
 def archive_first(vault: Vault, message: Message, lease: Lease, *, unforced: Sequence[str]) -> None:
     """Fetch the files of a message that was recorded just now, and is in the hand of `lease`."""
     with leases.kept(lease):
+        if is_put_off(vault, message):
+            vault.bucket.force(list(unforced))
+            writes.force(vault.catalog)
+            return
         done = archive_due(vault, message, lease, unforced=unforced)
     if done is None:
         writes.force(vault.catalog)  # whoever took it over may not have got so far
@@ -142,7 +154,27 @@ def archive_message(vault: Vault, message_id: str) -> None:
     with leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
             return
-        archive_due(vault, queries.load(vault.catalog, message_id), lease)
+        message = queries.load(vault.catalog, message_id)
+        if not is_put_off(vault, message):
+            archive_due(vault, message, lease)
+
+
+def is_urgent(message: Message) -> bool:
+    """Return whether under a day is left for its files."""
+    return message.give_up_at - utc_now() < AT_RISK
+
+
+def is_put_off(vault: Vault, message: Message) -> bool:
+    """Return whether the message waits for a later sweep: its host is slow, and its deadline far.
+
+    A worker's hands are for those whose files come.
+    """
+    if is_urgent(message):
+        return False
+    put_off = any(vault.fetcher.is_crowded(item.url) for item in message.media if item.next_attempt_at)
+    if put_off:
+        log.info("put off: the provider is slow, and other downloads from it go first")
+    return put_off
 
 
 def archive_due(
@@ -200,19 +232,22 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     with temporary_file(vault) as file:
         try:
             with step("download"):
-                fetched = vault.fetcher.fetch(item.url, file)
+                fetched = vault.fetcher.fetch(
+                    item.url, file, stand_aside=aside(), is_urgent=is_urgent(message)
+                )
             lease.check()
-            stored = store(vault, message, item, fetched, Path(file.name), forced=False)
+            stored, failure = take(vault, message, item, fetched, Path(file.name))
         except FetchError as error:
             failure, stored = error, missed(message, item, error, now=utc_now())
-    count(stored, failure)
+    outcome = outcome_of(stored, failure)
+    count(stored, outcome, failure)
     return Tried(
         item=stored,
         attempt=Attempt(
             position=item.position,
             at=began_at,
             duration_ms=round((time.monotonic() - began) * 1000),
-            outcome=stored.state.value,
+            outcome=outcome.value,
             reason=failure.reason if failure else "",
             status=fetched.status if fetched else failure.status if failure else None,
             headers=fetched.headers if fetched else {},
@@ -220,26 +255,109 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     )
 
 
-def count(item: MediaItem, failure: FetchError | None) -> None:
+def outcome_of(item: MediaItem, failure: FetchError | None) -> MediaState:
+    """Return what an attempt came to; a stored file may be tried once more in vain."""
+    if failure is None:
+        return MediaState.STORED
+    return MediaState.PENDING if item.next_attempt_at else MediaState.LOST
+
+
+def count(item: MediaItem, outcome: MediaState, failure: FetchError | None) -> None:
     """Count an attempt, by its outcome and why it failed."""
     reason = ""
-    if isinstance(failure, RefusedFetchError | PermanentFetchError):
+    if isinstance(failure, NotReadyError):
+        reason = "not ready"
+    elif isinstance(failure, RefusedFetchError | PermanentFetchError):
         reason = "refused" if isinstance(failure, RefusedFetchError) else "impossible"
     elif failure:
         broken = failure.status is not None and failure.status < HTTPStatus.BAD_REQUEST
         reason = "broken off" if broken else str(failure.status or "no answer")
-    COUNTED.add(ATTEMPT, item.state.value, reason)
+    COUNTED.add(ATTEMPT, outcome.value, reason)
     if item.size is not None and not failure:
         COUNTED.add(BYTES, by=item.size)
 
 
+def take(
+    vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path
+) -> tuple[MediaItem, FetchError | None]:
+    """Return the file as it stands after an answer came, and why that was not the file where it was not.
+
+    What was stored before stays kept, whatever comes.
+    """
+    if item.state is MediaState.STORED and fetched.sha256 == item.sha256:
+        return unchanged(item), None
+    with path.open("rb") as file:
+        beginning = file.read(sniffing.HEAD_BYTES)
+    told = told_of(message, item, fetched)
+    verdict = answers.judge(told, size=fetched.size, beginning=beginning)
+    if not verdict.reason:
+        page = fetched.size and not answers.is_page_by_name(told) and answers.looks_like_page(beginning)
+        doubt = WEB_PAGE if page else ""
+        return store(vault, message, item, fetched, path, doubt=doubt, forced=False), None
+    failure = NotReadyError(verdict.reason, status=fetched.status, may_be_it=verdict.may_be_it)
+    waiting = missed(message, item, failure, now=utc_now())
+    if waiting.state is MediaState.LOST and verdict.may_be_it:
+        return store(vault, message, item, fetched, path, doubt=verdict.doubt, forced=False), None
+    kept = keep_evidence(vault, message, item, beginning, verdict.extension)
+    return waiting.model_copy(update={"evidence": kept}), failure
+
+
+def told_of(message: Message, item: MediaItem, fetched: Fetched) -> Told:
+    """Return what is known of the file beforehand, and what this answer and earlier ones say of it."""
+    before = (
+        one.headers.get("content-type", "") for one in message.attempts if one.position == item.position
+    )
+    announced = (item.declared_type,) if item.state is not MediaState.STORED else ()
+    return Told(
+        url=item.url,
+        types=(fetched.declared_type, *dict.fromkeys((*before, *announced))),
+        disposition=fetched.headers.get("content-disposition", ""),
+    )
+
+
+def unchanged(item: MediaItem) -> MediaItem:
+    """Return a stored file that came once more with the same bytes."""
+    return item.model_copy(update={"attempts": item.attempts + 1, "next_attempt_at": None})
+
+
+def keep_evidence(
+    vault: Vault, message: Message, item: MediaItem, beginning: bytes, extension: str
+) -> tuple[str, ...]:
+    """Keep the beginning of an answer that is not the file; return the keys of all that is kept of them."""
+    body = beginning[:MOST_EVIDENCE_BYTES]
+    sha256 = hashlib.sha256(body).hexdigest()
+    key = layout.evidence_key(message.prefix, item.position, sha256, extension)
+    others = [one for one in item.evidence if layout.hash_in(one)]
+    if not body or key in others or len(others) >= MOST_EVIDENCE:
+        return item.evidence
+    vault.bucket.put(key, body, content_type="text/plain")
+    return (*item.evidence, key)
+
+
 def store(
-    vault: Vault, message: Message, item: MediaItem, fetched: Fetched, path: Path, *, forced: bool = True
+    vault: Vault,
+    message: Message,
+    item: MediaItem,
+    fetched: Fetched,
+    path: Path,
+    *,
+    doubt: str = "",
+    forced: bool = True,
 ) -> MediaItem:
-    """Look into the downloaded file and keep it, untouched, with what is shown of it."""
+    """Look into the downloaded file and keep it, untouched, with what is shown of it.
+
+    Where another version of it is stored, both are kept.
+    """
     with step("inspect"):
         facts = vault.sandbox.inspect(path, fetched.declared_type)
-    key = layout.original_key(message.prefix, item.position, sniffing.extension(facts.content_type))
+    if item.state is MediaState.STORED and fetched.sha256 != item.sha256:
+        item = set_aside(vault, item)
+    key = layout.original_key(
+        message.prefix,
+        item.position,
+        sniffing.extension(facts.content_type),
+        version=1 + len(item.earlier),
+    )
     with step("store"), path.open("rb") as original:
         vault.bucket.put(key, original, size=fetched.size, content_type=facts.content_type, forced=forced)
     return item.model_copy(
@@ -255,19 +373,39 @@ def store(
             "preview_due_at": utc_now() + PREVIEW_GRACE if facts.preview_type else None,
             "attempts": item.attempts + 1,
             "next_attempt_at": None,
+            "doubt": doubt,
+        }
+    )
+
+
+def set_aside(vault: Vault, item: MediaItem) -> MediaItem:
+    """Return a stored file, as an earlier version of the one that comes now; its views are made anew."""
+    for key in (item.thumbnail_key, item.preview_key):
+        if key:
+            vault.bucket.remove(key)
+    before = EarlierVersion(key=item.key, size=item.size or 0, sha256=item.sha256)
+    return item.model_copy(
+        update={
+            "evidence": (*item.evidence, item.key),
+            "earlier": (*item.earlier, before),
+            "preview_key": "",
         }
     )
 
 
 def keep_views(
     vault: Vault, message: Message, item: MediaItem, facts: Facts, *, forced: bool = True
-) -> dict[str, str]:
-    """Keep what is shown in place of the file, and return its keys by the names of their fields."""
-    thumbnail_key = ""
-    if facts.thumbnail:
-        thumbnail_key = layout.thumbnail_key(message.prefix, item.position)
-        vault.bucket.put(thumbnail_key, facts.thumbnail, content_type="image/webp", forced=forced)
-    return {"thumbnail_key": thumbnail_key}
+) -> dict[str, Any]:
+    """Keep what is shown in place of the file, and return what its fields say of it."""
+    if not facts.thumbnail:
+        return {"thumbnail_key": "", "thumbnail_sha256": "", "thumbnail_size": None}
+    key = layout.thumbnail_key(message.prefix, item.position)
+    vault.bucket.put(key, facts.thumbnail, content_type="image/webp", forced=forced)
+    return {
+        "thumbnail_key": key,
+        "thumbnail_sha256": hashlib.sha256(facts.thumbnail).hexdigest(),
+        "thumbnail_size": len(facts.thumbnail),
+    }
 
 
 @contextlib.contextmanager

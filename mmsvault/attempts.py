@@ -2,9 +2,9 @@
 
 Pauses double up to an hour, with jitter, so that a provider that was away is not met by everything
 at once. Near the deadline they get shorter again: half of what is left, so that the last attempts
-fall into the last minute. A provider's store may lag behind its postbacks, so "not found" is an
-answer like any other for a day; only then, and only while the deadline is far, does it end the
-attempts early.
+fall into the last minute. No answer ends the attempts before the deadline: a provider's store may lag
+behind its postbacks, and what it refuses a person may set right. A refusal that has lasted for a day is
+asked about less often.
 """
 
 import random
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from mmsvault.errors import FetchError, PermanentFetchError, RefusedFetchError
+from mmsvault.errors import FetchError, NotReadyError, PermanentFetchError, RefusedFetchError
 from mmsvault.message import Attempt, MediaItem, MediaState, Message
 
 FIRST_PAUSE = timedelta(seconds=5)
@@ -25,14 +25,13 @@ LAST_PAUSE = timedelta(seconds=10)
 BEFORE_THE_END = timedelta(minutes=10)
 """What the settings refuse is tried once more this long before the end, unless they change."""
 
-TIRED_AFTER_ATTEMPTS = 8
-TIRED_AFTER: Mapping[int, timedelta] = {
-    HTTPStatus.NOT_FOUND: timedelta(days=1),
-    HTTPStatus.GONE: timedelta(days=1),
-    HTTPStatus.UNAUTHORIZED: timedelta(days=3),  # a person may have to set something right first
-    HTTPStatus.FORBIDDEN: timedelta(days=3),
-}
-"""For how long an answer must have stayed the same before it ends the attempts early."""
+RARE_PAUSE = timedelta(hours=6)
+RARE_AFTER = timedelta(days=1)
+"""What has not been ready, or answered with one of RARE_STATUSES, for so long is asked about every
+RARE_PAUSE."""
+NOT_ALLOWED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+"""A person has to set something right: operators are told of these."""
+RARE_STATUSES = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, *NOT_ALLOWED)
 
 _MEANINGS: Mapping[int, str] = {
     HTTPStatus.NOT_FOUND: "The provider says that it has no such file (404)",
@@ -40,32 +39,38 @@ _MEANINGS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "The provider wants a password for the file (401)",
     HTTPStatus.FORBIDDEN: "The provider does not let this server have the file (403)",
 }
+REASONS_NOT_ALLOWED = tuple(f"{_MEANINGS[status]}." for status in NOT_ALLOWED)
 
 
 def missed(message: Message, item: MediaItem, error: FetchError, *, now: datetime) -> MediaItem:
-    """Return the file as it stands after a failed attempt: to be tried again, or lost, and why."""
+    """Return the file as it stands after a failed attempt: to be tried again, or lost, and why.
+
+    One that is stored already stays so.
+    """
     tries = item.attempts + 1
     meaning = _MEANINGS.get(error.status or 0)
     reason = f"{meaning}." if meaning else error.reason
-    next_at = None
-    if not isinstance(error, PermanentFetchError):
-        next_at = next_attempt_at(tries, now=now, give_up_at=message.give_up_at, asked=error.retry_after)
-        if next_at and isinstance(error, RefusedFetchError):
-            next_at = max(next_at, message.give_up_at - BEFORE_THE_END)
-        if next_at is None:
-            reason += " It was tried until its deadline."
-    since = same_answer_since(message.attempts, item.position, error.status, now=now)
-    if next_at and since and error.status is not None and _is_enough(tries, now - since, error.status):
-        next_at = None
-        reason = f"{reason.removesuffix('.')}, at every attempt since {since:%Y-%m-%d %H:%M} UTC."
-    return item.model_copy(
-        update={
-            "state": MediaState.PENDING if next_at else MediaState.LOST,
-            "reason": reason,
-            "attempts": tries,
-            "next_attempt_at": next_at,
-        }
-    )
+    next_at = None if isinstance(error, PermanentFetchError) else _next(message, item, error, tries, now=now)
+    if next_at is None and not isinstance(error, PermanentFetchError):
+        reason += " It was tried until its deadline."
+    changes: dict[str, object] = {"attempts": tries, "next_attempt_at": next_at}
+    if item.state is not MediaState.STORED:  # what is here stays here, whatever the provider says now
+        changes |= {"reason": reason, "state": MediaState.PENDING if next_at else MediaState.LOST}
+    return item.model_copy(update=changes)
+
+
+def _next(
+    message: Message, item: MediaItem, error: FetchError, tries: int, *, now: datetime
+) -> datetime | None:
+    asked = error.retry_after
+    lasts = error.status in RARE_STATUSES or isinstance(error, NotReadyError)
+    since = same_answer_since(message.attempts, item.position, error.status, now=now) if lasts else None
+    if since and now - since >= RARE_AFTER:
+        asked = max(asked or RARE_PAUSE, RARE_PAUSE)
+    next_at = next_attempt_at(tries, now=now, give_up_at=message.give_up_at, asked=asked)
+    if next_at and isinstance(error, RefusedFetchError):
+        return max(next_at, message.give_up_at - BEFORE_THE_END)
+    return next_at
 
 
 def next_attempt_at(
@@ -85,19 +90,10 @@ def next_attempt_at(
 
 def same_answer_since(
     attempts: Iterable[Attempt], position: int, status: int | None, *, now: datetime
-) -> datetime | None:
-    """Return since when every attempt at the file has met `status`, this one at `now` included.
-
-    None for an answer that never ends the attempts early.
-    """
-    if status not in TIRED_AFTER:
-        return None
+) -> datetime:
+    """Return since when every attempt at the file has met `status`, this one at `now` included."""
     since = now
     for attempt in sorted(attempts, key=lambda one: one.at):
         if attempt.position == position:
             since = min(since, attempt.at) if attempt.status == status else now
     return since
-
-
-def _is_enough(tries: int, span: timedelta, status: int) -> bool:
-    return tries >= TIRED_AFTER_ATTEMPTS and span >= TIRED_AFTER[status]

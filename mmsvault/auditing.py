@@ -1,26 +1,31 @@
 """The trail in the bucket: batches of entries, added by the sweep, that nobody writes over.
 
-So a trail that was changed in the catalog, cut short there or made anew shows: `problems` compares.
+So a trail that was changed, cut short or made anew on one side shows (`audit_chain`), and `mend` writes
+what one side lacks from the other.
 """
 
 import getpass
 import hashlib
 import hmac
+import itertools
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 from mmsvault import layout
+from mmsvault.audit_chain import JOINED, Link, compare, entries_of
 from mmsvault.catalog import trail
 from mmsvault.catalog.trail import Entry
 from mmsvault.message import Receipt
 from mmsvault.settings.secrets import is_secret
 from mmsvault.vault import Vault
 
+MENDED = "mended the trail"
 ACTIONS = (
     "logged in",
     "login refused",
+    "code refused",
+    "used a recovery code",
     "logged out",
     "searched",
     "looked at",
@@ -51,9 +56,16 @@ ACTIONS = (
     "removed a person",
     "set a password",
     "reset a password",
+    "set up a second factor",
+    "turned off a second factor",
+    "reset a second factor",
+    "made recovery codes",
+    "ended a session",
     "logged out a person",
     "sent a test",
     "changed settings",
+    MENDED,
+    JOINED,
 )
 
 
@@ -111,56 +123,57 @@ def keep(vault: Vault) -> int:
     """
     count = 0
     while batch := trail.not_kept(vault.catalog):
-        lines = "".join(json.dumps(entry.as_json(), ensure_ascii=False) + "\n" for entry in batch)
-        key = layout.trail_key(batch[0].at.date(), batch[0].number, batch[-1].number)
-        vault.bucket.put(key, lines.encode(), content_type="application/x-ndjson")
-        trail.mark_kept(vault.catalog, [entry.number for entry in batch])
+        _put(vault, batch)
+        trail.mark_kept(vault.catalog, [entry.hash for entry in batch])
         count += len(batch)
     return count
 
 
-def restore(vault: Vault) -> int:
-    """Fill a catalog without a trail from the bucket; return how many entries that were."""
-    kept: dict[int, Entry] = {}
-    for _, told in _kept(vault):
-        try:
-            entry = Entry.from_json(told)
-        except (ValueError, LookupError, TypeError):
-            continue  # `problems` says so
-        kept[entry.number] = entry
-    return trail.restore(vault.catalog, (kept[number] for number in sorted(kept)))
+def _put(vault: Vault, batch: Sequence[Entry]) -> None:
+    """Write a batch under a key of its own. What is there under that key is this batch, or was changed."""
+    lines = "".join(json.dumps(entry.as_json(), ensure_ascii=False) + "\n" for entry in batch).encode()
+    digest = hashlib.sha256(lines).hexdigest()
+    for number in itertools.count():
+        mark = digest if not number else hashlib.sha256(f"{digest} {number}".encode()).hexdigest()
+        key = layout.trail_key(batch[0].at.date(), batch[0].number, batch[-1].number, mark)
+        if vault.bucket.put_new(key, lines, content_type="application/x-ndjson"):
+            return
+        if vault.bucket.read(key) == lines:
+            return
 
 
-def problems(vault: Vault) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with the trail, as key (or `catalog`) and problem in plain words."""
-    expected, previous, hashes = 1, trail.FIRST, {}
-    for entry in trail.entries(vault.catalog):
-        if entry.number != expected:
-            yield "catalog", f"entries {expected} to {entry.number - 1} of the trail are missing"
-        elif entry.previous != previous:
-            yield "catalog", f"entry {entry.number} of the trail does not follow the one before"
-        if entry.true_hash() != entry.hash:
-            yield "catalog", f"entry {entry.number} of the trail was changed"
-        expected, previous = entry.number + 1, entry.hash
-        hashes[entry.number] = entry.hash
-    for key, told in _kept(vault):
-        try:
-            entry = Entry.from_json(told)
-        except (ValueError, LookupError, TypeError):
-            yield key, "this cannot be read"
-            continue
-        if entry.true_hash() != entry.hash:
-            yield key, f"entry {entry.number} was changed here"
-        elif entry.number not in hashes:
-            yield "catalog", f"entry {entry.number} of the trail is missing; the bucket has it"
-        elif hashes[entry.number] != entry.hash:
-            yield "catalog", f"entry {entry.number} of the trail is another one than in the bucket"
+def mend(vault: Vault) -> list[str]:
+    """Write what one side of the trail lacks from the other; return what was done, in plain words.
+
+    All branches of a fork are kept, and an entry that names their ends is added: the fork is known then.
+    """
+    found = compare(vault)
+    done = []
+    if found.missing_there:
+        trail.mark_kept(vault.catalog, [link.hash for link in found.missing_there], kept=False)
+        keep(vault)
+        done.append(f"{_counted(len(found.missing_there))} written into the bucket again")
+    if found.missing_here:
+        done.append(f"{_counted(_bring_back(vault, found.missing_here))} entered into the catalog again")
+    if done:
+        by_command(vault, MENDED, subject="trail", details=", ".join(done))
+        found = compare(vault)
+    for end in found.open_forks:
+        by_command(vault, JOINED, subject=end.hash, details=f"another branch ends with entry {end.number}")
+        done.append(f"the branch that ends with entry {end.number} is kept beside the other one")
+    return done
 
 
-def _kept(vault: Vault) -> Iterator[tuple[str, Any]]:
-    for found in vault.bucket.list(layout.TRAIL):
-        for line in vault.bucket.read(found.key).splitlines():
-            try:
-                yield found.key, json.loads(line)
-            except ValueError:
-                yield found.key, {}
+def _bring_back(vault: Vault, missing: Sequence[Link]) -> int:
+    """Enter what the bucket has of these entries into the catalog; return how many."""
+    wanted = {link.hash for link in missing}
+    added = 0
+    for key in sorted(found.key for found in vault.bucket.list(layout.TRAIL)):
+        read = [entry for entry in entries_of(vault, key) if entry and entry.hash in wanted]
+        true = {entry.hash: entry for entry in read if entry.true_hash() == entry.hash}
+        added += trail.add(vault.catalog, list(true.values()))
+    return added
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} {'entry' if count == 1 else 'entries'} of the trail"

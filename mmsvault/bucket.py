@@ -63,6 +63,13 @@ class Bucket(ABC):
         """
 
     @abstractmethod
+    def put_new(self, key: str, content: bytes, *, content_type: str) -> bool:
+        """Keep `content` under a key that nothing is kept under; return whether that was so.
+
+        What is there already is never written over, whoever writes at the same time.
+        """
+
+    @abstractmethod
     def put_stream(self, key: str, source: SupportsRead, *, content_type: str) -> None:
         """Keep all that `source` gives, whose size nobody knows; an error in it leaves nothing."""
 

@@ -19,9 +19,10 @@ from redis.exceptions import RedisError
 
 from mmsvault import health
 from mmsvault.alerting import NotToldError, mail_server
-from mmsvault.catalog import totals, verdicts, writes
+from mmsvault.catalog import second_factors, totals, verdicts, writes
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
+from mmsvault.clients import untrusted_peer
 from mmsvault.errors import ConfigurationError, VaultError
 from mmsvault.health import LEAST_FREE_BYTES, LITTLE_FREE_BYTES
 from mmsvault.message import utc_now
@@ -123,6 +124,13 @@ def settings_that_matter(settings: Settings) -> Findings:
             "Others can reach the dashboard, and its cookie is sent without TLS.",
             f"Put a proxy with TLS in front and set {PREFIX}DASHBOARD_TLS=true.",
         )
+    if peer := untrusted_peer(settings.data_dir, settings.trusted_proxies):
+        yield Finding(
+            "proxies",
+            State.ADVICE,
+            f"{peer.address} sends X-Forwarded-For and is not believed: all behind it count as one visitor.",
+            f"If it is your proxy, name its network in {PREFIX}TRUSTED_PROXIES; else there is nothing to do.",
+        )
 
 
 def folder(settings: Settings) -> Findings:
@@ -193,6 +201,13 @@ def catalog(vault: Vault) -> Findings:
     migrate(vault.catalog)
     writes.check(vault.catalog)
     yield Finding("catalog", State.OK, f"{vault.catalog.dialect.name} takes rows, in its newest form.")
+    if names := second_factors.unreadable(vault.catalog, vault.settings.bucket_keys[1]):
+        yield Finding(
+            "second factors",
+            State.WRONG,
+            f"Those of {', '.join(names)} cannot be read: the bucket's secret key is another one since.",
+            "Recovery codes are still good. Run `mmsvault user second-factor NAME --reset` for each.",
+        )
     if vault.catalog.dialect.name == "sqlite" and not vault.settings.embeds_redis:
         yield Finding(
             "catalog",

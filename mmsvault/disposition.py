@@ -53,9 +53,12 @@ def hold(vault: Vault, message_id: str, *, held: bool) -> bool:
     return changed
 
 
-def retry(vault: Vault, message_id: str) -> int:
-    """Have the files that are not here fetched again, at the next sweep; return how many."""
-    return upkeep.retry(vault.catalog, message_id, now=utc_now())
+def retry(vault: Vault, message_id: str, *, stored: bool = False) -> int:
+    """Have the files that are missing or in doubt fetched again, at the next sweep; return how many.
+
+    With `stored`, all of them. Where another version comes, both are kept.
+    """
+    return upkeep.retry(vault.catalog, message_id, now=utc_now(), stored=stored)
 
 
 def retry_now(vault: Vault, message_id: str) -> int:

@@ -15,7 +15,7 @@ from mmsvault import disposition, layout, naming
 from mmsvault.catalog import leaving, scrubbing, trail
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
-from mmsvault.exporting.holding import holding
+from mmsvault.exporting.holding import held
 from mmsvault.message import fold, normal_number, pretty_json, utc_now
 from mmsvault.vault import Vault
 
@@ -66,7 +66,7 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
         "ended_at": _moment(utc_now()),
         "erased": erased,
         "kept": kept,
-        "exports": [one.as_json() for one in holding(vault.bucket, [one["id"] for one in erased])],
+        "exports": [one.as_json() for one in held(vault, [one["id"] for one in erased])],
         "quarantine": list(in_quarantine(vault, forms)),
     }
     key = layout.erasure_key(began_at, digest)

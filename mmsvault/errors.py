@@ -97,6 +97,17 @@ class TransientFetchError(FetchError):
     """It may work later: try again before the deadline."""
 
 
+class NotReadyError(TransientFetchError):
+    """Something came in place of the file: try again, and keep what came as evidence.
+
+    `may_be_it`: nothing speaks against it but what it looks like.
+    """
+
+    def __init__(self, reason: str, *, status: int | None = None, may_be_it: bool = False) -> None:
+        super().__init__(reason, status=status)
+        self.may_be_it = may_be_it
+
+
 class RefusedFetchError(TransientFetchError):
     """The settings forbid it: try again when they have changed, and once more before the deadline."""
 

@@ -50,6 +50,12 @@ class FolderBucket(Bucket):
         if forced:
             self.force([key])
 
+    def put_new(self, key: str, content: bytes, *, content_type: str) -> bool:  # noqa: ARG002 - as above
+        is_new = self._write(key, lambda file: file.write(content), place=_place_new)
+        if is_new:
+            self.force([key])
+        return is_new
+
     def put_stream(self, key: str, source: SupportsRead, *, content_type: str) -> None:  # noqa: ARG002 - as above
         self._write(key, lambda file: _copy(source, file))
         self.force([key])
@@ -119,19 +125,31 @@ class FolderBucket(Bucket):
         self.put(PROBE_KEY, bytes(size), content_type="")
         self.remove(PROBE_KEY)
 
-    def _write(self, key: str, write: Callable[[BinaryIO], object]) -> None:
-        """Write a file under another name and give it its own once it is whole."""
+    def _write(
+        self,
+        key: str,
+        write: Callable[[BinaryIO], object],
+        *,
+        place: Callable[[Path, Path], object] = Path.replace,
+    ) -> bool:
+        """Write a file under another name and `place` it under its own once it is whole.
+
+        Return whether it could be placed: not where a file is there that is not to be written over.
+        """
         path = self._path(key)
         draft = path.with_name(f"{HALF_WRITTEN}{uuid.uuid4().hex}")
         try:
             with _on_disk(key, self._folder):
                 with self._new(draft) as file:
                     write(file)
-                draft.replace(path)
-        except BaseException:
+                try:
+                    place(draft, path)
+                except FileExistsError:
+                    return False
+                return True
+        finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
-            raise
 
     def _new(self, path: Path) -> BinaryIO:
         while True:
@@ -156,6 +174,18 @@ class FolderBucket(Bucket):
 def _copy(source: SupportsRead, file: BinaryIO) -> None:
     while chunk := source.read(CHUNK_BYTES):
         file.write(chunk)
+
+
+def _place_new(draft: Path, path: Path) -> None:
+    """Give a finished draft its name. Raises FileExistsError where another file has it."""
+    try:
+        path.hardlink_to(draft)  # one step, which never takes the place of another file
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        if path.exists():
+            raise FileExistsError(path) from None
+        draft.replace(path)
 
 
 @contextmanager

@@ -1,16 +1,18 @@
 """An archive's messages brought into this vault, an empty one or one that knows some of them.
 
 The archive is proved first, and nothing of a broken one is taken. Its records say where files belong,
-and anybody may have written them: a key is taken only where it lies in its message's own folder. A
-message that is here already, and as far along, is left alone; one that was deleted here stays so.
+and anybody may have written them: they are read as `outside` does, and types, sizes and hashes are those
+of the bytes. A message that is here already, and as far along, is left alone; one that was deleted here
+stays so.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
+from mmsvault import archiving, outside
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Entered
 from mmsvault.errors import RecordError, RejectedInputError
@@ -18,15 +20,20 @@ from mmsvault.exporting import opening, verifying
 from mmsvault.exporting.opening import Contents
 from mmsvault.exporting.verifying import Flaw, Proof
 from mmsvault.integrity.verifying import tombstone
-from mmsvault.layout import RECORD_NAME
+from mmsvault.layout import RECORD_NAME, hash_in
 from mmsvault.media import sniffing
-from mmsvault.message import LONGEST_NOTE, LONGEST_TAG, MediaItem, MediaState, Message, utc_now
+from mmsvault.message import (
+    LONGEST_NOTE,
+    LONGEST_TAG,
+    VIEWS,
+    MediaItem,
+    MediaState,
+    Message,
+    RawPostback,
+    utc_now,
+)
 from mmsvault.vault import Vault
 
-LARGEST_RECORD_BYTES = 64 << 20
-_ID = re.compile(r"[a-z0-9]+-[A-Za-z0-9_~-]{1,200}")
-_FOLDER = re.compile(r"messages/\d{4}/\d\d/\d\d/")
-_NAME = re.compile(r"((thumbs|previews)/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}")
 Progress = Callable[[int], None]
 """Called with the bytes that were read since the last call."""
 
@@ -47,12 +54,11 @@ class Imported:
 
 @dataclass(frozen=True)
 class Piece:
-    """An object to bring in: its name in the archive, its key here, and what is known of its bytes."""
+    """An object to bring in: its name in the archive, its key here, and its type."""
 
     name: str
     key: str
     content_type: str
-    sha256: str = ""
 
 
 def import_archive(
@@ -89,12 +95,13 @@ def _records(contents: Contents) -> Iterator[str]:
 
 
 def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) -> None:
-    raw = opening.read(contents, name, most_bytes=LARGEST_RECORD_BYTES)
-    written = Message.from_record(raw)
-    message = written.within_limits()
-    _check_place(message)
+    raw = opening.read(contents, name, most_bytes=outside.LARGEST_RECORD_BYTES)
+    retention = timedelta(days=vault.settings.retention_days)
+    found = outside.read(raw, now=utc_now(), retention=retention)
+    message = found.message.within_limits()
+    is_cut = message is not found.message
     folder = name.removesuffix(RECORD_NAME)
-    pieces = list(_pieces(contents, message, folder))
+    _check_all_there(contents, message, folder)
     came_of.messages += 1
     if tombstone(vault, message.id) is not None:
         came_of.problems.append(Flaw(name, f"{message.id} was deleted here for good, and stays so."))
@@ -105,13 +112,12 @@ def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) ->
         return
     if known and known.message.prefix != message.prefix:
         raise RejectedInputError(f"{message.id} is here already, in another folder.")
-    for piece in pieces:
-        if piece.sha256 and _sha256(contents, piece.name) != piece.sha256:
-            raise RejectedInputError(f"{piece.name} is not what its record says: its SHA-256 differs.")
-    for piece in pieces:
+    told = _ByBytes(vault, contents, folder, list(found.remarks))
+    message = told.message(message)
+    for piece in told.pieces:
         _put(vault, contents, piece)
     vault.bucket.put(message.prefix + RECORD_NAME, message.as_record(), content_type="application/json")
-    if message is not written:
+    if is_cut:
         limits = f"A tag has at most {LONGEST_TAG} characters, a note {LONGEST_NOTE:,}"
         came_of.remarks.append(Flaw(name, f"{limits}; the rest was left out."))
     entered = upkeep.enter(vault.catalog, [message], now=utc_now())[message.id]
@@ -119,64 +125,144 @@ def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) ->
         came_of.new += 1
     else:
         came_of.known += 1
+    came_of.problems += [Flaw(name, remark) for remark in told.remarks]
 
 
-def _check_place(message: Message) -> None:
-    """Raise RejectedInputError for a message whose objects do not lie in a folder of its own."""
-    day = _FOLDER.match(message.prefix)
-    if not _ID.fullmatch(message.id) or not day or message.prefix != f"{day.group()}{message.id}/":
-        raise RejectedInputError("Its record names no proper folder of a message.")
-    keys = [key for item in message.media for key in _keys(item)]
-    keys += [message.prefix + postback.name for postback in message.postbacks]
-    names = [key.removeprefix(message.prefix) for key in keys if key.startswith(message.prefix)]
-    proper = [name for name in names if _NAME.fullmatch(name) and name != RECORD_NAME]
-    if len(proper) != len(keys) or len(set(proper)) != len(proper):
-        raise RejectedInputError("Its record names files outside of its folder.")
+def _check_all_there(contents: Contents, message: Message, folder: str) -> None:
+    """Raise RejectedInputError where an original or a postback is missing in the archive."""
+    keys = [message.prefix + postback.name for postback in message.postbacks]
+    keys += [item.key for item in message.media if item.state is MediaState.STORED]
+    for name in (folder + key.removeprefix(message.prefix) for key in keys):
+        if name not in contents.sizes:
+            raise RejectedInputError(f"{name} is missing, and its record names it.")
 
 
-def _pieces(contents: Contents, message: Message, folder: str) -> Iterator[Piece]:
-    """Give the objects that the archive must have, and the views that it may have.
+@dataclass(frozen=True)
+class Measured:
+    """What the bytes of a file in the archive say."""
 
-    Raises RejectedInputError where an original or a postback is missing.
+    size: int
+    sha256: str
+    content_type: str
+
+
+@dataclass
+class _ByBytes:
+    """What the bytes in the archive say of a message, against what its record says.
+
+    `pieces` are the objects to bring in, `remarks` what of the record was left out or put right.
     """
 
-    def name(key: str) -> str:
-        return folder + key.removeprefix(message.prefix)
+    vault: Vault
+    contents: Contents
+    folder: str
+    remarks: list[str]
+    pieces: list[Piece] = field(default_factory=list)
 
-    def needed(key: str, content_type: str, sha256: str) -> Piece:
-        if name(key) not in contents.sizes:
-            raise RejectedInputError(f"{name(key)} is missing, and its record names it.")
-        return Piece(name(key), key, content_type or sniffing.OCTETS, sha256)
+    def message(self, told: Message) -> Message:
+        """Return the message with hashes, sizes and types of its bytes. Raises RejectedInputError."""
+        postbacks = tuple(self._postback(told.prefix, postback) for postback in told.postbacks)
+        media = tuple(self._item(told.prefix, item) for item in told.media)
+        return told.model_copy(update={"postbacks": postbacks, "media": media})
 
-    for postback in message.postbacks:
-        content_type = "application/json" if postback.name.endswith("json") else "application/xml"
-        yield needed(message.prefix + postback.name, content_type, postback.sha256)
-    for item in message.media:
-        if item.state is MediaState.STORED:
-            yield needed(item.key, item.content_type, item.sha256)
-            for key in (item.thumbnail_key, item.preview_key):
-                if key and name(key) in contents.sizes:
-                    head = next(contents.chunks(name(key)), b"")[: sniffing.HEAD_BYTES]
-                    yield Piece(name(key), key, sniffing.true_type(head, ""))
+    def _postback(self, prefix: str, told: RawPostback) -> RawPostback:
+        content_type = "application/json" if told.name.endswith("json") else "application/xml"
+        measured = self._original(prefix, prefix + told.name, told.sha256, content_type)
+        return told.model_copy(update={"sha256": measured.sha256})
+
+    def _item(self, prefix: str, told: MediaItem) -> MediaItem:
+        item = told
+        if told.state is MediaState.STORED:
+            measured = self._original(prefix, told.key, told.sha256, "", declared_type=told.declared_type)
+            if told.size not in (None, measured.size):
+                self.remarks.append(f"file {told.position}: its size is {measured.size:,} bytes")
+            item = told.model_copy(update={"sha256": measured.sha256, "size": measured.size})
+            if measured.content_type != told.content_type:
+                item = self._looked_into(prefix, item)
+            self.pieces[-1] = replace(self.pieces[-1], content_type=item.content_type)
+            item = self._with_views(prefix, item)
+        return self._with_evidence(prefix, item)
+
+    def _with_evidence(self, prefix: str, item: MediaItem) -> MediaItem:
+        """Return a file with what else is kept of it, as far as it is here. Raises RejectedInputError."""
+        earlier = {one.key: one.sha256 for one in item.earlier}
+        kept = []
+        for key in item.evidence:
+            name = self._name(prefix, key)
+            if name not in self.contents.sizes:
+                self.remarks.append(f"{name} is missing, and its record names it as evidence")
+                continue
+            measured = _measured(self.contents, name, "")
+            if not measured.sha256.startswith(earlier.get(key) or hash_in(key)):
+                raise RejectedInputError(f"{name} is not what its record says: its SHA-256 differs.")
+            self.pieces.append(Piece(name, key, "text/plain" if hash_in(key) else measured.content_type))
+            kept.append(key)
+        versions = tuple(one for one in item.earlier if one.key in kept)
+        return item.model_copy(update={"evidence": tuple(kept), "earlier": versions})
+
+    def _original(
+        self, prefix: str, key: str, sha256: str, content_type: str, *, declared_type: str = ""
+    ) -> Measured:
+        """Measure what must be as its record says, and have it brought in."""
+        name = self._name(prefix, key)
+        measured = _measured(self.contents, name, declared_type)
+        if sha256 and measured.sha256 != sha256:
+            raise RejectedInputError(f"{name} is not what its record says: its SHA-256 differs.")
+        if not sha256:
+            self.remarks.append(f"{name}: its record has no SHA-256; it was taken from the bytes")
+        self.pieces.append(Piece(name, key, content_type or measured.content_type))
+        return measured
+
+    def _looked_into(self, prefix: str, item: MediaItem) -> MediaItem:
+        """Return a file with the facts that its bytes tell: its record says that it is something else."""
+        with archiving.temporary_file(self.vault) as file:
+            file.writelines(self.contents.chunks(self._name(prefix, item.key)))
+            file.flush()
+            facts = self.vault.sandbox.inspect(Path(file.name), item.declared_type)
+        if facts.content_type == item.content_type:
+            return item
+        said = item.content_type or "nothing"
+        self.remarks.append(f"file {item.position}: it is {facts.content_type}, and not {said}")
+        kept = {name: getattr(facts, name) for name in archiving.FACTS_KEPT}
+        return item.model_copy(update={**kept, "content_type": facts.content_type})
+
+    def _with_views(self, prefix: str, item: MediaItem) -> MediaItem:
+        """Return a file with size and hash of its views, as far as they are here and what they should be."""
+        changes: dict[str, object] = {}
+        for view in VIEWS:
+            key, sha256 = getattr(item, f"{view}_key"), getattr(item, f"{view}_sha256")
+            changes |= {f"{view}_sha256": "", f"{view}_size": None}
+            name = self._name(prefix, key)
+            if not key or name not in self.contents.sizes:
+                continue
+            measured = _measured(self.contents, name, "")
+            if sha256 and measured.sha256 != sha256:
+                self.remarks.append(
+                    f"{name} is not what its record says; `mmsvault verify --repair` makes it"
+                )
+                continue
+            self.pieces.append(Piece(name, key, measured.content_type))
+            changes |= {f"{view}_sha256": measured.sha256, f"{view}_size": measured.size}
+        return item.model_copy(update=changes)
+
+    def _name(self, prefix: str, key: str) -> str:
+        return self.folder + key.removeprefix(prefix)
+
+
+def _measured(contents: Contents, name: str, declared_type: str) -> Measured:
+    digest, head, size = hashlib.sha256(), b"", 0
+    for chunk in contents.chunks(name):
+        digest.update(chunk)
+        size += len(chunk)
+        if len(head) < sniffing.HEAD_BYTES:
+            head += chunk[: sniffing.HEAD_BYTES - len(head)]
+    return Measured(size, digest.hexdigest(), sniffing.true_type(head, declared_type))
 
 
 def _put(vault: Vault, contents: Contents, piece: Piece) -> None:
     source = Readable(contents.chunks(piece.name))
     size = contents.sizes[piece.name]
     vault.bucket.put(piece.key, source, size=size, content_type=piece.content_type)  # type: ignore[arg-type]  # it only reads
-
-
-def _sha256(contents: Contents, name: str) -> str:
-    digest = hashlib.sha256()
-    for chunk in contents.chunks(name):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _keys(item: MediaItem) -> list[str]:
-    if item.state is not MediaState.STORED:
-        return []
-    return [key for key in (item.key, item.thumbnail_key, item.preview_key) if key]
 
 
 class Readable:

@@ -1,8 +1,8 @@
 """Where everything is in the bucket: the keys.
 
 A message is one prefix, `messages/2014/02/03/sinch-MMS_MO_iLnCRrL6/`, with the raw postbacks, the
-originals numbered by position, `thumbs/`, `previews/` and `message.json`. Nothing from outside is
-used in a key unchecked: ids are encoded and extensions come from what the bytes are.
+originals numbered by position, `thumbs/`, `previews/`, `evidence/` and `message.json`. Nothing from
+outside is used in a key unchecked: ids are encoded and extensions come from what the bytes are.
 """
 
 import hashlib
@@ -13,14 +13,29 @@ RECORD_NAME = "message.json"
 BODY_NAME, REASON_NAME = "body", "reason.json"
 CORRECTED = "corrected-"
 """How the name of a corrected body in quarantine begins; it ends in the body's SHA-256."""
+_JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after a mark, in any width
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES = "names/"
+EVIDENCE = "evidence/"
+"""Where in a message's folder the answers are that were not the file."""
+HASH_DIGITS = 16
 
 
-def original_key(prefix: str, position: int, extension: str) -> str:
-    """Return the key of a file as it was received."""
-    return f"{prefix}{position:02d}{extension}"
+def original_key(prefix: str, position: int, extension: str, *, version: int = 1) -> str:
+    """Return the key of a file as it was received; `version` counts those that were kept of it, from 1."""
+    return f"{prefix}{position:02d}{f'-{version}' if version > 1 else ''}{extension}"
+
+
+def evidence_key(prefix: str, position: int, sha256: str, extension: str) -> str:
+    """Return the key of what came in answer for a file and was not it, by the hash of what is kept."""
+    return f"{prefix}{EVIDENCE}{position:02d}-{sha256[:HASH_DIGITS]}{extension}"
+
+
+def hash_in(key: str) -> str:
+    """Return the first digits of the SHA-256 that the key of evidence tells; empty for any other key."""
+    found = re.fullmatch(rf".+/{EVIDENCE}\d+-([0-9a-f]{{{HASH_DIGITS}}})\.[a-z0-9]+", key)
+    return found[1] if found else ""
 
 
 def thumbnail_key(prefix: str, position: int) -> str:
@@ -49,7 +64,7 @@ def corrected_name(number: int, body: bytes) -> str:
 
 
 def _extension(body: bytes) -> str:
-    return "json" if body.lstrip()[:1] in (b"{", b"[") else "xml"
+    return "json" if _JSON_BEGINS.match(body) else "xml"
 
 
 def is_postback_name(name: str) -> bool:
@@ -91,9 +106,13 @@ def tally_key(day: date) -> str:
     return f"{RECEIPTS}{day:%Y/%m/%d}.json"
 
 
-def trail_key(day: date, first: int, last: int) -> str:
-    """Return the key of a batch of the trail's entries, by their numbers; `day` (UTC) is the first's."""
-    return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}.jsonl"
+def trail_key(day: date, first: int, last: int, sha256: str) -> str:
+    """Return the key of a batch of the trail's entries: their numbers, and the SHA-256 of its bytes.
+
+    `day` (UTC) is the first entry's. Before two catalogs could have other entries with the same numbers,
+    keys had no hash.
+    """
+    return f"{TRAIL}{day:%Y/%m/%d}/{first:012d}-{last:012d}-{sha256[:32]}.jsonl"
 
 
 def erasure_key(at: datetime, sha256: str) -> str:
@@ -113,10 +132,15 @@ def message_id_in(key: str) -> str:
 
 
 def is_evidence(key: str) -> bool:
-    """Return whether an object is an original or a raw postback: what never changes once it is written."""
-    name = key.rpartition("/")[2]
-    stands_in_folder = bool(message_id_in(key)) and key == folder_of(key) + name
-    return stands_in_folder and (is_postback_name(name) or re.fullmatch(r"\d+\.[a-z0-9]+", name) is not None)
+    """Return whether an object is an original, a raw postback or an answer: what never changes."""
+    if not message_id_in(key):
+        return False
+    name = key.removeprefix(folder_of(key))
+    return (
+        is_postback_name(name)
+        or re.fullmatch(r"\d+(-\d+)?\.[a-z0-9]+", name) is not None
+        or bool(hash_in(key))
+    )
 
 
 def folder_of(key: str) -> str:

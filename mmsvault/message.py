@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field
 
@@ -25,13 +26,17 @@ new version; one that is renamed or means something else does, with a step in UP
 UPGRADES: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """By the version it starts from: what turns a record into one of the next version."""
 
-GRACE = timedelta(hours=1)
+GRACE = timedelta(days=1)
 """Attempts go on for at least this long after the receipt, even past the deadline: a postback may
 come late, be replayed, or carry a wrong clock, and asking costs nothing."""
 
 LONGEST_TAG = 100
 LONGEST_NOTE = 10_000
 """Characters of a tag and of a note, whoever writes them."""
+
+EARLIEST_BELIEVED_AT = datetime(2000, 1, 1, tzinfo=UTC)
+FURTHEST_AHEAD = timedelta(days=2)
+"""A moment before the one, or this much after it was told here, comes of a wrong clock."""
 
 LONGEST_NUMBER = 254
 """Characters of a number or address that are compared; an e-mail address has no more."""
@@ -42,18 +47,101 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def believed_at(moment: datetime | None, *, received_at: datetime) -> datetime | None:
+    """Return an aware moment in UTC; None for one that cannot be, judged by when it was received here."""
+    if moment is None or not EARLIEST_BELIEVED_AT <= moment <= received_at + FURTHEST_AHEAD:
+        return None
+    return moment.astimezone(UTC)
+
+
 def normal_number(text: str) -> str:
     """Return a phone number or short code as digits only; anything else (an e-mail address) folded.
 
-    `+1 (408) 225-7140`, `0014082257140` and `14082257140` are one number, and so is
-    `+14082257140/TYPE=PLMN`, as MMS centres write it (OMA MMS encapsulation, 8).
+    `+1 (408) 225-7140`, `0014082257140`, `tel:+1-408-225-7140;ext=5`, `"Ann" <sip:+14082257140@ims.example>`
+    and `+14082257140/TYPE=PLMN`, as MMS centres write it (OMA MMS encapsulation, 8), are one number.
     """
-    plain = unicodedata.normalize("NFKC", text).strip()
-    bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", re.sub(r"(?i)/type=plmn$", "", plain))
-    digits = bare.removeprefix("+")
-    if digits.isascii() and digits.isdigit():
-        return digits.removeprefix("00")[:LONGEST_NUMBER]
-    return plain.casefold()[:LONGEST_NUMBER]
+    if text.isascii() and text.isdigit() and not text.startswith("0"):
+        return text[:LONGEST_NUMBER]  # as nearly all are
+    plain = _bare_address(text)
+    dialled = _dialled(plain)
+    if dialled:
+        return re.sub(r"^\+?(?:00)*(?=\d)", "", dialled)[:LONGEST_NUMBER]
+    return (plain or _visible(text)).casefold()[:LONGEST_NUMBER]
+
+
+def dialled_number(text: str) -> str:
+    """Return a phone number as it is dialled: digits, after `+` where one is written; empty for others."""
+    return _dialled(_bare_address(text))
+
+
+def part_of_number(text: str) -> str:
+    """Return a part of a number or address as it is compared: of a number the digits, else folded."""
+    plain = _visible(text)
+    return (_digits(plain).removeprefix("+") or plain.casefold())[:LONGEST_NUMBER]
+
+
+_BETWEEN_DIGITS = re.compile(r"[\s().\-/\u00b7\u2010-\u2015\u2022\u2212]+")
+_NOT_SEEN = re.compile(r"[\ufe00-\ufe0f\u20e3]")
+_SCHEME = re.compile(
+    r"(?:(?:tel|sips?|sms(?:to)?|mms(?:to)?|mailto|callto|xmpp|im|pres):(?://)?)+", re.IGNORECASE
+)
+_IN_BRACKETS = re.compile(r"<([^<>]*)>\s*(?:;[^<>]*)?$")
+_KIND_OF_ADDRESS = re.compile(r"(?:/type=[\w\-]*)+$", re.IGNORECASE)
+_EXTENSION = re.compile(r"[\s,;]*(?:\b(?:ext(?:ension|n)?|int)|x|#)[.:=\s]*\d{1,9}$", re.IGNORECASE)
+_LONGEST_WRITTEN = 1000
+"""Characters of a number or address as it was sent, with all that stands around it."""
+_MOST_LAYERS = 4
+"""A name around an address around a scheme around `%2B`."""
+
+
+def _visible(text: str) -> str:
+    """Return text in its usual characters, without those that are not seen."""
+    shown = unicodedata.normalize("NFKC", text[:_LONGEST_WRITTEN])
+    if not shown.isascii():
+        shown = "".join(letter for letter in shown if unicodedata.category(letter) not in ("Cf", "Cc"))
+        shown = _NOT_SEEN.sub("", shown)
+    return shown.strip()
+
+
+def _bare_address(text: str) -> str:
+    """Return the number or address itself, without a name, a scheme, parameters and a type around it."""
+    plain = _visible(text)
+    for _ in range(_MOST_LAYERS):
+        before = plain
+        if re.search(r"%[0-9a-fA-F]{2}", plain):
+            plain = _visible(unquote(plain, errors="replace"))
+        if named := _IN_BRACKETS.search(plain):
+            plain = named[1].strip()
+        plain = _KIND_OF_ADDRESS.sub("", plain).strip()
+        scheme = _SCHEME.match(plain)
+        if scheme:
+            plain = re.split(r"[?;]", plain[scheme.end() :], maxsplit=1)[0].strip()
+        is_of_phone = scheme and scheme[0].lower().startswith("sip")
+        if is_of_phone:
+            plain = re.sub(r":\d{1,5}$", "", plain)
+        user = re.split("[;:]", plain.partition("@")[0], maxsplit=1)[0]
+        if "@" in plain and (is_of_phone or ";user=phone" in plain.lower()) and _dialled(user):
+            plain = user
+        if plain == before:
+            break
+    return plain
+
+
+def _dialled(text: str) -> str:
+    digits = _digits(text)
+    if not digits and ";" in text:  # parameters of a telephone number (RFC 3966)
+        digits = _digits(text.partition(";")[0])
+    return digits or _digits(_EXTENSION.sub("", text))
+
+
+def _digits(text: str) -> str:
+    bare = _BETWEEN_DIGITS.sub("", text)
+    digits = bare.lstrip("+")
+    if not digits.isdecimal():
+        return ""
+    if not digits.isascii():
+        digits = "".join(str(unicodedata.decimal(letter)) for letter in digits)
+    return f"+{digits}" if bare.startswith("+") else digits
 
 
 def fold(text: str) -> str:
@@ -222,6 +310,14 @@ class RawPostback(Value):
     corrected_at: AwareDatetime | None = None
 
 
+class EarlierVersion(Value):
+    """An original that another one has taken the place of, and that is kept as it was."""
+
+    key: str
+    size: int
+    sha256: str
+
+
 class MediaItem(Value):
     """One file of a message. Sizes in bytes; `width` and `height` in pixels, as shown upright.
 
@@ -230,7 +326,9 @@ class MediaItem(Value):
     when it was taken, in ISO 8601, as the file says: without an offset where it tells none.
     `preview_due_at` is set while a preview that a browser needs is still to be made. `doubt` says why a
     stored file may not be what was sent. `evidence` are the keys of what else the provider answered:
-    bodies that were not the file, and earlier versions of it.
+    bodies that were not the file, and earlier versions of it, which `earlier` has with their hashes.
+    A stored file with `next_attempt_at` is to be fetched once more. Views that were made before their
+    size and SHA-256 were recorded have none.
     """
 
     position: int
@@ -258,12 +356,20 @@ class MediaItem(Value):
     preview_due_at: AwareDatetime | None = None
     doubt: str = ""
     evidence: tuple[str, ...] = ()
+    earlier: tuple[EarlierVersion, ...] = ()
+    thumbnail_sha256: str = ""
+    thumbnail_size: int | None = None
+    preview_sha256: str = ""
+    preview_size: int | None = None
 
     @property
     def is_animated(self) -> bool:
         """Whether it is a picture that moves."""
         return self.content_type.startswith("image/") and (self.frame_count or 1) > 1
 
+
+VIEWS = ("thumbnail", "preview")
+"""What is shown in place of a file; each has `_key`, `_sha256` and `_size` in its MediaItem."""
 
 SHOWN_OF_MEDIA = (
     *("position", "url", "state", "content_type", "size", "sha256", "key", "thumbnail_key", "preview_key"),
@@ -359,18 +465,26 @@ class Message(Value):
         Raises RecordError.
         """
         try:
-            record = json.loads(data)
-            version = int(record["schema"])
-            if version > SCHEMA_VERSION:
-                raise NewerRecordError(
-                    f"message.json is of a newer MMS Vault (its form is {version}, this one reads up to "
-                    f"{SCHEMA_VERSION}); update this program"
-                )
-            for step in range(version, SCHEMA_VERSION):
-                record = UPGRADES[step](record)
-            return cls.model_validate(record)
-        except (ValueError, TypeError, LookupError) as error:
-            raise RecordError(f"message.json cannot be read ({type(error).__name__})") from error
+            return cls.model_validate(told_by(data))
+        except ValueError as error:
+            raise RecordError("message.json cannot be read: a field of it is missing or wrong") from error
+
+
+def told_by(data: bytes) -> dict[str, Any]:
+    """Return what a message.json tells, in the form of this version. Raises RecordError."""
+    try:
+        record: dict[str, Any] = json.loads(data)
+        version = int(record["schema"])
+        if version > SCHEMA_VERSION:
+            raise NewerRecordError(
+                f"message.json is of a newer MMS Vault (its form is {version}, this one reads up to "
+                f"{SCHEMA_VERSION}); update this program"
+            )
+        for step in range(version, SCHEMA_VERSION):
+            record = UPGRADES[step](record)
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise RecordError("message.json cannot be read: it is no JSON of its form") from error
+    return record
 
 
 def pretty_json(value: Any) -> str:

@@ -19,7 +19,7 @@ from rq import Worker
 from rq.exceptions import NoSuchJobError
 
 from mmsvault.bucket import PROBE_KEY, Bucket, Listed
-from mmsvault.catalog import copying, upkeep
+from mmsvault.catalog import copying, second_factors, upkeep
 from mmsvault.catalog.connection import migrate as make_tables
 from mmsvault.errors import (
     ConfigurationError,
@@ -108,6 +108,9 @@ def migrate(source: Vault, target: Vault, *, progress: Progress = lambda *_: Non
         _copy_objects(source, target, done, progress)
     if moves_catalog:
         _copy_catalog(source, target, progress)
+    old_key, new_key = (vault.settings.bucket_keys[1] for vault in (source, target))
+    if old_key != new_key:
+        second_factors.seal_anew(target.catalog, old_key=old_key, new_key=new_key)
     if moves_bucket:
         _hold(target)
     if moves_queue:

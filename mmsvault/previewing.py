@@ -5,6 +5,7 @@ first: previews are queued only while nothing waits in the queue, and the job le
 between two of them when something does.
 """
 
+import hashlib
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -84,7 +85,8 @@ def make_preview(vault: Vault, message: Message, item: MediaItem) -> MediaItem:
     preview_type = playing.preview_type(
         item.content_type, item.codecs, size=item.size or 0, animated=item.is_animated
     )
-    key, reason = "", ""
+    key, reason, sha256 = "", "", ""
+    size: int | None = None
     vault.settings.temporary_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=vault.settings.temporary_dir, prefix="download-") as folder:
         original, made = Path(folder) / "original", Path(folder) / "preview" / "made"
@@ -98,14 +100,22 @@ def make_preview(vault: Vault, message: Message, item: MediaItem) -> MediaItem:
             extension = playing.preview_extension(preview_type)
             key = layout.preview_key(message.prefix, item.position, extension)
             with made.open("rb") as file:
-                vault.bucket.put(key, file, size=made.stat().st_size, content_type=preview_type)
+                sha256, size = hashlib.file_digest(file, "sha256").hexdigest(), made.stat().st_size
+                file.seek(0)
+                vault.bucket.put(key, file, size=size, content_type=preview_type)
         except NotShownError as error:
             reason = str(error)
         except NotFoundError:
             reason = "preview not made: the bucket does not hold the original"
     log.info("preview", position=item.position, content_type=item.content_type, key=key, reason=reason)
     return item.model_copy(
-        update={"preview_key": key, "preview_due_at": None, "reason": _reasons(item.reason, reason)}
+        update={
+            "preview_key": key,
+            "preview_sha256": sha256,
+            "preview_size": size,
+            "preview_due_at": None,
+            "reason": _reasons(item.reason, reason),
+        }
     )
 
 

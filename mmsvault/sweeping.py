@@ -86,7 +86,10 @@ class Sweeper:
         OvertakenError when another sweep has begun.
         """
         settings = self._vault.settings
-        told = f"{settings.fetch_hosts} {settings.fetch_private_networks}"
+        told = (
+            f"{settings.fetch_hosts} {settings.fetch_private_networks}"
+            f" {settings.fetch_ports} {settings.max_media_bytes}"
+        )
         if told != self._fetch_settings:
             upkeep.retry_refused(self._vault.catalog, told, now=utc_now())
             self._fetch_settings = told
@@ -169,8 +172,9 @@ def enqueue_due(vault: Vault, queue: Queue) -> int:
 
 
 def temporary_files(vault: Vault) -> Iterator[Path]:
-    """Yield downloads, of which a killed worker may have left some behind."""
+    """Yield downloads and folders of sandboxes, of which a killed worker may have left some behind."""
     yield from vault.settings.temporary_dir.glob("download-*")
+    yield from vault.settings.temporary_dir.glob("sandbox-*")
     yield from vault.settings.spool_dir.glob(".*.part")
 
 

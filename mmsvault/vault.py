@@ -88,11 +88,14 @@ class Vault:
     def fetcher(self) -> Fetcher:
         """What downloads the files."""
         from mmsvault.fetching import Fetcher
+        from mmsvault.media.answers import is_known
 
         return Fetcher(
             max_bytes=self.settings.max_media_bytes,
             hosts=self.settings.fetch_hosts,
             private_networks=self.settings.fetch_private_networks,
+            ports=self.settings.fetch_ports,
+            knows=is_known,
         )
 
     @cached_property
@@ -100,7 +103,7 @@ class Vault:
         """What looks into files."""
         from mmsvault.media.sandbox import Sandbox
 
-        return Sandbox(max_pixels=self.settings.max_media_pixels)
+        return Sandbox(max_pixels=self.settings.max_media_pixels, folder=self.settings.temporary_dir)
 
     def prepare(self) -> None:
         """Make catalog and bucket where they are not there yet. Raises UnavailableError."""

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
+from mmsvault.attempts import REASONS_NOT_ALLOWED
 from mmsvault.bucket import PROBE_KEY
 from mmsvault.catalog import quarantine, totals, verdicts
 from mmsvault.errors import NotFoundError, UnavailableError
@@ -63,6 +64,11 @@ class VaultCollector(Collector):
         yield _gauge("mmsvault_stored_bytes", "Bytes of all originals", counts.bytes)
         yield _gauge(
             "mmsvault_files_at_risk", "Files that wait with under a day to their deadline", counts.at_risk
+        )
+        yield _gauge(
+            "mmsvault_files_not_allowed",
+            "Files that wait because the provider refuses them to this server (401 or 403)",
+            totals.waiting_for(self._vault.catalog, REASONS_NOT_ALLOWED),
         )
         waiting = quarantine.waiting(self._vault.catalog)
         yield _gauge(

@@ -64,7 +64,7 @@ def look_at(
 ) -> AppTest:
     """Run a page, `module.function` of the dashboard, as somebody with this role sees it."""
     person = Person("tests", role, scope, is_one_time=False, made_at=utc_now())
-    monkeypatch.setattr(visiting, "recognise", lambda _room, _headers: person)
+    monkeypatch.setattr(visiting, "recognise", lambda _room, _headers, **_: person)
     monkeypatch.setattr(visiting, "client_address", lambda *_: "127.0.0.1")
     module, _, function = page.rpartition(".")
     importlib.import_module(f"dashboard.{module}")

@@ -16,6 +16,7 @@ from mmsvault.catalog.tables import (
     messages,
     quarantine,
     receipts,
+    recovery_codes,
     searches,
     tombstones,
     trail,
@@ -23,7 +24,16 @@ from mmsvault.catalog.tables import (
 )
 from mmsvault.message import Message
 
-TABLES: Sequence[Table] = (tombstones, receipts, quarantine, exports, searches, users, trail)
+TABLES: Sequence[Table] = (
+    tombstones,
+    receipts,
+    quarantine,
+    exports,
+    searches,
+    users,
+    recovery_codes,
+    trail,
+)
 ROWS_AT_ONCE = 1000
 
 

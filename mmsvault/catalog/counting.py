@@ -31,9 +31,8 @@ from sqlalchemy import (
 
 from mmsvault.catalog import documents, names, queries
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.numbers import part
 from mmsvault.catalog.tables import COUNTED, counters, keywords, media, messages, receipts, senders
-from mmsvault.message import fold
+from mmsvault.message import fold, part_of_number
 
 Order = Literal["key", "messages", "first_at", "last_at"]
 ORDERS: tuple[Order, ...] = ("last_at", "first_at", "messages", "key")
@@ -116,7 +115,7 @@ def beginning(
     """Return the condition that a keyword begins so, or a sender's number, or that its name has the words."""
     if tallied is KEYWORDS:
         return _begins(connection, key, fold(text))
-    start = part(text.strip("*"))
+    start = part_of_number(text.strip("*"))
     starts = [start]
     if start.isdigit():
         starts.append(f"{phonenumbers.country_code_for_region(region)}{start}")

@@ -107,7 +107,7 @@ def message_row(message: Message) -> dict[str, Any]:
 def media_row(message_id: str, item: MediaItem) -> dict[str, Any]:
     """Return a file of a message as a row."""
     row = item.model_dump()
-    lists = {name: list(row[name]) for name in ("codecs", "evidence")}
+    lists = {name: list(row[name]) for name in ("codecs", "evidence", "earlier")}
     return {"message_id": message_id, **row, **lists, "state": item.state.value}
 
 

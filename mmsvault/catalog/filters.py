@@ -13,11 +13,10 @@ from sqlalchemy import ColumnElement, Select, and_, cast, func, literal_column, 
 from mmsvault.catalog import documents
 from mmsvault.catalog.documents import EVERY
 from mmsvault.catalog.language import Query, Term
-from mmsvault.catalog.numbers import part
 from mmsvault.catalog.places import first_place
 from mmsvault.catalog.tables import keywords, message_words, messages, senders
 from mmsvault.catalog.words import words_of
-from mmsvault.message import fold, normal_number
+from mmsvault.message import fold, normal_number, part_of_number
 
 CARRIERS: Mapping[str, str] = {
     "att": "31002",
@@ -217,7 +216,7 @@ def _words(term: Term) -> tuple[Phrase, ...]:
 
 
 def _number(side: str, term: Term) -> tuple[Phrase, ...]:
-    inner = part(term.value.strip("*"))
+    inner = part_of_number(term.value.strip("*"))
     at_start, at_end = not term.value.startswith("*"), not term.value.endswith("*")
     if at_start and at_end:
         return tuple((documents.fact(side, number),) for number in numbers(term))

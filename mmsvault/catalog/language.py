@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from mmsvault.catalog.documents import LEAST_PART
-from mmsvault.catalog.numbers import part, writings
+from mmsvault.catalog.numbers import writings
 from mmsvault.catalog.words import words_of
 from mmsvault.errors import SearchError
-from mmsvault.message import MessageState
+from mmsvault.message import MessageState, part_of_number
 
 FIELDS = ("from", "to", "number", "keyword", "type", "carrier", "after", "before", "state", "tag", "has")
 NUMBER_FIELDS = ("from", "to", "number")
@@ -129,7 +129,7 @@ def _number_term(text: str, start: int, term: Term, region: str) -> Term:
     if "*" in inner:
         star = start + term.value.index("*", len(term.value) - len(term.value.lstrip("*")))
         raise SearchError(text, star, "* stands at the start or the end of a number.")
-    if len(part(inner)) < LEAST_PART:
+    if len(part_of_number(inner)) < LEAST_PART:
         raise SearchError(text, start, f"Part of a number needs at least {LEAST_PART} digits.")
     return term
 

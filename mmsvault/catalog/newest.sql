@@ -49,7 +49,7 @@ CREATE TABLE exports (
 	bytes BIGINT NOT NULL, 
 	reason TEXT NOT NULL, 
 	worker VARCHAR, 
-	beat_at DATETIME NOT NULL, sealed TEXT, 
+	beat_at DATETIME NOT NULL, sealed TEXT, recheck BOOLEAN DEFAULT 0 NOT NULL, 
 	CONSTRAINT pk_exports PRIMARY KEY (id)
 )
 
@@ -93,7 +93,7 @@ CREATE TABLE "media" (
 	captured VARCHAR DEFAULT '' NOT NULL, 
 	has_location BOOLEAN DEFAULT 0 NOT NULL, 
 	perceptual_hash VARCHAR DEFAULT '' NOT NULL, 
-	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, 
+	preview_due_at DATETIME, doubt TEXT DEFAULT '' NOT NULL, evidence JSON DEFAULT '[]' NOT NULL, earlier JSON DEFAULT '[]' NOT NULL, thumbnail_sha256 VARCHAR DEFAULT '' NOT NULL, thumbnail_size BIGINT, preview_sha256 VARCHAR DEFAULT '' NOT NULL, preview_size BIGINT, 
 	CONSTRAINT pk_media PRIMARY KEY (message_id, position), 
 	CONSTRAINT fk_media_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
 )
@@ -164,6 +164,13 @@ CREATE TABLE recipients (
 	CONSTRAINT fk_recipients_message_id FOREIGN KEY(message_id) REFERENCES messages (id) ON DELETE CASCADE
 )
 
+CREATE TABLE recovery_codes (
+	name VARCHAR NOT NULL, 
+	digest VARCHAR NOT NULL, 
+	CONSTRAINT pk_recovery_codes PRIMARY KEY (name, digest), 
+	CONSTRAINT fk_recovery_codes_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
+)
+
 CREATE TABLE searches (
 	name TEXT NOT NULL, 
 	"query" TEXT NOT NULL, 
@@ -197,7 +204,7 @@ CREATE TABLE serials (
 CREATE TABLE sessions (
 	digest VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
-	ends_at DATETIME NOT NULL, 
+	ends_at DATETIME NOT NULL, began_at DATETIME DEFAULT '1970-01-01 00:00:00' NOT NULL, seen_at DATETIME DEFAULT '1970-01-01 00:00:00' NOT NULL, source TEXT DEFAULT '' NOT NULL, browser TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_sessions PRIMARY KEY (digest), 
 	CONSTRAINT fk_sessions_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
 )
@@ -208,7 +215,7 @@ CREATE TABLE tombstones (
 	CONSTRAINT pk_tombstones PRIMARY KEY (id)
 )
 
-CREATE TABLE trail (
+CREATE TABLE "trail" (
 	number BIGINT NOT NULL, 
 	at DATETIME NOT NULL, 
 	who TEXT NOT NULL, 
@@ -219,7 +226,13 @@ CREATE TABLE trail (
 	previous VARCHAR NOT NULL, 
 	hash VARCHAR NOT NULL, 
 	kept BOOLEAN NOT NULL, 
-	CONSTRAINT pk_trail PRIMARY KEY (number)
+	CONSTRAINT pk_trail PRIMARY KEY (number, hash)
+)
+
+CREATE TABLE used_once (
+	digest VARCHAR NOT NULL, 
+	ends_at DATETIME NOT NULL, 
+	CONSTRAINT pk_used_once PRIMARY KEY (digest)
 )
 
 CREATE TABLE users (
@@ -228,7 +241,7 @@ CREATE TABLE users (
 	role VARCHAR NOT NULL, 
 	scope TEXT NOT NULL, 
 	is_one_time BOOLEAN NOT NULL, 
-	made_at DATETIME NOT NULL, 
+	made_at DATETIME NOT NULL, second_factor TEXT DEFAULT '' NOT NULL, second_factor_step BIGINT DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_users PRIMARY KEY (name)
 )
 
@@ -286,7 +299,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0014')
+INSERT INTO alembic_version VALUES ('0016')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

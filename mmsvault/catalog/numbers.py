@@ -5,12 +5,11 @@ may leave the country code out, or dial out of a country; which country that is,
 """
 
 import re
-import unicodedata
 
 import phonenumbers
 
 from mmsvault.errors import ConfigurationError
-from mmsvault.message import LONGEST_NUMBER, normal_number
+from mmsvault.message import dialled_number, normal_number
 
 LONGEST_SHORT_CODE = 6
 
@@ -24,29 +23,22 @@ def writings(text: str, *, region: str) -> tuple[str, ...]:
     if region not in phonenumbers.SUPPORTED_REGIONS:
         raise ConfigurationError("MMSVAULT_DEFAULT_REGION", f"there is no country {region!r}")
     own = normal_number(text)
-    if not own.isdigit() or (len(own) <= LONGEST_SHORT_CODE and "+" not in text):
+    dialled = dialled_number(text)
+    if not dialled or (len(own) <= LONGEST_SHORT_CODE and not dialled.startswith("+")):
         return (own,)
     known = {own: None}
-    for written in (text, f"+{own}"):
+    for written in (dialled, f"+{own}"):
         try:
             number = phonenumbers.parse(written, region)
         except phonenumbers.NumberParseException:
             continue
         if not phonenumbers.is_possible_number(number):
             continue
-        if written is text:
+        if written is dialled:
             known[_digits(number, phonenumbers.PhoneNumberFormat.E164)] = None
         if number.country_code == phonenumbers.country_code_for_region(region):
             known[_digits(number, phonenumbers.PhoneNumberFormat.NATIONAL)] = None
     return tuple(known)
-
-
-def part(text: str) -> str:
-    """Return a part of a number (between or beside its `*`) as the catalog would hold it."""
-    plain = unicodedata.normalize("NFKC", text).strip().casefold()
-    bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", plain).removeprefix("+")
-    digits = bare.isascii() and bare.isdigit()
-    return (bare if digits else plain)[:LONGEST_NUMBER]
 
 
 def _digits(number: phonenumbers.PhoneNumber, form: int) -> str:

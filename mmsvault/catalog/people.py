@@ -2,8 +2,13 @@
 
 A password is kept as its Argon2id hash only. One that the vault made and printed is good for
 setting another one, and for nothing else.
+
+Names are ASCII and are compared without case. Nothing else is folded or normalized: other letters that
+only look alike, or become the same by Unicode's rules, would be another person's name. A subject of a
+login provider (`sub`) keeps its case and is compared exactly.
 """
 
+import hashlib
 import re
 import secrets
 from dataclasses import dataclass
@@ -15,6 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, text, update
 
+from mmsvault.catalog import tries
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import sessions, users
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
@@ -23,6 +29,7 @@ from mmsvault.message import utc_now
 FIRST_ADMIN = "admin"
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1000
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,99}")
+_SUBJECT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@+|:=/-]{0,254}")
 
 
 class Role(StrEnum):
@@ -41,24 +48,49 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a name. `scope` is what they see, in the language of `search`; empty: everything."""
+    """Somebody with a name. `scope` is what they see, in the language of `search`; empty: everything.
+
+    `must_set_up` is whether they need a second factor and have none yet; whoever finds a person by a
+    session says so.
+    """
 
     name: str
     role: Role
     scope: str
     is_one_time: bool
     made_at: datetime
+    has_second_factor: bool = False
+    must_set_up: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing is left to do before they may do anything else."""
+        return not (self.is_one_time or self.must_set_up)
 
 
-def add(engine: Engine, name: str, *, role: Role, scope: str = "", password: str = "") -> str:
+def login_name(told: str) -> str:
+    """Return a name as it is kept, whatever its case; empty for one that nobody can have."""
+    return told.strip().lower() if told.isascii() else ""
+
+
+def add(
+    engine: Engine,
+    name: str,
+    *,
+    role: Role,
+    scope: str = "",
+    password: str = "",
+    is_subject: bool = False,
+) -> str:
     """Enter a person and return their password: a one-time one where none is given.
 
-    The caller has parsed the scope. Raises RejectedInputError for a name that is taken or odd.
+    The caller has parsed the scope. A name that is a provider's subject keeps its case. Raises
+    RejectedInputError for a name that is taken or odd.
     """
     given = password or one_time_password()
-    row = _row(name, role=role, scope=scope, password=given, is_one_time=not password)
+    row = _row(name, role=role, scope=scope, password=given, is_one_time=not password, is_subject=is_subject)
     with writing(engine) as connection:
-        if _find(connection, row["name"]) is not None:
+        if _exactly(connection, str(row["name"])) is not None:
             raise RejectedInputError(f"There is a person {row['name']!r} already.")
         connection.execute(insert(users), row)
     return given
@@ -77,10 +109,10 @@ def make_first_admin(engine: Engine) -> str | None:
     return password
 
 
-def find(engine: Engine, name: str) -> Person:
-    """Return the person of that name. Raises NotFoundError."""
+def find(engine: Engine, name: str, *, is_subject: bool = False) -> Person:
+    """Return the person of that name; a subject's case counts. Raises NotFoundError."""
     with reading(engine) as connection:
-        row = _find(connection, name.casefold())
+        row = _exactly(connection, name) if is_subject else _find(connection, name)
     if row is None:
         raise NotFoundError(f"There is no person {name!r}.")
     return person(row)
@@ -95,7 +127,7 @@ def list_all(engine: Engine) -> list[Person]:
 def recognise(engine: Engine, name: str, password: str) -> Person | None:
     """Return the person if this is their password. It takes as long for a name that nobody has."""
     with reading(engine) as connection:
-        row = _find(connection, name.casefold())
+        row = _find(connection, name)
     hashed = row["password_hash"] if row else _nobodys_hash()
     try:
         PasswordHasher().verify(hashed, password[:LONGEST_PASSWORD])
@@ -105,11 +137,23 @@ def recognise(engine: Engine, name: str, password: str) -> Person | None:
 
 
 def set_password(engine: Engine, name: str, password: str = "") -> str:
-    """Set a password (a one-time one where none is given) and end the person's sessions."""
+    """Set a password (a one-time one where none is given) and end the person's sessions.
+
+    Tries that were wrong are forgotten.
+    """
     given = password or one_time_password()
     change = {"password_hash": hashed(given), "is_one_time": not password}
-    _change(engine, name, change)
+    tries.forget(engine, f" {_change(engine, name, change)}")
     return given
+
+
+def fingerprint(engine: Engine, name: str) -> str:
+    """Return what is another one after another password was set. Raises NotFoundError."""
+    with reading(engine) as connection:
+        row = _find(connection, name)
+    if row is None:
+        raise NotFoundError(f"There is no person {name!r}.")
+    return hashlib.sha256(row["password_hash"].encode()).hexdigest()[:16]
 
 
 def change(engine: Engine, name: str, *, role: Role, scope: str) -> None:
@@ -120,8 +164,7 @@ def change(engine: Engine, name: str, *, role: Role, scope: str) -> None:
 def remove(engine: Engine, name: str) -> None:
     """Forget a person and end their sessions. Raises NotFoundError, RefusedError for the last admin."""
     with writing(engine) as connection:
-        if not connection.execute(delete(users).where(users.c.name == name.casefold())).rowcount:
-            raise NotFoundError(f"There is no person {name!r}.")
+        connection.execute(delete(users).where(users.c.name == _kept_name(connection, name)))
         _refuse_without_admin(connection)
 
 
@@ -139,7 +182,14 @@ def hashed(password: str) -> str:
 
 def person(row: RowMapping) -> Person:
     """Return the person that a row is."""
-    return Person(row["name"], Role(row["role"]), row["scope"], row["is_one_time"], row["made_at"])
+    return Person(
+        row["name"],
+        Role(row["role"]),
+        row["scope"],
+        row["is_one_time"],
+        row["made_at"],
+        has_second_factor=bool(row["second_factor"]),
+    )
 
 
 @cache
@@ -147,12 +197,15 @@ def _nobodys_hash() -> str:
     return PasswordHasher().hash(one_time_password())
 
 
-def _row(name: str, *, role: Role, scope: str, password: str, is_one_time: bool) -> dict[str, object]:
-    folded = name.casefold()
-    if not _NAME.fullmatch(folded):
-        raise RejectedInputError("A name has letters without accents, digits and . _ @ + - only.")
+def _row(
+    name: str, *, role: Role, scope: str, password: str, is_one_time: bool, is_subject: bool = False
+) -> dict[str, object]:
+    kept = name if is_subject else login_name(name)
+    if not (_SUBJECT if is_subject else _NAME).fullmatch(kept):
+        signs = ". _ @ + - | : = /" if is_subject else ". _ @ + -"
+        raise RejectedInputError(f"A name has letters without accents, digits and {signs} only.")
     return {
-        "name": folded,
+        "name": kept,
         "password_hash": hashed(password),
         "role": role.value,
         "scope": scope,
@@ -161,18 +214,33 @@ def _row(name: str, *, role: Role, scope: str, password: str, is_one_time: bool)
     }
 
 
-def _find(connection: Connection, name: object) -> RowMapping | None:
+def _find(connection: Connection, name: str) -> RowMapping | None:
+    """Return the person of exactly this name, else of this name in lower case."""
+    return _exactly(connection, name) or _exactly(connection, login_name(name))
+
+
+def _exactly(connection: Connection, name: str) -> RowMapping | None:
+    if not name.isascii() or "\0" in name:  # no name, and for PostgreSQL no text
+        return None
     return connection.execute(select(users).where(users.c.name == name)).mappings().first()
 
 
-def _change(engine: Engine, name: str, values: dict[str, object], *, keeps_sessions: bool = False) -> None:
-    folded = name.casefold()
+def _kept_name(connection: Connection, name: str) -> str:
+    row = _find(connection, name)
+    if row is None:
+        raise NotFoundError(f"There is no person {name!r}.")
+    return str(row["name"])
+
+
+def _change(engine: Engine, name: str, values: dict[str, object], *, keeps_sessions: bool = False) -> str:
+    """Set values of a person, and return the name that they have in the catalog."""
     with writing(engine) as connection:
-        if not connection.execute(update(users).where(users.c.name == folded).values(values)).rowcount:
-            raise NotFoundError(f"There is no person {name!r}.")
+        kept = _kept_name(connection, name)
+        connection.execute(update(users).where(users.c.name == kept).values(values))
         if not keeps_sessions:
-            connection.execute(delete(sessions).where(sessions.c.name == folded))
+            connection.execute(delete(sessions).where(sessions.c.name == kept))
         _refuse_without_admin(connection)
+    return kept
 
 
 def _refuse_without_admin(connection: Connection) -> None:

@@ -99,6 +99,8 @@ def _problem(person: Person, action: Action) -> str:
     rule = RULES[action]
     if person.is_one_time:
         return "Set a password of your own first."
+    if person.must_set_up:
+        return "Set up your second factor first."
     if not person.role.includes(rule.role):
         return f"To {action} needs the role {rule.role}; yours is {person.role}."
     if rule.whole and person.scope:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     column,
+    false,
     table,
 )
 from sqlalchemy.types import TypeDecorator
@@ -135,6 +136,11 @@ media = Table(
     Column("preview_due_at", UtcDateTime),
     Column("doubt", Text, nullable=False, server_default=""),
     Column("evidence", JSON, nullable=False, server_default="[]"),
+    Column("earlier", JSON, nullable=False, server_default="[]"),
+    Column("thumbnail_sha256", String, nullable=False, server_default=""),
+    Column("thumbnail_size", BigInteger),
+    Column("preview_sha256", String, nullable=False, server_default=""),
+    Column("preview_size", BigInteger),
 )
 Index(None, media.c.state)
 Index(None, media.c.preview_due_at)
@@ -226,6 +232,8 @@ exports = Table(
     Column("worker", String),
     Column("beat_at", UtcDateTime, nullable=False),
     Column("sealed", Text),
+    # Messages were deleted since it began: it looks through its volumes before it ends.
+    Column("recheck", Boolean, nullable=False, server_default=false()),
 )
 Index(None, exports.c.made_at)
 
@@ -318,6 +326,18 @@ users = Table(
     # The password was made by the vault and printed: it is good for setting another one only.
     Column("is_one_time", Boolean, nullable=False),
     Column("made_at", UtcDateTime, nullable=False),
+    # The secret of the authenticator app, sealed; empty without one. A code of `second_factor_step`
+    # (30 seconds since 1970) or before was used or is too old.
+    Column("second_factor", Text, nullable=False, default=""),
+    Column("second_factor_step", BigInteger, nullable=False, default=0),
+)
+
+# What a person without their app logs in with, each once: SHA-256 of random codes.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("name", String, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String, primary_key=True),
 )
 
 # Who is logged in. The token itself is with the browser alone; here is its SHA-256.
@@ -327,10 +347,24 @@ sessions = Table(
     Column("digest", String, primary_key=True),
     Column("name", String, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
     Column("ends_at", UtcDateTime, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    # When the person last did something, to the minute.
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("source", Text, nullable=False, default=""),
+    Column("browser", Text, nullable=False, default=""),
 )
 Index(None, sessions.c.name)
 
-# Passwords that were wrong, by who tried and from where, until somebody has the right one.
+# What is good for one use and was used, until it would have ended anyway: SHA-256 of it.
+used_once = Table(
+    "used_once",
+    metadata,
+    Column("digest", String, primary_key=True),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+
+# Tries to log in, counted before they are looked at, by who tries and from where. Those that were
+# right are taken back.
 failures = Table(
     "failures",
     metadata,
@@ -340,7 +374,7 @@ failures = Table(
 )
 
 # Who did what, in a chain: each entry's hash is over its own words and the hash before it.
-# `kept` says that it is in the bucket as well.
+# `kept` says that it is in the bucket as well. Two entries of one number are two branches of a fork.
 trail = Table(
     "trail",
     metadata,
@@ -352,7 +386,7 @@ trail = Table(
     Column("subject", Text, nullable=False),
     Column("details", Text, nullable=False),
     Column("previous", String, nullable=False),
-    Column("hash", String, nullable=False),
+    Column("hash", String, primary_key=True),
     Column("kept", Boolean, nullable=False),
 )
 Index(None, trail.c.kept, trail.c.number)

@@ -4,6 +4,7 @@ What counts are kept of answers at once, at any size. Other totals are counted, 
 looks for something sees what is found before anybody knows how much it is.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -115,6 +116,16 @@ def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
         oldest_pending_at=oldest,
         bytes=kept["bytes"],
     )
+
+
+@retried
+def waiting_for(engine: Engine, reasons: Collection[str]) -> int:
+    """Return how many files wait of which the last attempt ended with one of `reasons`."""
+    waiting = select(func.count()).where(
+        media.c.state == MediaState.PENDING.value, media.c.reason.in_(reasons)
+    )
+    with reading(engine) as connection:
+        return connection.scalar(waiting) or 0
 
 
 def nearest_deadline_at(engine: Engine) -> datetime | None:

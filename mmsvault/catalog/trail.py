@@ -1,17 +1,19 @@
 """The trail: who looked, exported, changed or logged in; each entry's hash covers all before it.
 
 Whoever changes or removes an entry breaks the chain from there on; whoever makes the whole chain
-anew is found out by the copy in the bucket (see `mmsvault.auditing`).
+anew is found out by the copy in the bucket (see `mmsvault.auditing`). Entries are told apart by number
+and hash: a catalog that was restored from a backup and went on may have others than the bucket with the
+same numbers, and both are kept.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, or_, select, text, update
+from sqlalchemy import Engine, RowMapping, insert, literal, or_, select, text, tuple_, update
 
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import trail
@@ -20,6 +22,8 @@ from mmsvault.message import utc_now
 FIRST = "0" * 64
 """What stands for the hash before the first entry."""
 LONGEST_TEXT = 2000
+LARGEST_NUMBER = 2**62
+FIRST_YEAR, LAST_YEAR = 2000, 9998
 PAGE = 1000
 
 
@@ -44,7 +48,13 @@ class Entry:
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> "Entry":
         """Return the entry that `as_json` gave. Raises ValueError, LookupError, TypeError."""
-        return cls(**{**told, "at": datetime.fromisoformat(told["at"])})
+        entry = cls(**{**told, "at": datetime.fromisoformat(told["at"])})
+        texts = (value for name, value in asdict(entry).items() if name not in ("number", "at"))
+        if type(entry.number) is not int or not all(isinstance(value, str) for value in texts):
+            raise TypeError("An entry is a number, a time and texts.")
+        if not 0 < entry.number <= LARGEST_NUMBER or not FIRST_YEAR <= entry.at.year <= LAST_YEAR:
+            raise ValueError("An entry's number or time cannot be.")
+        return entry
 
     def true_hash(self) -> str:
         """Return the hash that these words have after the entry before."""
@@ -63,7 +73,7 @@ def append(
         if connection.dialect.name == "postgresql":
             connection.execute(text("LOCK TABLE trail IN EXCLUSIVE MODE"))
         last = connection.execute(
-            select(trail.c.number, trail.c.hash).order_by(trail.c.number.desc()).limit(1)
+            select(trail.c.number, trail.c.hash).order_by(trail.c.number.desc(), trail.c.hash.desc()).limit(1)
         ).first()
         number, previous = (last.number + 1, last.hash) if last else (1, FIRST)
         draft = Entry(number, utc_now(), action=action, previous=previous, hash="", **clean)
@@ -72,15 +82,25 @@ def append(
     return made
 
 
-def entries(engine: Engine, *, after: int = 0) -> Iterator[Entry]:
-    """Give all entries after a number, the oldest first, page by page."""
+def entries(engine: Engine) -> Iterator[Entry]:
+    """Give all entries, the oldest first, page by page."""
+    return (entry for entry, _ in with_place(engine))
+
+
+def with_place(engine: Engine) -> Iterator[tuple[Entry, bool]]:
+    """Give all entries, the oldest first, each with whether it is said to be in the bucket as well."""
+    after: tuple[int, str] = (0, "")
+    order = tuple_(trail.c.number, trail.c.hash)
     while True:
-        found = select(trail).where(trail.c.number > after).order_by(trail.c.number).limit(PAGE)
-        page = _read(engine, found)
-        yield from page
-        if len(page) < PAGE:
+        past = tuple_(literal(after[0]), literal(after[1]))
+        found = select(trail).where(order > past).order_by(trail.c.number, trail.c.hash).limit(PAGE)
+        with reading(engine) as connection:
+            rows = connection.execute(found).mappings().all()
+        for row in rows:
+            yield _entry(row), row["kept"]
+        if len(rows) < PAGE:
             return
-        after = page[-1].number
+        after = (rows[-1]["number"], rows[-1]["hash"])
 
 
 def latest(
@@ -101,31 +121,44 @@ def latest(
 
 def not_kept(engine: Engine) -> list[Entry]:
     """Return the oldest entries that are not in the bucket yet."""
-    found = select(trail).where(trail.c.kept.is_(False)).order_by(trail.c.number).limit(PAGE)
+    found = select(trail).where(trail.c.kept.is_(False)).order_by(trail.c.number, trail.c.hash).limit(PAGE)
     return _read(engine, found)
 
 
-def mark_kept(engine: Engine, numbers: Sequence[int]) -> None:
-    """Remember that these entries are in the bucket."""
+def mark_kept(engine: Engine, hashes: Sequence[str], *, kept: bool = True) -> None:
+    """Remember of the entries with these hashes that they are in the bucket, or are not."""
     with writing(engine) as connection:
-        connection.execute(update(trail).where(trail.c.number.in_(numbers)).values(kept=True))
+        for start in range(0, len(hashes), PAGE):
+            some = hashes[start : start + PAGE]
+            connection.execute(update(trail).where(trail.c.hash.in_(some)).values(kept=kept))
 
 
-def restore(engine: Engine, kept: Iterable[Entry]) -> int:
-    """Enter what the bucket has of the trail into a catalog without any; return how many."""
+def add(engine: Engine, kept: Sequence[Entry]) -> int:
+    """Enter entries that the bucket has and this catalog has not; return how many those are.
+
+    One with the number of another entry stands beside that one.
+    """
+    added = 0
     with writing(engine) as connection:
-        if connection.scalar(select(func.count()).select_from(trail)):
-            return 0
-        rows = [{**asdict(entry), "kept": True} for entry in kept]
-        if rows:
-            connection.execute(insert(trail), rows)
-        return len(rows)
+        for start in range(0, len(kept), PAGE):
+            page = kept[start : start + PAGE]
+            wanted = [entry.hash for entry in page]
+            known = set(connection.scalars(select(trail.c.hash).where(trail.c.hash.in_(wanted))))
+            rows = [{**asdict(entry), "kept": True} for entry in page if entry.hash not in known]
+            if rows:
+                connection.execute(insert(trail), rows)
+            added += len(rows)
+    return added
 
 
 def _read(engine: Engine, found: Any) -> list[Entry]:
     with reading(engine) as connection:
         rows = connection.execute(found).mappings().all()
-    return [Entry(**{name: value for name, value in row.items() if name != "kept"}) for row in rows]
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry(**{name: value for name, value in row.items() if name != "kept"})
 
 
 def _moment(at: datetime) -> str:

@@ -13,18 +13,20 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, true, update
 
 from mmsvault.catalog import documents, entering, queries
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import media, messages, receipts, serials, tombstones
+from mmsvault.catalog.tables import exports, media, messages, receipts, serials, tombstones
 from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState
 
 T = TypeVar("T")
 PAGE = 200
 FETCH_SETTINGS = "fetch settings"
+BEING_MADE = ("waiting", "running")
+"""States of exports that may hold a message, and are not in the bucket whole yet."""
 
 
 @dataclass(frozen=True)
@@ -169,22 +171,29 @@ def hold(engine: Engine, message_id: str, *, held: bool, now: datetime) -> bool:
 
 
 @retried
-def retry(engine: Engine, message_id: str, *, now: datetime) -> int:
-    """Have every file that is not stored fetched again at once; return how many those are."""
+def retry(engine: Engine, message_id: str, *, now: datetime, stored: bool = False) -> int:
+    """Have every file fetched again at once that is not stored, or is in doubt; return how many those are.
+
+    With `stored`, all others as well. What is stored stays so meanwhile, and afterwards.
+    """
+    its = media.c.message_id == message_id
+    missing = media.c.state != MediaState.STORED.value
     with writing(engine) as connection:
-        tried = connection.execute(
-            update(media)
-            .where(media.c.message_id == message_id, media.c.state != MediaState.STORED.value)
-            .values(state=MediaState.PENDING.value, next_attempt_at=now)
+        pending = connection.execute(
+            update(media).where(its, missing).values(state=MediaState.PENDING.value, next_attempt_at=now)
         ).rowcount
-        if tried:
+        again = connection.execute(
+            update(media)
+            .where(its, media.c.state == MediaState.STORED.value, true() if stored else media.c.doubt != "")
+            .values(next_attempt_at=now)
+        ).rowcount
+        if pending or again:
+            state = {"state": MessageState.PENDING.value} if pending else {}
             connection.execute(
-                update(messages)
-                .where(messages.c.id == message_id)
-                .values(state=MessageState.PENDING.value, due_at=now)
+                update(messages).where(messages.c.id == message_id).values(due_at=now, **state)
             )
             documents.keep(connection, queries.load_in(connection, message_id))
-        return tried
+        return pending + again
 
 
 def retry_refused(engine: Engine, settings: str, *, now: datetime) -> int:
@@ -247,6 +256,15 @@ def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> Non
         overwrite_deleted(connection)
         connection.execute(delete(messages).where(messages.c.id == message_id))
         entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
+        # Exports that are being made look through their volumes again before they end.
+        connection.execute(update(exports).where(exports.c.state.in_(BEING_MADE)).values(recheck=True))
+
+
+@retried
+def deleted_since(engine: Engine, moment: datetime) -> set[str]:
+    """Return the ids of the messages that were deleted since then."""
+    with reading(engine) as connection:
+        return set(connection.scalars(select(tombstones.c.id).where(tombstones.c.deleted_at >= moment)))
 
 
 @retried

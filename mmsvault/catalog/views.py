@@ -4,6 +4,7 @@ A scope is one group of terms (`keyword:`, `number:`, `from:`, `to:`) of which a
 one; it is added to whatever is asked, so totals, lists and counts know nothing of the rest.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -23,6 +24,7 @@ from mmsvault.catalog.totals import Counts, Total
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState, Message, MessageState, fold
 
+_PERCEPTUAL_HASH = re.compile("[0-9a-f]{16}")
 SCOPE_FIELDS = ("keyword", "number", "from", "to")
 
 
@@ -124,7 +126,7 @@ class View:
         Two pictures are alike when their perceptual hashes differ in at most so many bits of 64. Looked
         at are the newest `among` messages.
         """
-        own = [int(item.perceptual_hash, 16) for item in message.media if _is_telling(item.perceptual_hash)]
+        own = [value for item in message.media if (value := _telling(item.perceptual_hash)) is not None]
         if not own:
             return []
         with reading(self.engine) as connection:
@@ -137,9 +139,11 @@ class View:
             ).all()
         nearest: dict[str, int] = {}
         for identity, text in hashes:
-            value = int(text, 16)
+            value = _telling(text)
+            if value is None:
+                continue
             distance = min((value ^ mine).bit_count() for mine in own)
-            if distance <= min(bits, nearest.get(identity, bits)) and _is_telling(text):
+            if distance <= min(bits, nearest.get(identity, bits)):
                 nearest[identity] = distance
         return sorted(nearest, key=lambda identity: (nearest[identity], identity))[:limit]
 
@@ -240,9 +244,12 @@ class View:
         return None if self.scope == EVERYTHING else self._places(connection)
 
 
-def _is_telling(perceptual_hash: str) -> bool:
-    """Return whether a hash says something: those of plain surfaces are all alike."""
-    return bool(perceptual_hash) and 3 < int(perceptual_hash, 16).bit_count() < 61  # noqa: PLR2004 - of 64
+def _telling(perceptual_hash: str) -> int | None:
+    """Return the bits of a hash that says something; those of plain surfaces are all alike."""
+    if not _PERCEPTUAL_HASH.fullmatch(perceptual_hash):
+        return None
+    value = int(perceptual_hash, 16)
+    return value if 3 < value.bit_count() < 61 else None  # noqa: PLR2004 - of 64
 
 
 def _counts(connection: Connection, places: Select[int], at_risk_before: datetime) -> Counts:

@@ -3,7 +3,7 @@
 `supervising` runs all programs together, `running` starts one of them, `answering` asks the archive,
 `keeping` looks after it, `weeding` takes out what must go, `moving` brings it elsewhere, `examining`
 looks at everything that it needs, `noting` keeps what people found, `exporting` makes archives that
-leave the house, `admitting` says who may look.
+leave the house, `admitting` says who may look, `logins` is about where they do and their second factor.
 
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """

@@ -6,16 +6,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mmsvault import auditing
+from mmsvault import audit_chain, auditing
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.people import Person, Role
 from mmsvault.catalog.trail import Entry
 from mmsvault.catalog.views import scope_of
+from mmsvault.cli import logins
 from mmsvault.cli.answering import AsJson, Most, for_people, harmless, opened_vault, print_json, say
+from mmsvault.cli.logins import Name
 from mmsvault.errors import EXIT_WRONG
 from mmsvault.vault import Vault
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="For example: anna or anna@example.org")]
 AsRole = Annotated[Role, typer.Option("--role", help="What they may do; each may do what those before may.")]
 Scope = Annotated[
     str, typer.Option(help='What they see: "keyword:storm number:28444" is either; empty: everything.')
@@ -28,6 +29,7 @@ audit = typer.Typer(no_args_is_help=True, help="Who did what, in a chain that sh
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
+    logins.add_to(user)
     app.add_typer(user, name="user")
     app.add_typer(audit, name="audit")
 
@@ -45,7 +47,8 @@ def add(
     given = _from_stdin(wanted=password_stdin)
     with opened_vault() as vault:
         scope_of(scope, region=vault.settings.default_region)
-        password = people.add(vault.catalog, name, role=role, scope=scope, password=given)
+        subject = vault.settings.names_are_subjects
+        password = people.add(vault.catalog, name, role=role, scope=scope, password=given, is_subject=subject)
         auditing.by_command(vault, "added a person", subject=name, details=f"{role}, sees {scope or 'all'}")
     _say_password(name, "" if given else password, as_json=as_json)
 
@@ -58,10 +61,11 @@ def list_people(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"users": [_as_json(one) for one in found]})
         return
-    table = Table("name", "role", "sees", "password")
+    table = Table("name", "role", "sees", "password", "second factor")
     for one in found:
         word = "one-time" if one.is_one_time else "own"
-        table.add_row(harmless(one.name), one.role, harmless(one.scope or "everything"), word)
+        factor = "yes" if one.has_second_factor else ""
+        table.add_row(harmless(one.name), one.role, harmless(one.scope or "everything"), word, factor)
     for_people().print(table if found else "There is nobody yet; `mmsvault user add` lets somebody in.")
 
 
@@ -131,19 +135,35 @@ def list_trail(
 
 
 @audit.command("verify")
-def verify_trail(*, as_json: AsJson = False) -> None:
+def verify_trail(
+    *,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Write what one side lacks from the other, and keep both branches."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check that no entry was changed or removed, here or in the bucket. Exit code 1 when one was."""
     with opened_vault() as vault:
-        found = list(auditing.problems(vault))
+        repaired = auditing.mend(vault) if repair else []
+        found = audit_chain.compare(vault)
         entries = sum(1 for _ in trail.entries(vault.catalog))
+    notes = [one for one in found.findings if one.is_note]
     if as_json:
-        problems = [{"key": key, "problem": problem} for key, problem in found]
-        print_json({"entries": entries, "ok": not found, "problems": problems})
+        answer = {
+            "entries": entries,
+            "ok": not found.problems,
+            "problems": [{"key": one.key, "problem": one.problem} for one in found.problems],
+            "notes": [{"key": one.key, "note": one.problem} for one in notes],
+        }
+        print_json({**answer, "repaired": repaired} if repair else answer)
     else:
-        for key, problem in found:
-            say(f"{key}: {problem}")
-        say(f"{entries:,} entries checked, {len(found):,} problems.")
-    if found:
+        for what in repaired:
+            say(what)
+        for one in found.findings:
+            say(f"{one.key}: {one.problem}")
+        say(f"{entries:,} entries checked, {len(found.problems):,} problems.")
+    if found.problems:
         raise typer.Exit(EXIT_WRONG)
 
 
@@ -154,7 +174,7 @@ def first_admin(vault: Vault) -> str | None:
     """
     if people.list_all(vault.catalog):
         return None
-    auditing.restore(vault)  # the chain of an earlier catalog goes on
+    auditing.mend(vault)  # the chain of an earlier catalog goes on
     if not vault.settings.has_passwords:
         return None
     made = people.make_first_admin(vault.catalog)
@@ -177,7 +197,8 @@ def _say_password(name: str, password: str, *, as_json: bool) -> None:
 
 
 def _as_json(one: Person) -> dict[str, object]:
-    return {"name": one.name, "role": one.role, "scope": one.scope, "one_time": one.is_one_time}
+    about = {"name": one.name, "role": one.role, "scope": one.scope, "one_time": one.is_one_time}
+    return {**about, "second_factor": one.has_second_factor}
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

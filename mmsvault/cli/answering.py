@@ -93,7 +93,14 @@ def show(
     files = Table("file", "state", "type", "bytes", Column("key", overflow="fold"), "reason", box=SIMPLE)
     for item in message.media:
         size = "" if item.size is None else f"{item.size:,}"
-        cells = (str(item.position), item.state.value, item.content_type, size, item.key, item.reason)
+        cells = (
+            str(item.position),
+            item.state.value,
+            item.content_type,
+            size,
+            item.key,
+            item.doubt or item.reason,
+        )
         files.add_row(*(harmless(cell) for cell in cells))
     for_people().print(files if message.media else "The message has no files.")
 

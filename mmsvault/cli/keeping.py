@@ -154,9 +154,20 @@ def _corrected(vault: Vault, found: list[Receipt | Skipped], path: Path) -> Rece
     return corrected
 
 
-def requeue(query: Which, *, as_json: AsJson = False) -> None:
-    """Fetch again, at the next sweep, the files of these messages that are waiting or lost."""
-    counts = _decide(query, disposition.retry, did="fetched again", details="{changed:,} files")
+def requeue(
+    query: Which,
+    *,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Also those that are stored and not in doubt.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch again, at the next sweep, the files of these messages that are waiting, lost or in doubt.
+
+    Where another file comes than the one that is stored, both are kept.
+    """
+    again = partial(disposition.retry, stored=stored)
+    counts = _decide(query, again, did="fetched again", details="{changed:,} files")
     answer = {"messages": sum(count > 0 for count in counts), "files": sum(counts)}
     if as_json:
         print_json(answer)

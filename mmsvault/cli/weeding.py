@@ -10,7 +10,7 @@ from mmsvault import auditing, disposition, erasing, retention
 from mmsvault.catalog import scrubbing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
-from mmsvault.exporting.holding import Holding, holding
+from mmsvault.exporting.holding import Holding, held, holding
 from mmsvault.message import pretty_json
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
@@ -40,7 +40,7 @@ def delete(query: Which, *, yes: Yes = False, as_json: AsJson = False) -> None:
                 deleted.append(found)
             except RefusedError as error:
                 refused.append({"id": found, "reason": str(error)})
-        exports = list(holding(vault.bucket, deleted))
+        exports = list(held(vault, deleted))
     if as_json:
         shown = [one.as_json() for one in exports]
         print_json({"deleted": len(deleted), "refused": refused, "exports": shown})
@@ -69,7 +69,8 @@ def retire(
         for outcome in retention.retire(vault, dry_run=dry_run):
             told = {"id": outcome.message.id, "keyword": outcome.message.keyword, "days": outcome.days}
             (kept if outcome.reason else retired).append({**told, "reason": outcome.reason})
-        exports = list(holding(vault.bucket, [str(one["id"]) for one in retired]))
+        ids = [str(one["id"]) for one in retired]
+        exports = list(holding(vault.bucket, ids) if dry_run else held(vault, ids))
         if retired and not dry_run:
             scrubbing.scrub(vault.catalog)
     if as_json:
@@ -118,6 +119,9 @@ def erase(
 
 def _say_exports(exports: list[Holding]) -> None:
     for one in exports:
+        if one.is_being_made:
+            say(f"{one.key}: {one.problem}.")
+            continue
         said = one.problem or f"it holds {one.messages:,} of these messages"
         say(f"{one.key}: {said}; delete this export as well if they must be gone from there.")
 

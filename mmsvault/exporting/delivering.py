@@ -1,14 +1,18 @@
 """An export written straight to files, while somebody waits for it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from mmsvault.catalog import upkeep
 from mmsvault.errors import RejectedInputError
 from mmsvault.exporting import planning
+from mmsvault.exporting.holding import CLOCKS_DIFFER, messages_in
 from mmsvault.exporting.outputs import to_file
-from mmsvault.exporting.packing import Order, Progress, Written, pack, set_manifest
+from mmsvault.exporting.packing import MessageGoneError, Order, Progress, Written, pack, set_manifest
 from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.signing import own_signer
+from mmsvault.message import utc_now
 from mmsvault.vault import Vault
 
 NAME = "mms-export"
@@ -32,22 +36,29 @@ def order(
 
 def to_one_file(vault: Vault, order: Order, path: Path, *, progress: Progress) -> list[Written]:
     """Write the only volume of an export to `path`."""
-    with to_file(path) as output:
-        written = pack(vault, order, 1, output, progress=progress)
+    began_at = utc_now()
+    written = _written(vault, order, 1, path, progress=progress)
+    while messages_in(path) & upkeep.deleted_since(vault.catalog, began_at - CLOCKS_DIFFER):
+        written = _written(vault, order, 1, path, progress=progress)
     return [written.model_copy(update={"name": path.name})]
 
 
 def to_folder(vault: Vault, order: Order, folder: Path, *, progress: Progress) -> list[Written]:
     """Write all volumes and the set manifest into a folder; where one fails, none is left."""
     finished: list[Written] = []
+    began_at = utc_now()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RejectedInputError(f"{folder} cannot be made: {error.strerror}.") from error
     try:
         for number in range(1, max(1, len(order.plan.volumes)) + 1):
-            with to_file(folder / order.volume_name(number)) as output:
-                finished.append(pack(vault, order, number, output, progress=progress))
+            path = folder / order.volume_name(number)
+            finished.append(_written(vault, order, number, path, progress=progress))
+        while again := _with_deleted(vault, folder, finished, since=began_at):
+            for number in again:
+                path = folder / order.volume_name(number)
+                finished[number - 1] = _written(vault, order, number, path, progress=progress)
         with to_file(folder / order.set_name) as output:
             output.write(set_manifest(order, finished))
     except BaseException:
@@ -55,3 +66,23 @@ def to_folder(vault: Vault, order: Order, folder: Path, *, progress: Progress) -
             (folder / written.name).unlink(missing_ok=True)
         raise
     return finished
+
+
+def _written(vault: Vault, order: Order, number: int, path: Path, *, progress: Progress) -> Written:
+    """Write a volume to a file, as often as a message of it is deleted meanwhile."""
+    while True:
+        try:
+            with to_file(path) as output:
+                return pack(vault, order, number, output, progress=progress)
+        except MessageGoneError:
+            continue
+
+
+def _with_deleted(vault: Vault, folder: Path, finished: Sequence[Written], *, since: datetime) -> list[int]:
+    """Return the numbers of the volumes that hold messages which are deleted by now."""
+    gone = upkeep.deleted_since(vault.catalog, since - CLOCKS_DIFFER)
+    return [
+        number
+        for number, written in enumerate(finished, start=1)
+        if gone and gone & messages_in(folder / written.name)
+    ]

@@ -20,6 +20,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from mmsvault.bucket import Bucket
+from mmsvault.catalog import upkeep
 from mmsvault.errors import DamagedError, NotFoundError
 from mmsvault.exporting import bags, gallery, letters, tables
 from mmsvault.exporting.bags import Bag, Tag
@@ -28,7 +29,7 @@ from mmsvault.exporting.planning import Choice, Plan, messages_of
 from mmsvault.exporting.reading import Found, Wanted, read_ahead
 from mmsvault.exporting.signing import PUBLIC_KEY, SIGNATURE, Signer
 from mmsvault.layout import RECORD_NAME
-from mmsvault.message import MediaState, Message, Value, pretty_json
+from mmsvault.message import VIEWS, MediaState, Message, Value, pretty_json
 from mmsvault.vault import Vault
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ Progress = Callable[[int, int], None]
 
 
 class Written(Value):
-    """A finished volume, as the set manifest names it. `first_at` and `last_at` in their order."""
+    """A finished volume, as the set manifest names it.
+
+    `left_out` are messages that were planned for it, and deleted before they were in it.
+    """
 
     name: str
     bytes: int
@@ -47,6 +51,11 @@ class Written(Value):
     messages: int
     files: int
     payload_bytes: int
+    left_out: int = 0
+
+
+class MessageGoneError(Exception):
+    """A message was deleted while its volume was written: the volume is made again, without it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,10 @@ def this_person() -> str:
 
 
 def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: Progress) -> Written:
-    """Write a volume into `output`, as a bag. Raises DamagedError, UnavailableError."""
+    """Write a volume into `output`, as a bag.
+
+    Raises DamagedError, UnavailableError, and MessageGoneError where it must be made again.
+    """
     volume = order.plan.volumes[number - 1] if order.plan.volumes else None
     messages = messages_of(vault.catalog, order.choice, volume) if volume else iter(())
     scratch = vault.settings.temporary_dir
@@ -98,14 +110,16 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         sheets = stack.enter_context(_sheets()) if "pdf" in order.choice.formats else None
         with closing(read_ahead(vault.bucket, messages, contents.objects)) as ahead:
             for message, found in ahead:
-                contents.add(message, found)
+                with _gone_or_damaged(vault, message):
+                    contents.add(message, found)
                 if sheets:
                     sheets.note(message)
         if sheets:
             for name, sheet in sheets.sheets(partial(_picture, vault), made_at=order.made_at):
                 bag.add(f"contact-sheets/{name}", [sheet])
         contents.finish()
-        about = [*_about(order, number), *contents.about()]
+        left_out = max(0, volume.messages - contents.messages) if volume else 0
+        about = [*_about(order, number), *contents.about(), *_of_left_out(left_out)]
         signed = [(PUBLIC_KEY, order.signer.public_key)] if order.signer else []
         listed = bag.finish(about, more=signed)
         if order.signer:
@@ -117,7 +131,29 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         messages=contents.messages,
         files=bag.payload_files,
         payload_bytes=bag.payload_bytes,
+        left_out=left_out,
     )
+
+
+@contextmanager
+def _gone_or_damaged(vault: Vault, message: Message) -> Iterator[None]:
+    """Raise MessageGoneError in place of an error about an object of a message that was deleted."""
+    try:
+        yield
+    except (DamagedError, NotFoundError) as error:
+        if not upkeep.folders(vault.catalog, [message.id]):
+            raise MessageGoneError(message.id) from error
+        if isinstance(error, NotFoundError):
+            raise DamagedError(
+                message.prefix, f"{error} `mmsvault verify --repair` may bring it back."
+            ) from error
+        raise
+
+
+def _of_left_out(count: int) -> list[Tag]:
+    if not count:
+        return []
+    return [("Messages-Left-Out", f"{count} (deleted from the archive while this export was made)")]
 
 
 def set_manifest(order: Order, volumes: Sequence[Written]) -> bytes:
@@ -130,6 +166,7 @@ def set_manifest(order: Order, volumes: Sequence[Written]) -> bytes:
         "made_by": order.made_by,
         "product": product(),
         "messages": sum(volume.messages for volume in volumes),
+        "left_out": sum(volume.left_out for volume in volumes),
         "bytes": sum(volume.bytes for volume in volumes),
         "volumes": [volume.model_dump() for volume in volumes],
     }
@@ -233,12 +270,15 @@ class _Contents:
         for postback in message.postbacks:
             yield Wanted(message.prefix + postback.name, postback.sha256)
         for item in message.media:
+            earlier = {one.key: one for one in item.earlier}
+            for key in item.evidence:
+                yield Wanted(key, earlier[key].sha256, earlier[key].size) if key in earlier else Wanted(key)
             if item.state is not MediaState.STORED:
                 continue
             yield Wanted(item.key, item.sha256, item.size)
-            for key in (item.thumbnail_key, item.preview_key):
-                if key and self.choice.thumbnails:
-                    yield Wanted(key)
+            for view in VIEWS if self.choice.thumbnails else ():
+                if key := getattr(item, f"{view}_key"):
+                    yield Wanted(key, getattr(item, f"{view}_sha256"), getattr(item, f"{view}_size"))
 
     def _copy(self, message: Message, found: Found, name: str) -> None:
         key, known = found.wanted.key, found.wanted.sha256

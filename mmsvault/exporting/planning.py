@@ -5,13 +5,13 @@ export, and survives in JSON: a volume is known by its first and its last messag
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import AwareDatetime
 from sqlalchemy import Engine
 
-from mmsvault.catalog import filters, language, queries
+from mmsvault.catalog import copying, filters, language, queries
 from mmsvault.catalog.language import Query
 from mmsvault.catalog.views import scope_of
 from mmsvault.errors import RejectedInputError
@@ -22,6 +22,7 @@ POSTBACK_BYTES = 2_000
 """What a postback and a record take, about: an estimate, so that small files count as well."""
 RECORD_BYTES = 4_000
 THUMBNAIL_BYTES = 30_000
+EVIDENCE_BYTES = 2_000
 VOLUME_BYTES = 4 << 30
 """A volume's size where none is said: what a FAT file system and a DVD hold."""
 FORMATS = ("eml", "pdf")
@@ -73,7 +74,11 @@ def query_of(choice: Choice) -> Query:
 
 
 class Volume(Value):
-    """The messages of one volume: from `first_id` to `last_id`, found in the pages from `after` on."""
+    """The messages of one volume: from `first_id` to `last_id`, found in the pages from `after` on.
+
+    Their places in the catalog's order tell where the volume begins and ends when these two are deleted;
+    plans of before have none.
+    """
 
     after: str | None
     first_id: str
@@ -82,6 +87,8 @@ class Volume(Value):
     last_at: AwareDatetime
     messages: int
     bytes: int
+    first_place: int | None = None
+    last_place: int | None = None
 
 
 class Plan(Value):
@@ -142,7 +149,24 @@ def plan(catalog: Engine, choice: Choice) -> Plan:
         if page.next is None:
             break
         after = page.next
-    return Plan(volumes=(*volumes, draft.done()) if draft else ())
+    return Plan(volumes=_placed(catalog, (*volumes, draft.done()) if draft else ()))
+
+
+def _placed(catalog: Engine, volumes: Sequence[Volume]) -> tuple[Volume, ...]:
+    """Return the volumes with the places of their first and last messages."""
+    ends = [identity for volume in volumes for identity in (volume.first_id, volume.last_id)]
+    places: dict[str, int] = {}
+    for start in range(0, len(ends), PAGE):
+        places |= copying.places(catalog, ends[start : start + PAGE])
+    return tuple(
+        volume.model_copy(
+            update={
+                "first_place": places.get(volume.first_id),
+                "last_place": places.get(volume.last_id),
+            }
+        )
+        for volume in volumes
+    )
 
 
 def estimate(message: Message, choice: Choice) -> int:
@@ -151,7 +175,9 @@ def estimate(message: Message, choice: Choice) -> int:
     pieces = len(message.postbacks) * POSTBACK_BYTES + RECORD_BYTES * (2 + len(message.media))
     thumbnails = sum(THUMBNAIL_BYTES for item in message.media if item.thumbnail_key and choice.thumbnails)
     letters = originals * 7 // 5 if "eml" in choice.formats else 0
-    return originals + pieces + thumbnails + letters
+    earlier = sum(one.size for item in message.media for one in item.earlier)
+    answers = sum(EVIDENCE_BYTES * len(item.evidence) for item in message.media)
+    return originals + pieces + thumbnails + letters + earlier + answers
 
 
 def messages_of(catalog: Engine, choice: Choice, volume: Volume) -> Iterator[Message]:
@@ -162,11 +188,13 @@ def messages_of(catalog: Engine, choice: Choice, volume: Volume) -> Iterator[Mes
     query, after, begun = query_of(choice), volume.after, False
     while True:
         page = queries.search(catalog, query, limit=PAGE, after=after)
+        places = copying.places(catalog, [message.id for message in page.messages])
         for message in page.messages:
-            begun = begun or message.id == volume.first_id or message.received_at < volume.first_at
+            place = places.get(message.id)
+            begun = begun or message.id == volume.first_id or _is_behind_first(message, place, volume)
             if not begun:
                 continue
-            if message.received_at < volume.last_at:
+            if _is_behind_last(message, place, volume):
                 return
             yield message
             if message.id == volume.last_id:
@@ -174,3 +202,15 @@ def messages_of(catalog: Engine, choice: Choice, volume: Volume) -> Iterator[Mes
         if page.next is None:
             return
         after = page.next
+
+
+def _is_behind_first(message: Message, place: int | None, volume: Volume) -> bool:
+    if place is None or volume.first_place is None:
+        return message.received_at < volume.first_at
+    return place <= volume.first_place
+
+
+def _is_behind_last(message: Message, place: int | None, volume: Volume) -> bool:
+    if place is None or volume.last_place is None:
+        return message.received_at < volume.last_at
+    return place < volume.last_place

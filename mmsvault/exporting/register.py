@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import Engine, delete, or_, select, update
+from sqlalchemy import ColumnElement, Engine, delete, or_, select, true, update
 
 from mmsvault.catalog import entering
 from mmsvault.catalog.connection import reading, writing
@@ -62,6 +62,11 @@ class Export(Value):
     def prefix(self) -> str:
         """Its folder in the bucket."""
         return f"{EXPORTS}{self.id}/"
+
+    @property
+    def left_out(self) -> int:
+        """How many messages were deleted while it was made."""
+        return sum(volume.left_out for volume in self.volumes)
 
     @property
     def share(self) -> float:
@@ -174,6 +179,31 @@ def beat(
     return _change(catalog, identity, worker=worker, states=(State.RUNNING,), values=values)
 
 
+def being_made(catalog: Engine) -> list[Export]:
+    """Return the exports that somebody works on, which may have any of the archive's messages in them."""
+    query = select(exports).where(exports.c.state == State.RUNNING.value).order_by(exports.c.made_at)
+    with reading(catalog) as connection:
+        return [_export(row) for row in connection.execute(query).mappings()]
+
+
+def begin_recheck(catalog: Engine, identity: str, *, worker: str) -> bool:
+    """Say that the volumes are looked through as of now; return whether it is still wanted and `worker`'s."""
+    return _change(catalog, identity, worker=worker, states=(State.RUNNING,), values={"recheck": False})
+
+
+def end_checked(catalog: Engine, identity: str, *, worker: str) -> bool:
+    """Write that it is done, unless a message was deleted since `begin_recheck`."""
+    values = {"state": State.DONE.value, "ended_at": utc_now(), "worker": None, "sealed": None}
+    return _change(
+        catalog,
+        identity,
+        worker=worker,
+        states=(State.RUNNING,),
+        values=values,
+        also=exports.c.recheck.is_(False),
+    )
+
+
 def end(catalog: Engine, identity: str, *, worker: str, state: State, reason: str = "") -> bool:
     """Write what came of it; an export that is ending can only be cancelled."""
     values = {"state": state.value, "reason": reason, "ended_at": utc_now(), "worker": None, "sealed": None}
@@ -206,7 +236,13 @@ def forget(catalog: Engine, identity: str) -> None:
 
 
 def _change(
-    catalog: Engine, identity: str, *, worker: str, states: Sequence[State], values: dict[str, Any]
+    catalog: Engine,
+    identity: str,
+    *,
+    worker: str,
+    states: Sequence[State],
+    values: dict[str, Any],
+    also: ColumnElement[bool] | None = None,
 ) -> bool:
     with writing(catalog) as connection:
         overwrite_deleted(connection)
@@ -216,6 +252,7 @@ def _change(
                 exports.c.id == identity,
                 exports.c.worker == worker,
                 exports.c.state.in_([state.value for state in states]),
+                true() if also is None else also,
             )
             .values(values)
         )

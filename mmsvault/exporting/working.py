@@ -17,10 +17,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import Engine
 
 from mmsvault.bucket import Bucket
+from mmsvault.catalog import upkeep
 from mmsvault.errors import DamagedError, NotFoundError, RefusedError, RejectedInputError, UnavailableError
 from mmsvault.exporting import planning, register, sealing
+from mmsvault.exporting.holding import CLOCKS_DIFFER, holding
 from mmsvault.exporting.outputs import to_bucket
-from mmsvault.exporting.packing import Order, Written, pack, set_manifest
+from mmsvault.exporting.packing import MessageGoneError, Order, Written, pack, set_manifest
 from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.register import ABANDONED_AFTER, Export, State
 from mmsvault.exporting.signing import own_signer
@@ -139,18 +141,58 @@ class _Making:
         self._bytes = sum(volume.payload_bytes for volume in self._finished)
         with self._beating():
             for number in range(len(self._finished) + 1, max(1, len(plan.volumes)) + 1):
-                key = found.prefix + order.volume_name(number)
-                with to_bucket(self._vault.bucket, key, content_type=ZIP) as output:
-                    written = pack(self._vault, order, number, output, progress=self._progress)
-                self._finished = [*self._finished, written]
+                self._finished = [*self._finished, self._pack(order, number)]
                 self._beat()
                 self._progress(0, 0)
-        manifest = set_manifest(order, self._finished)
-        self._vault.bucket.put(found.prefix + order.set_name, manifest, content_type="application/json")
-        self._beat()
-        if not register.end(catalog, found.id, worker=self._worker, state=State.DONE):
-            raise NotWantedError
+            while not self._end(order):
+                self._beat()
         log.info("export", messages=self._messages, volumes=len(self._finished))
+
+    def _pack(self, order: Order, number: int) -> Written:
+        """Write a volume, as often as a message of it is deleted meanwhile."""
+        key = self._export.prefix + order.volume_name(number)
+        while True:
+            before = self._messages, self._bytes
+            try:
+                with to_bucket(self._vault.bucket, key, content_type=ZIP) as output:
+                    return pack(self._vault, order, number, output, progress=self._progress)
+            except MessageGoneError as error:
+                log.info("message deleted while it was exported", message=str(error))
+                self._messages, self._bytes = before
+
+    def _end(self, order: Order) -> bool:
+        """End the export without the messages that were deleted since it began.
+
+        Return whether it has ended; else more were deleted meanwhile. Raises NotWantedError.
+        """
+        catalog, identity, worker = self._vault.catalog, self._export.id, self._worker
+        if not register.begin_recheck(catalog, identity, worker=worker):
+            raise NotWantedError
+        self._leave_out_deleted(order)
+        key = self._export.prefix + order.set_name
+        manifest = set_manifest(order, self._finished)
+        self._vault.bucket.put(key, manifest, content_type="application/json")
+        self._beat()
+        self._progress(0, 0)
+        return register.end_checked(catalog, identity, worker=worker)
+
+    def _leave_out_deleted(self, order: Order) -> None:
+        """Make those finished volumes again that hold messages which are deleted by now."""
+        gone = upkeep.deleted_since(self._vault.catalog, self._export.made_at - CLOCKS_DIFFER)
+        bucket = self._vault.bucket
+        for one in list(holding(bucket, gone, prefix=self._export.prefix)):
+            number = next(n for n, volume in enumerate(self._finished) if one.key.endswith(f"/{volume.name}"))
+            self._forget(one.key)
+            was = self._finished[number]
+            self._messages -= was.messages
+            self._bytes -= was.payload_bytes
+            self._finished[number] = self._pack(order, number + 1)
+            self._beat()
+
+    def _forget(self, key: str) -> None:
+        """Remove an object with every version of it."""
+        with suppress(RefusedError):
+            self._vault.bucket.erase(key)
 
     def _password(self) -> str:
         """Return the password that was asked for: what is to be encrypted is never written without."""

@@ -1,4 +1,4 @@
-"""Connections that a stranger's address may lead to: to public networks only, and for so long only.
+"""Connections that a stranger's address may lead to: public networks and usual ports only.
 
 A name is resolved once, every address of it is checked, and the connection goes to the checked
 address. So there is no moment between the check and the connection in which the name could point
@@ -7,22 +7,16 @@ elsewhere.
 
 import ipaddress
 import socket
-import ssl
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Collection, Sequence
 
-import httpcore
-import httpx
-
-from mmsvault.errors import RefusedFetchError
-
-MOST_CONNECTIONS = 32
+from mmsvault.errors import RefusedFetchError, TransientFetchError, plain_reason
+from mmsvault.fetching.limits import left
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+USUAL_PORTS = frozenset((80, 443))
+CONNECT_SECONDS = 10
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _UNICAST = ipaddress.ip_network("2000::/3")
@@ -43,110 +37,54 @@ _NOT_FOR_FILES = tuple(
 _ISATAP = 0x5EFE
 
 
-class GuardedTransport(httpx.HTTPTransport):
-    """httpx's transport over a pool that connects to public and `private_networks` only."""
+def connect(
+    host: str, port: int, *, private_networks: Sequence[Network], ports: Collection[int] = ()
+) -> socket.socket:
+    """Return a connection to an address of `host` that was checked.
 
-    def __init__(self, private_networks: Sequence[Network]) -> None:
-        super().__init__(trust_env=False)
-        self._pool.close()
-        # httpx has no parameter for it; the attribute has had this name since 0.18.
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=MOST_CONNECTIONS,
-            max_keepalive_connections=MOST_CONNECTIONS,
-            keepalive_expiry=30,
-            network_backend=_GuardedBackend(private_networks),
-        )
-
-
-class _GuardedBackend(httpcore.SyncBackend):
-    """Connects to addresses that it has checked itself."""
-
-    def __init__(self, private_networks: Sequence[Network]) -> None:
-        self._private_networks = private_networks
-
-    def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        addresses = _resolve(host, port)
-        for address in addresses:
-            if not is_allowed(address, self._private_networks):
-                raise RefusedFetchError(
-                    f"Refused: {host} is at {address}, inside a network that is not public."
-                )
-        failure: Exception | None = None
-        for address in addresses:  # a route that is down must not hide one that is up
-            try:
-                return _BoundedStream(super().connect_tcp(str(address), port, *args, **kwargs))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore.ConnectError(f"{host} has no address")
-
-    def connect_unix_socket(self, path: str, *_args: Any, **_kwargs: Any) -> httpcore.NetworkStream:
-        raise RefusedFetchError(f"Refused: {path} is not on the network.")
-
-
-class _Limit(threading.local):
-    ends: float | None = None
-
-
-_limit = _Limit()
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Let whatever this thread reads or writes on guarded connections fail after `seconds` in all.
-
-    A server that sends a byte now and then would otherwise never meet a time limit.
+    It may be a public one, at one of USUAL_PORTS or `ports`, or any in `private_networks`. Raises
+    RefusedFetchError, or TransientFetchError where it cannot be reached.
     """
-    _limit.ends = time.monotonic() + seconds
-    try:
-        yield
-    finally:
-        _limit.ends = None
-
-
-class _BoundedStream(httpcore.NetworkStream):
-    """A connection that keeps to `within`."""
-
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _bounded(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _bounded(timeout, httpcore.WriteTimeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        bounded = _bounded(timeout, httpcore.ConnectTimeout)
-        return _BoundedStream(self._stream.start_tls(ssl_context, server_hostname, bounded))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-def _bounded(timeout: float | None, error: type[Exception]) -> float | None:
-    if _limit.ends is None:
-        return timeout
-    left = _limit.ends - time.monotonic()
-    if left <= 0:
-        raise error
-    return left if timeout is None else min(timeout, left)
+    addresses = _resolve(host, port)
+    for address in addresses:
+        if not is_allowed(address, private_networks):
+            raise RefusedFetchError(f"Refused: {host} is at {address}, inside a network that is not public.")
+        if port not in (*USUAL_PORTS, *ports) and not _is_in(address, private_networks):
+            raise RefusedFetchError(
+                f"Refused: the address asks for port {port} of {host}; files come from ports 80 and 443, and "
+                "from those in MMSVAULT_FETCH_PORTS."
+            )
+    failure: OSError | None = None
+    for address in addresses:  # a route that is down must not hide one that is up
+        try:
+            made = socket.create_connection((str(address), port), left(CONNECT_SECONDS))
+        except OSError as error:
+            failure = error
+        else:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return made
+    if isinstance(failure, TimeoutError):
+        raise TransientFetchError(
+            f"The provider could not be reached within {CONNECT_SECONDS} s."
+        ) from failure
+    said = plain_reason(failure, otherwise="no answer") if failure else "its name has no address"
+    raise TransientFetchError(f"The provider could not be reached: {said}.") from failure
 
 
 def _resolve(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise httpcore.ConnectError(f"the name {host} is not known ({error})") from error
+        said = plain_reason(error, otherwise="it cannot be looked up")
+        raise TransientFetchError(
+            f"The provider could not be reached: the name {host} is not known ({said})."
+        ) from error
     return list(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    inner = _inner(address) if isinstance(address, ipaddress.IPv6Address) else None
+    return any(one in network for network in networks for one in (address, inner) if one is not None)
 
 
 def is_allowed(address: Address, private_networks: Sequence[Network]) -> bool:

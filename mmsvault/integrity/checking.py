@@ -12,8 +12,9 @@ from mmsvault.bucket import Bucket, Listed
 from mmsvault.catalog.upkeep import Standing
 from mmsvault.errors import NotFoundError, RecordError, UnavailableError
 from mmsvault.folder import HALF_WRITTEN
-from mmsvault.layout import RECORD_NAME
-from mmsvault.message import MediaItem, MediaState, Message, utc_now
+from mmsvault.integrity import plausible
+from mmsvault.layout import RECORD_NAME, hash_in
+from mmsvault.message import VIEWS, MediaItem, MediaState, Message, utc_now
 
 DAMAGED = "damaged/"
 """Where a wrong original is set aside, in its message's folder, once a good copy has come."""
@@ -26,13 +27,16 @@ class Kind(StrEnum):
 
     ORIGINAL = "original"
     VIEW = "view"
+    BARE_VIEW = "view without a hash"
     POSTBACK = "postback"
+    EVIDENCE = "evidence"
     RECORD = "record"
     NOTHING_THERE = "nothing there"
     NO_ROW = "no row"
     DELETED = "deleted"
     COUNTS = "counts"
     HOLD = "hold"
+    TRAIL = "trail"
     UNKNOWN = "unknown"
 
 
@@ -48,15 +52,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Checked:
-    """How many objects were looked at, and what is wrong with them."""
+    """How many objects were looked at, and what is wrong with them.
+
+    `bare` are views without a hash: nothing is wrong with them as far as can be told.
+    """
 
     objects: int
     problems: tuple[Problem, ...] = ()
+    bare: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
 class Expected:
-    """An object that a message must have. `size` and `sha256` are given where they are known."""
+    """An object that a message must have. `size` is given where it is known, `sha256` as far as it is."""
 
     key: str
     name: str
@@ -83,7 +91,7 @@ def check(bucket: Bucket, standing: Standing, *, read: bool) -> Checked:
             problems += _wrong_record(bucket, message)
         problems += _not_held(bucket, message, [one for one in wanted if one.key in there])
         problems += _unknown(message, {one.key for one in wanted}, there.values())
-    return Checked(len(wanted), tuple(problems))
+    return Checked(len(wanted), tuple(problems), tuple(_bare(wanted, problems)))
 
 
 def check_in_detail(bucket: Bucket, standing: Standing) -> list[Problem]:
@@ -98,20 +106,30 @@ def check_in_detail(bucket: Bucket, standing: Standing) -> list[Problem]:
 
 def expected(message: Message) -> list[Expected]:
     """Return the objects that the message must have."""
-    objects = []
+    objects: list[Expected] = []
     for item in message.media:
+        objects += _evidence(item)
         if item.state is MediaState.STORED:
             at = item.position
             objects.append(Expected(item.key, "original", Kind.ORIGINAL, at, item.size, item.sha256))
-            if item.thumbnail_key:
-                objects.append(Expected(item.thumbnail_key, "thumbnail", Kind.VIEW, at))
-            if item.preview_key:
-                objects.append(Expected(item.preview_key, "preview", Kind.VIEW, at))
+            for view in VIEWS:
+                if key := getattr(item, f"{view}_key"):
+                    size, sha256 = getattr(item, f"{view}_size"), getattr(item, f"{view}_sha256")
+                    objects.append(Expected(key, view, Kind.VIEW, at, size, sha256))
     objects += [
         Expected(f"{message.prefix}{entry.name}", "raw postback", Kind.POSTBACK, sha256=entry.sha256)
         for entry in message.postbacks
     ]
     return [*objects, Expected(f"{message.prefix}{RECORD_NAME}", "message.json", Kind.RECORD)]
+
+
+def _evidence(item: MediaItem) -> Iterator[Expected]:
+    """Give what else is kept of a file: answers that were not it, and earlier versions of it."""
+    versions = {one.key: one for one in item.earlier}
+    for key in item.evidence:
+        size, sha256 = (versions[key].size, versions[key].sha256) if key in versions else (None, hash_in(key))
+        name = "earlier version" if key in versions else "provider's answer"
+        yield Expected(key, name, Kind.EVIDENCE, item.position, size, sha256)
 
 
 def digest(bucket: Bucket, key: str) -> str:
@@ -146,13 +164,27 @@ def _problem(bucket: Bucket, one: Expected, found: Listed | None, *, read: bool)
         return f"the {one.name} has {found.size:,} bytes instead of {one.size:,}"
     if found.size == 0 and one.size is None and one.kind is not Kind.POSTBACK:
         return f"the {one.name} is empty"
-    if read and one.sha256:
-        try:
-            if digest(bucket, one.key) != one.sha256:
-                return f"the {one.name} has other bytes than its SHA-256 says"
-        except (NotFoundError, UnavailableError) as error:
-            return f"the {one.name} cannot be read: {error}"
+    if one.kind is Kind.ORIGINAL and not one.sha256:
+        return f"of the {one.name} no SHA-256 is recorded, so nothing tells whether it is what was archived"
+    return _problem_of_bytes(bucket, one) if read else ""
+
+
+def _problem_of_bytes(bucket: Bucket, one: Expected) -> str:
+    try:
+        if one.sha256 and not digest(bucket, one.key).startswith(one.sha256):
+            return f"the {one.name} has other bytes than its SHA-256 says"
+        if one.kind is Kind.VIEW and not one.sha256 and (problem := plausible.problem_of(bucket, one.key)):
+            return f"the {one.name} {problem}"
+    except (NotFoundError, UnavailableError) as error:
+        return f"the {one.name} cannot be read: {error}"
     return ""
+
+
+def _bare(wanted: Iterable[Expected], problems: Iterable[Problem]) -> Iterator[Problem]:
+    wrong = {problem.key for problem in problems}
+    for one in wanted:
+        if one.kind is Kind.VIEW and not one.sha256 and one.key not in wrong:
+            yield Problem(one.key, f"no SHA-256 of the {one.name} is recorded", Kind.BARE_VIEW, one.position)
 
 
 def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
@@ -170,14 +202,14 @@ def _wrong_record(bucket: Bucket, message: Message) -> list[Problem]:
 
 
 def _not_held(bucket: Bucket, message: Message, there: Iterable[Expected]) -> list[Problem]:
-    """Return the originals and postbacks of a held message that the bucket itself would let go of."""
+    """Return what never changes of a held message, and what the bucket itself would let go of."""
     if not message.hold or not bucket.can_lock:
         return []
     text = "the message is held, and in the bucket this object is not"
     return [
         Problem(one.key, text, Kind.HOLD)
         for one in there
-        if one.kind in (Kind.ORIGINAL, Kind.POSTBACK) and not bucket.is_held(one.key)
+        if one.kind in (Kind.ORIGINAL, Kind.POSTBACK, Kind.EVIDENCE) and not bucket.is_held(one.key)
     ]
 
 
@@ -188,13 +220,13 @@ def _told(message: Message) -> dict[str, Any]:
 
 
 def _unknown(message: Message, wanted: set[str], there: Iterable[Listed]) -> list[Problem]:
-    pending = {item.position for item in message.media if item.state is MediaState.PENDING}
+    pending = {item.position for item in message.media if item.next_attempt_at}
     problems: list[Problem] = []
     for found in there:
         name = found.key.removeprefix(message.prefix)
         if found.key in wanted or name.startswith(DAMAGED):
             continue
-        numbered = re.match(r"(?:thumbs/|previews/)?(\d+)\.", name)
+        numbered = re.match(r"(?:thumbs/|previews/|evidence/)?(\d+)[.-]", name)
         if numbered and int(numbered[1]) in pending:  # of an attempt that was cut off; the next one writes it
             continue
         problems += stray(found)

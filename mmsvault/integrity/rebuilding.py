@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from functools import partial
 
-from mmsvault import auditing, layout, naming, quarantine
-from mmsvault.bucket import Listed
+from mmsvault import auditing, layout, naming, outside, quarantine
+from mmsvault.bucket import Bucket, Listed
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
-from mmsvault.integrity.checking import Kind, Problem, stray
-from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, tombstone, walk
-from mmsvault.message import Correction, Message, RawPostback, Receipt, utc_now
+from mmsvault.integrity.checking import Kind, Problem, digest, stray
+from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, tombstone, trail_problems, walk
+from mmsvault.media import sniffing
+from mmsvault.message import Correction, MediaItem, MediaState, Message, RawPostback, Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
 from mmsvault.tallying import kept_tallies
 from mmsvault.vault import Vault
@@ -38,19 +39,24 @@ class Rebuilt:
 
 @dataclass(frozen=True)
 class Account:
-    """What a folder tells of its message; without a record it is what the raw postbacks say."""
+    """What a folder tells of its message; without a record it is what the raw postbacks say.
+
+    `problems` are what of the record was left out or put right.
+    """
 
     message: Message
     has_record: bool
+    problems: tuple[Problem, ...] = ()
 
 
 def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
     """Enter everything that the bucket has. Raises UnavailableError."""
     bury(vault)
     undelete(vault)
-    auditing.restore(vault)
+    auditing.mend(vault)
     naming.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
+    rebuilt.problems += trail_problems(vault)
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
         for batch in upkeep.batches(walk(vault)):
             for found in batch:
@@ -60,6 +66,7 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
             read = list(side_by_side.map(partial(_read, vault), folders))
             rebuilt.problems += [one for one in read if isinstance(one, Problem)]
             accounts = [one for one in read if isinstance(one, Account)]
+            rebuilt.problems += [problem for account in accounts for problem in account.problems]
             _enter(vault, accounts, rebuilt)
             for account in accounts:
                 received.update(_receipts(account.message))
@@ -120,14 +127,56 @@ def _read(vault: Vault, prefix: str) -> Account | Problem | None:
     """Return what a folder tells; None for an empty one."""
     key = f"{prefix}{layout.RECORD_NAME}"
     try:
-        message = Message.from_record(vault.bucket.read(key))
+        data = vault.bucket.beginning(key, most_bytes=outside.LARGEST_RECORD_BYTES + 1)
     except NotFoundError:
         return _read_postbacks(vault, prefix)
+    retention = timedelta(days=vault.settings.retention_days)
+    try:
+        found = outside.read(data, now=utc_now(), retention=retention)
+        if found.message.prefix != prefix:
+            text = f"this is the record of another folder, {found.message.prefix}"
+            return Problem(key, text, Kind.RECORD)
+        message, more = _by_bytes(vault.bucket, found.message)
     except RecordError as error:
         return Problem(key, str(error), Kind.RECORD)
-    if message.prefix != prefix:
-        return Problem(key, f"this is the record of another folder, {message.prefix}", Kind.RECORD)
-    return Account(message, has_record=True)
+    problems = (Problem(key, remark, Kind.RECORD) for remark in (*found.remarks, *more))
+    return Account(message, has_record=True, problems=tuple(problems))
+
+
+def _by_bytes(bucket: Bucket, told: Message) -> tuple[Message, list[str]]:
+    """Return the message with the hashes, sizes and types that its record lacks, and what these are of.
+
+    Raises RecordError where the bytes are not there either.
+    """
+    remarks: list[str] = []
+
+    def sha256_of(key: str) -> str:
+        remarks.append(f"{key}: its record has no SHA-256; it was taken from the bytes")
+        return digest(bucket, key)
+
+    def measured(item: MediaItem) -> MediaItem:
+        if item.state is not MediaState.STORED or (
+            item.sha256 and item.size is not None and item.content_type
+        ):
+            return item
+        head = bucket.beginning(item.key, most_bytes=sniffing.HEAD_BYTES)
+        return item.model_copy(
+            update={
+                "sha256": item.sha256 or sha256_of(item.key),
+                "size": bucket.look_up(item.key)[0] if item.size is None else item.size,
+                "content_type": item.content_type or sniffing.true_type(head, item.declared_type),
+            }
+        )
+
+    try:
+        media = tuple(measured(item) for item in told.media)
+        postbacks = tuple(
+            one if one.sha256 else one.model_copy(update={"sha256": sha256_of(told.prefix + one.name)})
+            for one in told.postbacks
+        )
+    except NotFoundError as error:
+        raise RecordError(f"its record lacks the SHA-256, the size or the type of a file. {error}") from error
+    return told.model_copy(update={"media": media, "postbacks": postbacks}), remarks
 
 
 def _read_postbacks(vault: Vault, prefix: str) -> Account | Problem | None:

@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from mmsvault import archiving, layout, leases, previewing
-from mmsvault.catalog import counting, queries, upkeep
+from mmsvault import archiving, auditing, layout, leases, previewing
+from mmsvault.catalog import counting, queries, upkeep, writes
 from mmsvault.errors import (
     FetchError,
     NewerRecordError,
@@ -25,11 +25,12 @@ from mmsvault.errors import (
 from mmsvault.integrity.checking import DAMAGED, Kind, Problem, check, check_in_detail
 from mmsvault.integrity.rebuilding import enter_folder
 from mmsvault.integrity.sampling import Sample, everything
-from mmsvault.integrity.verifying import Progress, Report, verify
+from mmsvault.integrity.verifying import Progress, Report, trail_problems, verify
+from mmsvault.layout import TRAIL
 from mmsvault.leases import Lease
 from mmsvault.media import sniffing
 from mmsvault.message import Attempt, MediaItem, Message, utc_now
-from mmsvault.settling import Tried, finish
+from mmsvault.settling import settle
 from mmsvault.vault import Vault
 
 DONE = {
@@ -37,9 +38,11 @@ DONE = {
     Kind.VIEW: "made again from the original",
     Kind.RECORD: "written again from the catalog",
     Kind.HOLD: "held again",
+    Kind.BARE_VIEW: "its size and SHA-256 are recorded as of now",
 }
 NOT_DONE = {
     Kind.POSTBACK: "the provider sends it no more; a copy of the bucket may have it",
+    Kind.EVIDENCE: "it came once and comes no more; a copy of the bucket may have it",
     Kind.UNKNOWN: "it is left for you to look at",
 }
 
@@ -59,13 +62,16 @@ def verify_and_repair(
     report = Report()
     for message_id, checked in verify(vault, sample=sample, since=since, progress=progress):
         report.checked += checked.objects
-        if checked.problems and message_id and repair:
-            done, left = mend(vault, message_id, checked.problems)
+        if message_id and repair and (checked.problems or checked.bare):
+            done, left = mend(vault, message_id, (*checked.problems, *checked.bare))
             report.repaired += done
             report.problems += left
         elif checked.problems and repair and checked.problems[0].kind is Kind.COUNTS:
             counting.recount(vault.catalog)
             report.repaired += [(one.key, f"counted again: {one.problem}") for one in checked.problems]
+        elif checked.problems and repair and checked.problems[0].kind is Kind.TRAIL:
+            report.repaired += [(TRAIL, what) for what in auditing.mend(vault)]
+            report.problems += trail_problems(vault)
         else:
             report.problems += checked.problems
     return report
@@ -116,62 +122,121 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
         problems = check_in_detail(vault.bucket, upkeep.Standing(message, unfinished=False))
     done: list[tuple[str, str]] = []
     reasons: dict[str, str] = {}
-    tried: list[Tried] = []
     brought_back = [problem for problem in problems if _brought_back(vault, message, problem)]
     done += [(problem.key, "brought back from an older version in the bucket") for problem in brought_back]
     left = [problem for problem in problems if problem not in brought_back]
+    work = _Work(vault, message)
     for problem in sorted(left, key=lambda problem: list(Kind).index(problem.kind)):
         try:
-            match problem.kind:
-                case Kind.HOLD:
-                    vault.bucket.hold(problem.key, held=True)
-                case Kind.ORIGINAL:
-                    tried.append(_fetch_again(vault, message, _item(message, problem)))
-                case Kind.VIEW:
-                    _make_again(vault, message, _item(message, problem), problem.key)
-                case Kind.RECORD:
-                    _check_record(vault, message)  # it is written below, when all else is done
+            work.mend(problem)
             if problem.kind in DONE:
                 done.append((problem.key, DONE[problem.kind]))
             else:
                 reasons[problem.key] = NOT_DONE[problem.kind]
         except (FetchError, RefusedError) as error:
             reasons[problem.key] = str(error)
-    if tried or any(problem.kind is Kind.RECORD and problem.key not in reasons for problem in left):
-        finish(vault, message, lease, tried)
+    if work.is_changed or any(one.kind is Kind.RECORD and one.key not in reasons for one in left):
+        work.save(lease)
     return done, reasons
 
 
-def _brought_back(vault: Vault, message: Message, problem: Problem) -> bool:
-    """Return whether the bucket had the right bytes in an older version, which is the newest again."""
-    sha256 = {item.key: item.sha256 for item in message.media if problem.kind is Kind.ORIGINAL}
-    if problem.kind is Kind.POSTBACK:
-        sha256 = {f"{message.prefix}{entry.name}": entry.sha256 for entry in message.postbacks}
-    return problem.key in sha256 and vault.bucket.bring_back(problem.key, sha256[problem.key])
+class _Work:
+    """What is mended of one message: its files as they are then, and the attempts that it took."""
 
+    def __init__(self, vault: Vault, message: Message) -> None:
+        self._vault = vault
+        self._message = message
+        self._items = {item.position: item for item in message.media}
+        self._attempts: list[Attempt] = []
 
-def _item(message: Message, problem: Problem) -> MediaItem:
-    return next(item for item in message.media if item.position == problem.position)
+    def mend(self, problem: Problem) -> None:
+        """Mend one object, as far as that is possible. Raises FetchError, RefusedError."""
+        match problem.kind:
+            case Kind.HOLD:
+                self._vault.bucket.hold(problem.key, held=True)
+            case Kind.ORIGINAL:
+                self._fetch_again(self._item(problem))
+            case Kind.VIEW:
+                self._make_again(self._item(problem), problem.key)
+            case Kind.BARE_VIEW:
+                self._record_hash(self._item(problem), problem.key)
+            case Kind.RECORD:
+                _check_record(self._vault, self._message)  # it is written by `save`, when all else is done
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the catalog has to know of anything."""
+        return tuple(self._items.values()) != self._message.media or bool(self._attempts)
 
-def _fetch_again(vault: Vault, message: Message, item: MediaItem) -> Tried:
-    """Put the right bytes in the place of an original. Raises FetchError or RefusedError."""
-    began_at, began = utc_now(), time.monotonic()
-    with archiving.temporary_file(vault) as file:
-        fetched = vault.fetcher.fetch(item.url, file)
-        if fetched.sha256 != item.sha256:
-            raise RefusedError("what the provider gives now is not the file that was archived")
-        _set_aside(vault, message, item)
-        stored = archiving.store(vault, message, item, fetched, Path(file.name))
-    attempt = Attempt(
-        position=item.position,
-        at=began_at,
-        duration_ms=round((time.monotonic() - began) * 1000),
-        outcome=stored.state.value,
-        status=fetched.status,
-        headers=fetched.headers,
-    )
-    return Tried(stored, attempt)
+    def save(self, lease: Lease) -> None:
+        """Write the rows and message.json. Raises OvertakenError."""
+        was = {item.position: item for item in self._message.media}
+        changed = [item for position, item in self._items.items() if item != was[position]]
+        done = writes.save_attempts(
+            self._vault.catalog, self._message.id, items=changed, tried=self._attempts, token=lease.token
+        )
+        if done is None:
+            raise OvertakenError("Another worker took the message over; what it writes counts.")
+        settle(self._vault, done, lease)
+
+    def _item(self, problem: Problem) -> MediaItem:
+        return self._items[problem.position or 0]
+
+    def _fetch_again(self, item: MediaItem) -> None:
+        """Put the right bytes in the place of an original. Raises FetchError or RefusedError."""
+        began_at, began = utc_now(), time.monotonic()
+        with archiving.temporary_file(self._vault) as file:
+            fetched = self._vault.fetcher.fetch(item.url, file)
+            if fetched.sha256 != item.sha256:
+                raise RefusedError("what the provider gives now is not the file that was archived")
+            _set_aside(self._vault, self._message, item)
+            stored = archiving.store(
+                self._vault, self._message, item, fetched, Path(file.name), doubt=item.doubt
+            )
+        self._items[item.position] = stored
+        self._attempts.append(
+            Attempt(
+                position=item.position,
+                at=began_at,
+                duration_ms=round((time.monotonic() - began) * 1000),
+                outcome=stored.state.value,
+                status=fetched.status,
+                headers=fetched.headers,
+            )
+        )
+
+    def _make_again(self, item: MediaItem, key: str) -> None:
+        """Make a thumbnail or preview from the original. Raises RefusedError where that cannot be."""
+        with archiving.temporary_file(self._vault) as file:
+            try:
+                _, sha256 = _copy(self._vault, item.key, file)
+            except NotFoundError:
+                sha256 = ""
+            if sha256 != item.sha256:
+                raise RefusedError("its original is not right either")
+            if key == item.preview_key:
+                made = previewing.make_preview(self._vault, self._message, item)
+                if made.preview_key != key:
+                    raise RefusedError(made.reason or "this version makes none of such a file")
+                self._items[item.position] = made
+                return
+            facts = self._vault.sandbox.inspect(Path(file.name), item.declared_type)
+            fields = archiving.keep_views(self._vault, self._message, item, facts)
+            if key not in fields.values():
+                raise RefusedError(facts.reason or "this version makes none of such a file")
+            self._items[item.position] = item.model_copy(update=fields)
+
+    def _record_hash(self, item: MediaItem, key: str) -> None:
+        """Record size and hash of a view that can be decoded; make another one of one that cannot."""
+        view = "thumbnail" if key == item.thumbnail_key else "preview"
+        with archiving.temporary_file(self._vault) as file:
+            size, sha256 = _copy(self._vault, key, file)
+            is_shown = self._vault.sandbox.inspect(Path(file.name), "").thumbnail is not None
+        if is_shown:
+            fields = {f"{view}_sha256": sha256, f"{view}_size": size}
+            self._items[item.position] = item.model_copy(update=fields)
+        else:
+            self._make_again(item, key)
 
 
 def _set_aside(vault: Vault, message: Message, item: MediaItem) -> None:
@@ -183,23 +248,14 @@ def _set_aside(vault: Vault, message: Message, item: MediaItem) -> None:
         vault.bucket.put(f"{message.prefix}{DAMAGED}{name}", file, size=size, content_type=sniffing.OCTETS)
 
 
-def _make_again(vault: Vault, message: Message, item: MediaItem, key: str) -> None:
-    """Make a thumbnail or preview from the original. Raises RefusedError where that cannot be."""
-    with archiving.temporary_file(vault) as file:
-        try:
-            _, sha256 = _copy(vault, item.key, file)
-        except NotFoundError:
-            sha256 = ""
-        if sha256 != item.sha256:
-            raise RefusedError("its original is not right either")
-        if key == item.preview_key:
-            made = previewing.make_preview(vault, message, item)
-            if made.preview_key != key:
-                raise RefusedError(made.reason or "this version makes none of such a file")
-            return
-        facts = vault.sandbox.inspect(Path(file.name), item.declared_type)
-        if key not in archiving.keep_views(vault, message, item, facts).values():
-            raise RefusedError(facts.reason or "this version makes none of such a file")
+def _brought_back(vault: Vault, message: Message, problem: Problem) -> bool:
+    """Return whether the bucket had the right bytes in an older version, which is the newest again."""
+    sha256 = {item.key: item.sha256 for item in message.media if problem.kind is Kind.ORIGINAL}
+    if problem.kind is Kind.EVIDENCE:
+        sha256 = {one.key: one.sha256 for item in message.media for one in item.earlier}
+    if problem.kind is Kind.POSTBACK:
+        sha256 = {f"{message.prefix}{entry.name}": entry.sha256 for entry in message.postbacks}
+    return problem.key in sha256 and vault.bucket.bring_back(problem.key, sha256[problem.key])
 
 
 def _check_record(vault: Vault, message: Message) -> None:

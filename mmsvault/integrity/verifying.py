@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain
 
-from mmsvault import bucket, layout, quarantine
+from mmsvault import audit_chain, bucket, layout, quarantine
 from mmsvault.bucket import Listed
 from mmsvault.catalog import counting, upkeep
 from mmsvault.errors import NotFoundError
@@ -176,6 +176,8 @@ def _other_parts(vault: Vault) -> Findings:
     yield from _quarantine(vault)
     for problem in counting.check(vault.catalog):
         yield "", Checked(0, (Problem("catalog", problem, Kind.COUNTS),))
+    if problems := trail_problems(vault):
+        yield "", Checked(0, tuple(problems))
     for batch in upkeep.batches(vault.bucket.list(layout.DELETED)):
         keys = {_id(found.key).removesuffix(".json"): found for found in batch}
         for message_id in upkeep.folders(vault.catalog, list(keys)):
@@ -183,6 +185,11 @@ def _other_parts(vault: Vault) -> Findings:
             if utc_now() - found.modified_at > DELETION_TAKES:
                 text = "this deletion was cut off; delete the message again"
                 yield "", Checked(0, (Problem(found.key, text, Kind.UNKNOWN),))
+
+
+def trail_problems(vault: Vault) -> list[Problem]:
+    """Return what is wrong with the trail, in the catalog or in the bucket."""
+    return [Problem(one.key, one.problem, Kind.TRAIL) for one in audit_chain.compare(vault).problems]
 
 
 def _quarantine(vault: Vault) -> Findings:

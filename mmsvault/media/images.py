@@ -140,7 +140,7 @@ def _why(error: BaseException, path: Path, content_type: str) -> str:
     if codec:
         return f"it is coded in {codec}"
     if isinstance(error, UnidentifiedImageError):  # its text is the path
-        return "its beginning is damaged"
+        return "it begins as its decoder does not know it"
     return plain_reason(error, otherwise="it is damaged")
 
 

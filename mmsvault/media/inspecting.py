@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmsvault.errors import plain_reason
 from mmsvault.media import cards, documents, images, playing, previews, recordings, slides, sniffing, tracks
+from mmsvault.media.answers import WEB_PAGE
 from mmsvault.media.charsets import as_text
 from mmsvault.media.facts import Facts, NotShownError
 
@@ -19,8 +20,6 @@ BROKEN = "its decoder failed"
 MOST_TEXT = 20_000
 """Characters of text that go into the record; a slide of an MMS holds up to 5,000."""
 MOST_TEXT_BYTES = 2_000_000
-WEB_PAGE = "This is a web page. A provider may send one in place of a file that it does not have."
-"""What a person should know of a file that is kept, and may not be what was sent."""
 
 
 def inspect(path: str, declared_type: str, max_pixels: int) -> Facts:

@@ -156,6 +156,9 @@ _TEXTS = tuple(
 
 def true_type(data: bytes, declared: str) -> str:
     """Return the content type of a file that begins with `data` (up to HEAD_BYTES of it)."""
+    if not data:
+        told = declared.partition(";")[0].strip().lower()
+        return told if told in EXTENSIONS and told.startswith("text/") else OCTETS
     known = _by_first_bytes(data) or _sound_or_film(data) or _by_structure(data, declared)
     if known:
         return known
@@ -238,7 +241,8 @@ def _by_brands(data: bytes) -> str:
         return "image/jpx" if data[20:24] == b"jpx " else "image/jp2"
     end = int.from_bytes(data[:4], "big")
     major = data[8:12]
-    brands = {major, *(data[at : at + 4] for at in range(16, min(end, 512), 4))}
+    # The version of `mif3`, the short form, is the brand of its codec.
+    brands = {major, *(data[at : at + 4] for at in range(12 if major == b"mif3" else 16, min(end, 512), 4))}
     has_pictures_first = data[end + 4 : end + 8] == b"meta" and b"pict" in data[end + 8 : end + 40]
     known = next((kind for brand, kind in _BRANDS if major.startswith(brand)), "")
     if not has_pictures_first and (known or major.startswith(_FILM_BRANDS)):

@@ -1,8 +1,9 @@
 """A provider's notice becomes a Message: one module for each provider, found by its name in the path.
 
-A provider's module has `parse(body) -> Notice` and knows all of that provider's dialects. What is
-common to all of them (the message id, times, the folder in the bucket) is settled here. The guide
-for a new one is docs/adding-a-provider.md.
+A provider's module has `parse(body, content_type) -> Notice` and knows all of that provider's dialects.
+What is common to all of them (the message id, times, the folder in the bucket) is settled here. `charset`,
+`xml_body`, `json_body`, `tree`, `body` and `files` read what is sent, with its slips. The guide for a new
+one is docs/adding-a-provider.md.
 """
 
 import hashlib
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mmsvault.errors import NotUnderstoodError
-from mmsvault.message import MediaItem, Message, Receipt
+from mmsvault.message import MediaItem, Message, Receipt, believed_at
 from mmsvault.postbacks import sinch
 from mmsvault.postbacks.notice import Notice
+from mmsvault.postbacks.timestamps import moment_of
 
-PROVIDERS: Mapping[str, Callable[[bytes], Notice]] = {"sinch": sinch.parse}
+PROVIDERS: Mapping[str, Callable[[bytes, str], Notice]] = {"sinch": sinch.parse}
 
 LONGEST_NAME = 120
 """Characters of a message id; file systems under an embedded bucket take 255 bytes for a name."""
@@ -32,17 +34,18 @@ class OtherNotice:
 def understand(receipt: Receipt, *, retention: timedelta) -> Message | OtherNotice:
     """Return the message that the receipt announces; its files are pending and due at once.
 
-    `retention` is how long the provider keeps files from the time that it received the message.
-    Raises NotUnderstoodError with the reason for a person.
+    `retention` is how long the provider keeps files from the time that it received the message. Where the
+    postback tells no time that can be believed, that of the receipt stands in. Raises NotUnderstoodError
+    with the reason for a person.
     """
-    notice = PROVIDERS[receipt.provider](receipt.body)
+    notice = PROVIDERS[receipt.provider](receipt.body, _content_type(receipt))
     if not notice.announces_message:
         return OtherNotice(code=notice.code)
     if not notice.tracking_id:
         raise NotUnderstoodError(
             "The postback has no tracking id, so its message cannot be told from others."
         )
-    received_at = _moment(notice.timestamp) or receipt.received_at
+    received_at, doubts = _received_at(notice.timestamp, receipt)
     identity = message_id(receipt.provider, notice.tracking_id)
     return Message(
         id=identity,
@@ -54,13 +57,14 @@ def understand(receipt: Receipt, *, retention: timedelta) -> Message | OtherNoti
         subject=notice.subject,
         operator_id=notice.operator_id,
         received_at=received_at,
-        deadline_at=_later(received_at, retention),
+        deadline_at=_later(min(received_at, receipt.received_at), retention),
         recorded_at=receipt.received_at,
         prefix=f"messages/{received_at:%Y/%m/%d}/{identity}/",
         media=tuple(
             MediaItem(position=position, url=url, next_attempt_at=receipt.received_at)
             for position, url in enumerate(notice.urls)
         ),
+        repaired=(*notice.repaired, *doubts),
     )
 
 
@@ -81,12 +85,17 @@ def message_id(provider: str, tracking_id: str) -> str:
     return f"{provider}-{safe}"
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None  # the time of the receipt stands in; the raw postback keeps what was sent
+def _content_type(receipt: Receipt) -> str:
+    return next((value for name, value in receipt.headers.items() if name.lower() == "content-type"), "")
+
+
+def _received_at(text: str, receipt: Receipt) -> tuple[datetime, tuple[str, ...]]:
+    """Return when the provider received the message, and what was wrong with the time that it tells."""
+    moment = moment_of(text)
+    if moment is None:
+        return receipt.received_at, ("timestamp not understood",) if text else ()
+    believed = believed_at(moment, received_at=receipt.received_at)
+    return (believed, ()) if believed else (receipt.received_at, ("timestamp not believed",))
 
 
 def _later(moment: datetime, span: timedelta) -> datetime:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Notice:
-    """One postback. Absent fields are empty; `timestamp` is as sent, `urls` in the order sent."""
+    """One postback. Absent fields are empty; `timestamp` is as sent, `urls` in the order sent.
+
+    `repaired` names what had to be repaired in its body to read it.
+    """
 
     code: str
     announces_message: bool
@@ -17,3 +20,4 @@ class Notice:
     timestamp: str = ""
     subject: str = ""
     urls: tuple[str, ...] = ()
+    repaired: tuple[str, ...] = ()

@@ -6,105 +6,101 @@ list is that of "Sinch MMS MO Postbacks"; the legacy names are those of the Skyc
 grew from.
 """
 
-import json
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from collections.abc import Mapping, Sequence
 
 from mmsvault.errors import NotUnderstoodError
+from mmsvault.postbacks import body as bodies
+from mmsvault.postbacks.files import CONTENT_NAMES, addresses
 from mmsvault.postbacks.notice import Notice
+from mmsvault.postbacks.tree import Node
 
 MESSAGE_CODE = "N401"
 """The code of a received MMS; the other codes on the same URL are about messages sent."""
 
-Fields = Mapping[str, Sequence[str]]
+_CODE = re.compile(r"[A-Z]{1,3}\d{2,5}", re.ASCII)
+
+_NUMBER_NAMES = ("number", "address", "value", "msisdn", "phone", "phonenumber", "recipient", "to", "id")
+"""What holds the number where a sender or recipient is an object, the best first."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SEVERAL_NUMBERS = re.compile(r"\s*\+?[\d() .\-]{3,}(?:[,;]\s*\+?[\d() .\-]{3,})+")
+
+Fields = Mapping[str, Sequence[Node]]
 
 
-def parse(body: bytes) -> Notice:
-    """Return what a postback says. Raises NotUnderstoodError with the reason."""
-    fields = _fields(body)
+def parse(body: bytes, content_type: str = "") -> Notice:
+    """Return what a postback says; `content_type` is its HTTP header.
+
+    Raises NotUnderstoodError with the reason.
+    """
+    root, repaired = bodies.read(body, content_type)
+    fields: dict[str, list[Node]] = defaultdict(list)
+    for node in root.children:
+        fields[node.name].append(node)
 
     def first(*names: str) -> str:
-        return next((text for name in names for text in fields.get(name, ()) if text), "")
+        texts = (_clean(node.whole_text()) for name in names for node in fields.get(name, ()))
+        return next(filter(None, texts), "")
 
-    code = first("code").upper()
+    code = "".join(first("code").upper().split())
     if not code:
         raise NotUnderstoodError("The postback has no code, so what it announces is not known.")
+    if not _CODE.fullmatch(code):
+        raise NotUnderstoodError(f"{code[:20]} is no code of a postback, so what it announces is not known.")
+    if code != MESSAGE_CODE:
+        return Notice(code=code, announces_message=False)
+    content = [node for node in root.children if node.name in CONTENT_NAMES]
     return Notice(
         code=code,
-        announces_message=code == MESSAGE_CODE,
-        tracking_id=first("trackingid"),
-        sender=first("from"),
-        to=tuple(dict.fromkeys(text for name in ("to", "copyto") for text in fields.get(name, ()) if text)),
+        announces_message=True,
+        tracking_id=next(filter(None, map(_kept, fields.get("trackingid", ()))), ""),
+        sender=next(iter(_numbers(fields.get("from", ()))), ""),
+        to=tuple(dict.fromkeys(_recipients((*fields.get("to", ()), *fields.get("copyto", ()))))),
         keyword=first("keyword"),
         operator_id=first("operatorid", "spid"),
         timestamp=first("timestamp"),
         subject=first("messagesubject"),
-        urls=tuple(text for text in fields.get("file", ()) if text),
+        urls=tuple(map(_clean, addresses(content, is_repaired=bool(repaired)))),
+        repaired=tuple(repaired),
     )
 
 
-def _fields(body: bytes) -> Fields:
-    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if not start:
-        raise NotUnderstoodError("The body is empty.")
-    pairs = _json_pairs(body) if start in b"{[" else _xml_pairs(body)
-    fields: dict[str, list[str]] = defaultdict(list)
-    for name, text in pairs:
-        fields[_plain(name)].append(_clean(text))
-    return fields
-
-
-def _plain(name: str) -> str:
-    return name.rpartition("}")[2].lower().replace("-", "").replace("_", "")
-
-
 def _clean(text: str) -> str:
-    # Neither a NUL nor half of a surrogate pair can be kept in PostgreSQL or written as UTF-8.
-    return text.strip().replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    """Return text without control characters, which no text field means to hold."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    return _encodable(_CONTROL.sub("", text)).strip()
 
 
-def _xml_pairs(body: bytes) -> Iterator[tuple[str, str]]:
-    try:
-        root: Element = fromstring(body, forbid_dtd=True)
-    except DefusedXmlException as error:
-        raise NotUnderstoodError(
-            "The XML has a document type or entities, which are never followed."
-        ) from error
-    except (ParseError, ValueError, LookupError) as error:
-        raise NotUnderstoodError(f"The body is neither XML nor JSON: {error}.") from error
-    if _plain(root.tag) != "postback":
-        raise NotUnderstoodError(f"The XML's root is <{root.tag[:80]}>, not <postback>.")
-    for element in root:
-        if _plain(element.tag) == "content":
-            yield from (("file", child.text or "") for child in element.iter() if _plain(child.tag) == "file")
-        else:
-            yield element.tag, element.text or ""
+def _kept(node: Node) -> str:
+    # The id of a message is made of it: two tracking ids never become one.
+    return _encodable(node.whole_text().strip().replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
-def _json_pairs(body: bytes) -> Iterator[tuple[str, str]]:
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise NotUnderstoodError(f"The JSON cannot be read: {error}.") from error
-    if isinstance(value, dict) and isinstance(value.get("postback"), dict):
-        value = value["postback"]
-    if not isinstance(value, dict):
-        raise NotUnderstoodError("The JSON is not an object with the fields of a postback.")
-    for name, field in value.items():
-        inner = {"content": "file", "copyto": "number"}.get(_plain(name))
-        for text in _texts(field, inner):
-            yield ("file" if inner == "file" else name), text
+def _encodable(text: str) -> str:
+    # Half of a surrogate pair can neither be kept in PostgreSQL nor be written as UTF-8.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _texts(field: Any, inner: str | None) -> Iterator[str]:
-    """Yield the texts of a field: itself, or `inner` of each object in its list."""
-    entries = field if isinstance(field, list) else [field]
-    for entry in entries:
-        found = entry.get(inner) if inner and isinstance(entry, dict) else entry
-        if isinstance(found, str | int) and not isinstance(found, bool):
-            yield str(found)
+def _recipients(nodes: Sequence[Node]) -> list[str]:
+    texts = _numbers(nodes)
+    return [
+        one.strip()
+        for text in texts
+        for one in (re.split("[,;]", text) if _SEVERAL_NUMBERS.fullmatch(text) else [text])
+    ]
+
+
+def _numbers(nodes: Sequence[Node]) -> list[str]:
+    """Return the numbers or addresses in the nodes, which may be texts or objects."""
+    found = []
+    for node in nodes:
+        text = _clean(node.text)
+        if text or not node.children:
+            found += [text] if text else []
+            continue
+        named = [[child for child in node.children if child.name == name] for name in _NUMBER_NAMES]
+        others = [child for child in node.children if not child.is_attribute]
+        found += next(filter(None, map(_numbers, [*named, others])), [])
+    return found

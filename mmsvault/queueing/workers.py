@@ -2,9 +2,10 @@
 
 Work is done in the worker's own process (decoding has a sandbox, every step a limit), so a job
 costs no fork. Most of a job is waiting, for a provider, the bucket or the disk: so a worker takes a
-few at once, each in a thread. One more thread keeps saying that they are alive; when the worker is
-killed, that ends, and within half a minute another worker takes the jobs up. One worker serves one
-queue: RQ then moves a job aside instead of popping it, so that none is lost between the two.
+few at once, each in a thread; a job that waits for long stands aside (`hands`). One more thread keeps
+saying that they are alive; when the worker is killed, that ends, and within half a minute another
+worker takes the jobs up. One worker serves one queue: RQ then moves a job aside instead of popping it,
+so that none is lost between the two.
 
 Asked to end, a worker finishes the jobs in hand, or after a while puts them back and ends anyway:
 every job may be cut off at any point and run again.
@@ -30,6 +31,7 @@ from rq.timeouts import TimerDeathPenalty
 
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.hands import MOST_ASIDE, Hands
 from mmsvault.queueing.jobs import Tasks, open_queue
 
 log = structlog.get_logger(__name__)
@@ -64,8 +66,8 @@ class QueueWorker(SimpleWorker):
         )
         self._redis_url = redis_url
         self._in_hand: dict[str, tuple[Job, Execution]] = {}
-        self._room = threading.Semaphore(at_once - 1)
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="job")
+        self._hands = Hands(at_once - 1)  # one more is taken by the job that waits for a hand
+        self._threads = ThreadPoolExecutor(at_once + MOST_ASIDE, thread_name_prefix="job")
         self._may_be_stopped = True
         self._ended = threading.Event()
         self._beaten = float("-inf")
@@ -153,20 +155,20 @@ class QueueWorker(SimpleWorker):
             execution = self._begin(job, queue)
             self._in_hand[job.id] = job, execution
             self._threads.submit(self._run, job, queue, execution)
-            while not self._room.acquire(timeout=LOOKS_UP_EVERY_SECONDS):
+            while not self._hands.take(seconds=LOOKS_UP_EVERY_SECONDS):
                 if self.asked_to_end:
                     return
         finally:
             self._may_be_stopped = True
 
     def _run(self, job: Job, queue: Queue, execution: Execution) -> None:
-        try:
-            self.perform_job(job, queue, execution)
-        except Exception:  # what came of it cannot be written: others take it up again
-            log.exception("a job is left to others")
-        finally:
-            del self._in_hand[job.id]
-            self._room.release()
+        with self._hands.holding():
+            try:
+                self.perform_job(job, queue, execution)
+            except Exception:  # what came of it cannot be written: others take it up again
+                log.exception("a job is left to others")
+            finally:
+                del self._in_hand[job.id]
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - RQ's signature
         """End after the jobs in hand, and in any case in time (RQ's own way waits for Redis here)."""

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import BinaryIO, cast
@@ -13,12 +13,14 @@ from minio.datatypes import Object
 from minio.error import S3Error
 
 from mmsvault.bucket import CHUNK_BYTES, PROBE_KEY, Bucket, Listed, SupportsRead
-from mmsvault.errors import ConfigurationError
+from mmsvault.errors import ConfigurationError, NotFoundError
 from mmsvault.layout import is_evidence
 from mmsvault.s3 import locking, versions
 from mmsvault.s3.locking import Locks
 from mmsvault.s3.talking import translated
 
+_IS_THERE = ("PreconditionFailed", "ConditionalRequestConflict")
+_NO_CONDITIONS = ("NotImplemented", "InvalidArgument", "InvalidRequest")
 PART_BYTES = 16 << 20
 """A part of an upload whose size nobody knows; some are in memory at once, 10,000 make an object."""
 
@@ -98,6 +100,18 @@ class S3Bucket(Bucket):
                 self._name, key, stream, length, content_type=content_type, retention=retention
             )
 
+    def put_new(self, key: str, content: bytes, *, content_type: str) -> bool:
+        with translated(key):
+            try:
+                self._put_if_absent(key, content, content_type)
+            except S3Error as error:
+                if error.code in _IS_THERE:
+                    return False
+                if error.code not in _NO_CONDITIONS:
+                    raise
+                return self._put_after_a_look(key, content, content_type)
+        return True
+
     def put_stream(self, key: str, source: SupportsRead, *, content_type: str) -> None:
         with translated(key):
             self._client.put_object(
@@ -144,6 +158,22 @@ class S3Bucket(Bucket):
         with translated(PROBE_KEY):
             written = self._client.put_object(self._name, PROBE_KEY, io.BytesIO(bytes(size)), size)
             self._client.remove_object(self._name, PROBE_KEY, version_id=written.version_id)
+
+    def _put_if_absent(self, key: str, content: bytes, content_type: str) -> None:
+        # minio-py takes no condition with an object; this is what its put_object does in the end.
+        headers: dict[str, str | list[str] | tuple[str]] = {
+            "Content-Type": content_type,
+            "If-None-Match": "*",
+        }
+        self._client._put_object(self._name, key, content, headers)  # noqa: SLF001 - see above
+
+    def _put_after_a_look(self, key: str, content: bytes, content_type: str) -> bool:
+        """Put an object on a server without conditions, where nothing is seen under its key."""
+        with suppress(NotFoundError):
+            self._stat(key)
+            return False
+        self.put(key, content, content_type=content_type)
+        return True
 
     def _stat(self, key: str) -> Object:
         with translated(key):

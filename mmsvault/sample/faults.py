@@ -99,6 +99,20 @@ def half_of_another(other: SampleFile, *, etag: str = "") -> Answer:
     return answer
 
 
+def in_place_of_it(other: SampleFile) -> Answer:
+    """Answer 200 with something else, as if it were the file; without a type where `other` has none."""
+
+    def answer(request: BaseHTTPRequestHandler, _file: SampleFile) -> None:
+        request.send_response(HTTPStatus.OK)
+        if other.content_type:
+            request.send_header("content-type", other.content_type)
+        request.send_header("content-length", str(len(other.data)))
+        request.end_headers()
+        request.wfile.write(other.data)
+
+    return answer
+
+
 def _begin(request: BaseHTTPRequestHandler, file: SampleFile, *, length: str = "", etag: str = "") -> None:
     request.send_response(HTTPStatus.OK)
     request.send_header("content-type", file.content_type)

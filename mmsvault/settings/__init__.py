@@ -12,7 +12,7 @@ folder that is the vault's alone.
 import hmac
 import os
 import sys
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -32,6 +32,7 @@ from mmsvault.settings.forms import (
     Names,
     Networks,
     Port,
+    Ports,
     Schedule,
     Style,
     from_here,
@@ -119,6 +120,17 @@ class Settings(BaseSettings):
         False, description="browsers reach the dashboard by TLS: its cookie is sent over TLS only"
     )
     session_hours: float = Field(12, gt=0, le=720, description="hours after which a login ends")
+    session_idle_minutes: float = Field(
+        480,
+        ge=0,
+        le=43200,
+        description="minutes without anything done by the person after which a login ends; 0: it does not",
+    )
+    second_factor_roles: Names = Field(
+        (),
+        description="roles whose people need a second factor, like `admin, manager`; empty: none,"
+        " and everybody may set one up",
+    )
     proxy_login_header: str = Field(
         "",
         pattern=r"^[A-Za-z0-9-]*$",
@@ -159,6 +171,9 @@ class Settings(BaseSettings):
     fetch_hosts: Names = Field((), description="hosts that media may be fetched from; empty: any public host")
     fetch_private_networks: Networks = Field(
         (), description="private networks that may be fetched from (tests, demo)"
+    )
+    fetch_ports: Ports = Field(
+        (), description="ports that media may be fetched from besides 80 and 443; private networks: any"
     )
     max_postback_bytes: int = Field(1 << 20, ge=1024, description="largest postback body")
     max_media_bytes: int = Field(100 << 20, ge=1024, description="largest file")
@@ -232,9 +247,19 @@ class Settings(BaseSettings):
         return settings
 
     @property
+    def session_idle(self) -> timedelta:
+        """How long somebody may do nothing and stay logged in; zero: as long as they like."""
+        return timedelta(minutes=self.session_idle_minutes)
+
+    @property
     def has_passwords(self) -> bool:
         """Whether people log in by passwords of the vault's own; else a proxy or a provider names them."""
         return not (self.proxy_login_header or self.oidc_issuer)
+
+    @property
+    def names_are_subjects(self) -> bool:
+        """Whether people are called as their login provider calls them: such names have a case."""
+        return bool(self.oidc_issuer) and self.oidc_claim == "sub"
 
     @property
     def receiver_address(self) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mmsvault.settings import Settings
 
 SHORTEST_PROXY_SECRET = 16
+ROLES = ("viewer", "exporter", "manager", "admin")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -31,11 +32,23 @@ def check(settings: Settings) -> None:
         )
     if settings.oidc_issuer:
         _check_oidc(settings)
+    _check_second_factor(settings)
     if (
         settings.receiver_port == settings.dashboard_port
         and settings.receiver_host == settings.dashboard_host
     ):
         raise ConfigurationError(PREFIX + "DASHBOARD_PORT", "is the receiver's port as well")
+
+
+def _check_second_factor(settings: Settings) -> None:
+    name = PREFIX + "SECOND_FACTOR_ROLES"
+    for role in settings.second_factor_roles:
+        if role not in ROLES:
+            raise ConfigurationError(name, f"{role!r} is no role; roles are {', '.join(ROLES)}")
+    if settings.second_factor_roles and not settings.has_passwords:
+        raise ConfigurationError(
+            name, "is for people with passwords of the vault; have your provider ask for a second factor"
+        )
 
 
 def _check_oidc(settings: Settings) -> None:

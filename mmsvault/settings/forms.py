@@ -67,6 +67,7 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 Days = Annotated[int, Field(ge=0, le=36500)]
 DaysByName = Annotated[dict[str, Days], NoDecode, BeforeValidator(_days_by_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split)]
 
 
 def with_password(url: str, password: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from mmsvault.sample import media
+from mmsvault.sample import faults, media
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.notices import Notice, lower_case_xml
 from mmsvault.sample.provider import SampleProvider
@@ -106,6 +106,31 @@ def test_the_same_postback_five_times_is_one_message_and_four_duplicates(
     assert sum(one["id"] == "sinch-five-times" for one in house.json("search", "")["messages"]) == 1
 
 
+def test_a_page_in_place_of_a_picture_is_shown_as_what_was_answered_and_the_picture_comes_later(
+    house: House, provider: SampleProvider, page: Page
+) -> None:
+    said = "Come back <b>later</b>"
+    answer = SampleFile("", "text/html", f"<!DOCTYPE html><html><body>{said}</body></html>".encode())
+    url = provider.offer(media.drawing(7), answers=(faults.in_place_of_it(answer),) * 100)
+    assert provider.send(house.postbacks, notice("not-ready", url)) == 200
+    shown = until(lambda: _tried(house, "sinch-not-ready"), what="the first attempt")
+    assert shown["media"][0]["reason"] == "The provider answered with a web page in place of the file."
+    house.enter(page)
+    page.goto(f"{house.dashboard}/message?id=sinch-not-ready")
+    page.get_by_text("What the provider answered for file 1").click()
+    expect(page.get_by_text(said)).to_be_visible()
+    provider.offered(url).answers.clear()
+    house.json("requeue", "sinch-not-ready")
+    stored = archived(house, "sinch-not-ready")
+    assert stored["media"][0]["sha256"] == hashlib.sha256(media.drawing(7).data).hexdigest()
+
+
+def _tried(house: House, message_id: str) -> dict[str, Any] | None:
+    """Return what `show` says of a message once it was tried."""
+    found = house.json("search", "", "--limit", "100")
+    return next((one for one in found["messages"] if one["id"] == message_id and one["attempts"]), None)
+
+
 def test_every_dialect_and_an_unknown_kind_of_file_are_archived(
     house: House, provider: SampleProvider
 ) -> None:
@@ -144,7 +169,7 @@ def test_a_file_that_is_not_served_yet_is_fetched_later(house: House, provider: 
     [
         (b"", "The body is empty."),
         (b'<!DOCTYPE x [<!ENTITY e "x">]><postback><code>N401</code></postback>', "document type"),
-        (b'[{"code": "N401"}]', "not an object"),
+        (b'[{"code": "N401"}]', "no tracking id"),
         (b"<postback><code>N401</code><from>1</from></postback>", "no tracking id"),
         (b"\x00\xff", "neither XML nor JSON"),
     ],

@@ -1,5 +1,6 @@
 """Exports as jobs of a running vault: made, killed half way, cancelled, asked for by the calendar."""
 
+import io
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from mmsvault import erasing
 from mmsvault.exporting import register, verifying, working
 from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.register import Export, State
@@ -26,6 +28,7 @@ from tests.servers import until
 
 FILE_BYTES = 500_000
 MESSAGES = 40
+ERASED = "14085550777"
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +41,8 @@ def filled(house: House) -> Iterator[Vault]:
         yield vault
 
 
-def requested(vault: Vault, *, volume_bytes: int = 0) -> str:
-    choice = Choice(query="keyword:exported", volume_bytes=volume_bytes, signed=True)
+def requested(vault: Vault, *, volume_bytes: int = 0, keyword: str = "exported") -> str:
+    choice = Choice(query=f"keyword:{keyword}", volume_bytes=volume_bytes, signed=True)
     entered = working.request(vault, choice, name="case", made_by="tests", made_at=utc_now())
     assert entered
     return entered.id
@@ -121,6 +124,30 @@ def test_an_export_finishes_though_its_worker_is_killed_half_way_and_begins_noth
         assert verifying.verify(path).ok
     left = {listed.key for listed in filled.bucket.list(found.prefix)}
     assert left == {found.prefix + name for name in (*(one.name for one in found.volumes), "case-set.json")}
+
+
+def test_a_number_erased_while_the_worker_is_half_way_is_in_no_volume_of_the_finished_export(
+    house: House, filled: Vault
+) -> None:
+    chance = random.Random(24)
+    for number in range(8):
+        sender = ERASED if number % 4 == 1 else "14085550123"
+        data = chance.randbytes(FILE_BYTES)
+        kept(filled, f"mixed-{number}", data, minutes=number, keyword="mixed", sender=sender)
+    identity = requested(filled, volume_bytes=600_000, keyword="mixed")
+    with held_half_way(house, filled, identity):
+        receipt = erasing.erase(filled, ERASED, who="tests")
+    found = ended(filled, identity)
+    assert [one["key"] for one in receipt["exports"]] == [found.prefix]
+    assert {one["id"] for one in receipt["erased"]} == {"sinch-mixed-1", "sinch-mixed-5"}
+    assert (found.state, found.left_out) == (State.DONE, 2)
+    names = [
+        name
+        for volume in found.volumes
+        for name in zipfile.ZipFile(io.BytesIO(filled.bucket.read(found.prefix + volume.name))).namelist()
+    ]
+    assert sum(name.endswith("message.json") for name in names) == 6
+    assert not any("mixed-1/" in name or "mixed-5/" in name for name in names)
 
 
 def test_a_cancelled_export_leaves_nothing_behind(house: House, filled: Vault) -> None:

@@ -1,27 +1,23 @@
 """Thousands of held connections against receiver and dashboard; `make attacks` writes the figures."""
 
 import contextlib
-import os
 import resource
 import socket
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
 
 from mmsvault.catalog import people
 from mmsvault.catalog.people import Role
+from tests.flow.attack_table import record
 from tests.flow.site import Site
 from tests.servers import until
 
 HELD = 2000
 FEWER = 1100
 """More than a server holds; enough for every day."""
-WHERE = "MMSVAULT_TEST_ATTACKS"
-BEGIN, END = "<!-- held connections: written by make attacks -->", "<!-- end of held connections -->"
 TRIES = 5
 PASSWORD = "a long enough password"
 SECONDS = 1.0
@@ -110,7 +106,7 @@ def test_held_connections_keep_nobody_out(site: Site, kind: str) -> None:
 @pytest.mark.attacks
 @pytest.mark.timeout(900)
 def test_two_thousand_held_connections_of_every_kind(site: Site) -> None:
-    rows, is_slow = [], []
+    is_slow = []
     for kind, sent in KINDS.items():
         held = hold(site.receiver_port, sent, HELD)
         slowest_postback(site)  # the whole requests among them are answered first
@@ -121,27 +117,10 @@ def test_two_thousand_held_connections_of_every_kind(site: Site) -> None:
         login = log_in(site)
         for connection in held:
             connection.close()
-        rows.append(f"| {kind} | {postback:.3f} | {login:.2f} |")
+        record(
+            f"{HELD:,} held connections of one address to each: {kind}",
+            outcome="the idlest make room",
+            others=f"slowest of {TRIES} postbacks 200 in {postback:.3f} s; a login in {login:.2f} s",
+        )
         is_slow += [kind] if postback > SECONDS else []
-    write(rows)
     assert not is_slow
-
-
-def write(rows: list[str]) -> None:
-    """Put the table where the environment says."""
-    where = os.environ.get(WHERE)
-    if not where:
-        return
-    path = Path(where)
-    before, _, rest = path.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    table = [
-        f"Written by `make attacks` on {today}: {HELD:,} connections of one address, held by each kind of",
-        f"silence; the slowest of {TRIES} postbacks, each answered 200, and one login.",
-        "",
-        "| held connections | slowest postback, s | login, s |",
-        "|---|---:|---:|",
-        *rows,
-    ]
-    path.write_text(f"{before}{BEGIN}\n" + "\n".join(table) + f"\n{END}{after}")

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from playwright.sync_api import Error, Page, expect
 from dashboard.links import Links
 from mmsvault.catalog import queries
 from mmsvault.errors import NotFoundError
+from mmsvault.media import answers, sniffing
+from mmsvault.media.answers import Told
 from mmsvault.message import MediaItem, Message, MessageState
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.notices import Notice
@@ -53,7 +55,7 @@ def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
     house = House(tmp_path_factory.mktemp("hostile"))
     with canary() as (port, reached), SampleProvider() as provider, house.up():
         sent = {
-            "sinch-hostile": {name: make() for name, make in hostile.MADE.items()},
+            "sinch-hostile": {name: kept(make()) for name, make in hostile.MADE.items()},
             "sinch-polyglots": named(polyglots.made(f"http://127.0.0.1:{port}")),
             "sinch-broken": named(polyglots.broken()),
         }
@@ -78,7 +80,14 @@ def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
 
 
 def named(files: polyglots.Files) -> Files:
-    return {name: SampleFile(f"{n}.bin", *file) for n, (name, file) in enumerate(files.items())}
+    return {name: kept(SampleFile(f"{n}.bin", *file)) for n, (name, file) in enumerate(files.items())}
+
+
+def kept(file: SampleFile) -> SampleFile:
+    """Return the file under a name with which it is kept: a page is taken for a text only."""
+    told = Told(file.name, (file.content_type,))
+    refused = answers.judge(told, size=len(file.data), beginning=file.data[: sniffing.HEAD_BYTES]).reason
+    return replace(file, name=f"{file.name}.txt", content_type="text/plain") if refused else file
 
 
 @pytest.mark.timeout(240)

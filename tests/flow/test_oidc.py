@@ -24,7 +24,12 @@ PEOPLE = {
     "unsaid": {"email": "anna@example.org"},
     "stranger": {"email": "stranger@example.org", "email_verified": True},
     "nameless": {},
+    "ligature": {"email": "\ufb01ona@example.org", "email_verified": True},
+    "sharp-s": {"email": "stra\u00dfe@example.org", "email_verified": True},
+    "kelvin": {"email": "\u212aarl@example.org", "email_verified": True},
+    "full-width": {"email": "\uff41nna@example.org", "email_verified": True},
 }
+LOOKALIKES = ("ligature", "sharp-s", "kelvin", "full-width")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             migrate(vault.catalog)
             # With a one-time password, as an admin lets people in; nobody needs it here.
             people.add(vault.catalog, "anna@example.org", role=Role.EXPORTER)
+            for name in ("fiona", "strasse", "karl"):
+                people.add(vault.catalog, f"{name}@example.org", role=Role.ADMIN)
         program = [sys.executable, "-m", "dashboard"]
         stack.enter_context(running(program, log=made.log, port=made.dashboard_port, env=made.env))
         yield made
@@ -146,6 +153,52 @@ def test_nobody_else_comes_in_and_the_trail_says_so(house: House, browsers: Brow
         entry = trail.latest(vault.catalog, limit=1)[0]
     assert (entry.action, entry.who) == ("login refused", "")
     assert entry.subject == ("stranger@example.org" if name == "stranger" else "")
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_a_verified_address_that_unicode_makes_anothers_lets_nobody_in(browsers: Browsers, name: str) -> None:
+    browser = browsers()
+    refused = browser.log_in(name)
+    assert refused.status_code == 403
+    assert "letters that no name here can have" in refused.text
+    assert not browser.is_in
+
+
+def test_a_logins_state_and_nonce_are_good_once_even_with_a_fresh_code(browsers: Browsers) -> None:
+    browser, replaying = browsers(), browsers()
+    asked = browser.begin()
+    replaying.client.cookies.update(browser.client.cookies)
+    first, second = browser.approve(asked, "anna"), browser.approve(asked, "anna")
+    assert first != second, "two codes for one state and nonce"
+    assert browser.come_back(first).status_code == 303
+    refused = replaying.come_back(second)
+    assert refused.status_code == 403
+    assert "used already" in refused.text
+    assert not replaying.is_in
+
+
+def test_a_subject_is_compared_with_its_case(tmp_path: Path) -> None:
+    port = free_port()
+    issuer = f"http://127.0.0.1:{port}"
+    env = {"ISSUER": issuer, "CLIENT_ID": "mms-vault", "CLIENT_SECRET": "a secret", "CLAIM": "sub"}
+    own = House(tmp_path, {f"MMSVAULT_OIDC_{name}": value for name, value in env.items()})
+    with ExitStack() as stack:
+        program = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
+        stack.enter_context(running(program, log=tmp_path / "provider.log", port=port))
+        for name in ("AbC|1", "abc|1"):
+            made = httpx.put(f"{issuer}/users/{quote(name, safe='')}", json={}, trust_env=False)
+            made.raise_for_status()
+        with own.vault() as vault:
+            migrate(vault.catalog)
+        assert own.call("user", "add", "AbC|1", "--role", "viewer").returncode == 0
+        program = [sys.executable, "-m", "dashboard"]
+        stack.enter_context(running(program, log=own.log, port=own.dashboard_port, env=own.env))
+        answers = {}
+        for name in ("abc|1", "AbC|1"):
+            browser = Browser(own)
+            with browser.client:
+                answers[name] = (browser.log_in(name).status_code, browser.is_in)
+    assert answers == {"abc|1": (403, False), "AbC|1": (303, True)}
 
 
 def test_an_answer_of_the_provider_is_good_once_and_in_the_browser_that_asked(browsers: Browsers) -> None:

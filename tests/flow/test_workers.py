@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
 from tests.flow.site import EMBEDDED, REAL, Site
 from tests.flow.test_archive import archived, notice
+from tests.raw_server import RawServer, lines
 from tests.servers import until
+from worker.working import JOBS_AT_ONCE
 
 
 @pytest.fixture(params=[EMBEDDED, REAL])
@@ -82,3 +85,22 @@ def test_asked_to_end_while_a_server_is_away_a_worker_ends_in_time(
     provider.send(site.postbacks, notice("during", provider.offer(media.text("y"), held=True)))
     with site.away(server):
         asked_to_end(worker)
+
+
+@pytest.mark.parametrize("site", [EMBEDDED], indirect=True)
+def test_slow_files_hold_up_neither_the_recording_nor_the_files_of_other_messages(
+    site: Site, provider: SampleProvider
+) -> None:
+    slow_files = 2 * JOBS_AT_ONCE[ARCHIVE_QUEUE]
+    with RawServer() as slow:
+        url = slow.answer(slow.trickle(lines(["HTTP/1.1 200 OK", "Content-Length: 1000000", ""])))
+        site.start("worker", "worker archive")
+        for number in range(slow_files):
+            assert provider.send(site.postbacks, notice(f"slow-{number}", url)) == 200
+        assert provider.send(site.postbacks, notice("next", provider.offer(media.drawing(5)))) == 200
+        archived(site, "sinch-next", seconds=40)
+        assert site.json("show", "sinch-slow-0")["state"] == "pending"
+        assert site.json("status")["messages"] == {
+            **dict.fromkeys(("archived", "partial", "lost"), 0), "archived": 1, "pending": slow_files,
+        }  # fmt: skip
+        assert len(slow.requests["/a"]) == slow_files

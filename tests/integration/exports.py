@@ -9,6 +9,7 @@ from mmsvault.catalog import upkeep
 from mmsvault.exporting import delivering
 from mmsvault.exporting.packing import Order
 from mmsvault.exporting.planning import Choice
+from mmsvault.media import sniffing
 from mmsvault.message import MediaItem, MediaState, Message, RawPostback, utc_now
 from mmsvault.postbacks import message_id
 from mmsvault.vault import Vault
@@ -66,11 +67,13 @@ def item(prefix: str, place: int, data: bytes) -> MediaItem:
         position=place,
         url=f"http://m.example/{place}",
         state=MediaState.STORED,
-        content_type="image/png",
+        content_type=sniffing.true_type(data, ""),
         size=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         key=f"{prefix}{place:02d}.png",
         thumbnail_key=f"{prefix}thumbs/{place:02d}.webp",
+        thumbnail_sha256=hashlib.sha256(THUMBNAIL).hexdigest(),
+        thumbnail_size=len(THUMBNAIL),
         width=1,
         height=1,
     )

@@ -17,6 +17,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from mmsvault import alerting, quarantine, replaying
 from mmsvault.alerting import Alerter, NotToldError, Told, mail
+from mmsvault.attempts import REASONS_NOT_ALLOWED
 from mmsvault.catalog import quarantine as index
 from mmsvault.catalog import upkeep, verdicts, writes
 from mmsvault.catalog.connection import migrate
@@ -88,9 +89,11 @@ def opened(folder: Path, **settings: Any) -> Iterator[Vault]:
         vault.close()
 
 
-def record(vault: Vault, name: str, *, hours_left: float, state: MediaState = MediaState.PENDING) -> None:
+def record(
+    vault: Vault, name: str, *, hours_left: float, state: MediaState = MediaState.PENDING, reason: str = ""
+) -> None:
     now = utc_now()
-    item = MediaItem(position=0, url="http://m.example/a", state=state, next_attempt_at=now)
+    item = MediaItem(position=0, url="http://m.example/a", state=state, next_attempt_at=now, reason=reason)
     message = VaultMessage(
         id=name, provider="sinch", tracking_id=name, sender="1", to=("2",), received_at=now, recorded_at=now,
         deadline_at=now + timedelta(hours=hours_left), prefix=f"messages/{name}/", media=(item,),
@@ -100,6 +103,23 @@ def record(vault: Vault, name: str, *, hours_left: float, state: MediaState = Me
 
 def said() -> list[tuple[str, str, int]]:
     return [(one["alert"], one["state"], one["level"]) for one in Hook.posted]
+
+
+def test_files_that_the_provider_refuses_are_told_until_it_gives_them(tmp_path: Path, hook: str) -> None:
+    with opened(tmp_path, alert_webhook=hook) as vault:
+        alerter = Alerter(vault)
+        record(vault, "busy", hours_left=700, reason="The provider answered 503.")
+        alerter.look()
+        assert said() == []
+        for name, reason in zip(("password", "forbidden"), REASONS_NOT_ALLOWED, strict=True):
+            record(vault, name, hours_left=700, reason=reason)
+        alerter.look()
+        alerter.look()
+        assert said() == [("not_allowed", "begun", 2)]
+        assert "refuses 2 files" in Hook.posted[0]["text"]
+        upkeep.bury(vault.catalog, dict.fromkeys(("password", "forbidden"), utc_now()))
+        alerter.look()
+        assert said()[1:] == [("not_allowed", "over", 0)]
 
 
 def test_files_at_risk_are_told_once_and_again_when_they_are_safe(tmp_path: Path, hook: str) -> None:

@@ -53,6 +53,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("replay", "nowhere"), 1, "no such file"),
         (("requeue", "from:"), 2, "value is missing"),
         (("requeue", "sinch-1"), 0, "1 files of 1 messages are due now"),
+        (("requeue", "sinch-1", "--stored"), 0, "1 files of 1 messages are due now"),
         (("hold", "keyword:nothing-like-it"), 0, "0 messages are held"),
         (("verify",), 0, "0 objects checked, 0 problems"),  # it is about to be fetched
         (("rebuild",), 0, "0 messages in the bucket"),

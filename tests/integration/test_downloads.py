@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mmsvault.errors import FetchError, PermanentFetchError, TransientFetchError
-from mmsvault.fetching import Fetcher, download
+from mmsvault.errors import FetchError, RefusedFetchError, TransientFetchError
+from mmsvault.fetching import Fetcher, download, limits
 from mmsvault.sample import faults, media
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.provider import SampleProvider
@@ -127,7 +127,7 @@ def test_redirects_are_followed_and_their_number_is_bounded(
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     provider: SampleProvider, fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "SLOWEST_SECONDS", 1)
+    monkeypatch.setattr(limits, "PACE_SECONDS", 1)
     url = provider.offer(FILE, answers=(faults.trickled(seconds=30),))
     with pytest.raises(TransientFetchError, match="fewer than 16,384 bytes"):
         fetcher.fetch(url, io.BytesIO())
@@ -152,9 +152,11 @@ def test_silence_is_waited_for_no_longer_than_the_whole_may_take(
     assert time.monotonic() - began < download.SILENCE_SECONDS / 2
 
 
-def test_what_is_larger_than_allowed_is_lost_at_once(provider: SampleProvider, fetcher: Fetcher) -> None:
+def test_what_is_larger_than_the_settings_allow_waits_for_other_settings(
+    provider: SampleProvider, fetcher: Fetcher
+) -> None:
     big = SampleFile("big", "application/octet-stream", bytes((2 << 20) + 1))
-    with pytest.raises(PermanentFetchError, match="larger than 2,097,152 bytes"):
+    with pytest.raises(RefusedFetchError, match=r"larger than 2,097,152 bytes \(MMSVAULT_MAX_MEDIA_BYTES\)"):
         fetcher.fetch(provider.offer(big), io.BytesIO())
 
 

@@ -16,14 +16,14 @@ import bagit
 import pytest
 from sqlalchemy import update
 
-from mmsvault import disposition, importing
+from mmsvault import disposition, erasing, importing
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import exports
 from mmsvault.errors import DamagedError, RejectedInputError
 from mmsvault.exporting import delivering, register, verifying, working
 from mmsvault.exporting.outputs import to_bucket
 from mmsvault.exporting.planning import Choice
-from mmsvault.exporting.register import State
+from mmsvault.exporting.register import Export, State
 from mmsvault.exporting.sealing import seal
 from mmsvault.exporting.sets import verify_any
 from mmsvault.exporting.verifying import verify
@@ -410,3 +410,224 @@ def test_nothing_of_a_damaged_archive_is_imported(archive: Archive, tmp_path: Pa
         importing.import_archive(archive.vault, path)
     assert archive.keys("messages/") == set()
     assert verifying.verify(path).problems[0].path.endswith("00.png")
+
+
+CRAFTED: dict[str, Any] = {
+    "perceptual_hash": "not one",
+    "content_type": "image/png\r\nSet-Cookie: x=1",
+    "sha256": "",
+    "height": 10**30,
+    "width": -1,
+    "size": -7,
+}
+
+
+def test_a_crafted_record_is_imported_by_what_its_bytes_say_and_can_be_exported_again(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    right = archive.receive("one", picture()).media[0]
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record["media"][0].update(CRAFTED),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert came_of.new == 1
+    told = " ".join(flaw.problem for flaw in came_of.problems)
+    for name in ("perceptual_hash", "content_type", "SHA-256", "height", "width", "size"):
+        assert name in told
+    (item,) = other.load("sinch-one").media
+    assert (item.sha256, item.size, item.content_type) == (right.sha256, right.size, "image/png")
+    assert other.problems() == {}
+    assert verify(made(other.vault, tmp_path / "again.zip")).ok
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(provider="nobody"),
+        lambda record: record.update(media=record["media"] * 2),
+        lambda record: record["media"][0].update(position=10**30),
+        lambda record: record["media"][0].update(thumbnail_key="names/x.json"),
+        lambda record: record["media"][0].update(evidence=["names/x.json"]),
+        lambda record: record.update(to=["14085550123"] * 2000),
+    ],
+)
+def test_a_crafted_record_that_matters_is_refused_and_named(
+    archive: Archive, other: Archive, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    archive.receive("one", words())
+    path = forged(made(archive.vault, tmp_path / "out.zip"), tmp_path / "forged.zip", change)
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (0, 1)
+    assert (other.everything(), other.keys()) == ([], set())
+
+
+def test_times_that_cannot_be_and_broken_texts_are_put_right_at_import(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    right = archive.receive("one", words())
+    wrong = {"received_at": "9999-12-31T23:59:59-12:00", "deadline_at": "0001-01-01T00:00:00Z"}
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record.update(wrong, subject="a\0b\ud83d"),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (1, 3)
+    message = other.load("sinch-one")
+    assert message.received_at == right.recorded_at
+    assert message.subject == "a\ufffdb\ufffd"
+
+
+def test_a_file_is_what_its_bytes_are_whatever_its_record_says(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    archive.receive("one", words())
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record["media"][0].update(content_type="image/jpeg"),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert [flaw.problem for flaw in came_of.problems] == ["file 0: it is text/plain, and not image/jpeg"]
+    assert other.load("sinch-one").media[0].content_type == "text/plain"
+
+
+def test_a_thumbnail_that_is_not_what_the_record_says_is_left_out_and_made_again(
+    archive: Archive, other: Archive, tmp_path: Path
+) -> None:
+    archive.receive("one", picture())
+    path = forged(
+        made(archive.vault, tmp_path / "out.zip"),
+        tmp_path / "forged.zip",
+        lambda record: record["media"][0].update(thumbnail_sha256="0" * 64),
+    )
+    came_of = importing.import_archive(other.vault, path)
+    assert (came_of.new, len(came_of.problems)) == (1, 1)
+    (item,) = other.load("sinch-one").media
+    assert other.problems() == {item.thumbnail_key: "the thumbnail is missing"}
+    assert other.problems(repair=True) == {}
+
+
+ERASED = "14085550777"
+
+
+def exported_while(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str, deed: Callable[[], None]
+) -> Export:
+    """Export six messages as a job, with `deed` done once before `working` calls what has this name."""
+    for minute in range(6):
+        sender = ERASED if minute in (1, 4) else "14085550123"
+        kept(vault, f"m{minute}", f"{minute}".encode() * 100_000, minutes=minute, sender=sender)
+    monkeypatch.setattr(working, "queue_up", lambda *_: None)
+    choice = Choice(query="", volume_bytes=300_000)
+    entered = working.request(vault, choice, name="case", made_by="tests", made_at=utc_now())
+    assert entered
+    original, calls = getattr(working, name), []
+
+    def hooked(*args: Any, **more: Any) -> Any:
+        calls.append(name)
+        if len(calls) == (2 if name == "pack" else 1):
+            deed()
+        return original(*args, **more)
+
+    monkeypatch.setattr(working, name, hooked)
+    working.export(vault, entered.id)
+    return register.find(vault.catalog, entered.id)
+
+
+def members(vault: Vault, found: Export) -> set[str]:
+    """Return the ids of the messages in the volumes of an export, each proved."""
+    ids: set[str] = set()
+    for volume in found.volumes:
+        data = vault.bucket.read(found.prefix + volume.name)
+        assert sha256(data) == volume.sha256
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            ids |= {name.split("/")[5] for name in archive.namelist() if name.endswith("message.json")}
+    return ids
+
+
+@pytest.mark.parametrize("name", ["pack", "set_manifest"])
+def test_a_message_erased_while_an_export_is_made_is_left_out_and_the_export_says_so(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    receipts = []
+    found = exported_while(
+        vault, monkeypatch, name, lambda: receipts.append(erasing.erase(vault, ERASED, who="tests"))
+    )
+    assert (found.state, found.reason) == (State.DONE, "")
+    assert members(vault, found) == {f"sinch-m{number}" for number in (0, 2, 3, 5)}
+    assert (found.messages, found.left_out) == (4, 2)
+    told = json.loads(vault.bucket.read(f"{found.prefix}case-set.json"))
+    assert (told["messages"], told["left_out"]) == (4, 2)
+    (receipt,) = receipts
+    assert [one["key"] for one in receipt["exports"]] == [found.prefix]
+    assert "it is being made" in receipt["exports"][0]["problem"]
+    assert [one["id"] for one in receipt["erased"]] == ["sinch-m1", "sinch-m4"]
+
+
+def test_an_object_that_goes_while_its_volume_is_written_has_the_volume_made_again(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = []
+    original = vault.bucket.read
+
+    def read(key: str) -> bytes:
+        if "sinch-m4" in key and not deleted:
+            deleted.append(key)
+            disposition.delete(vault, "sinch-m4")
+        return original(key)
+
+    monkeypatch.setattr(vault.bucket, "read", read)
+    found = exported_while(vault, monkeypatch, "pack", lambda: None)
+    assert (found.state, found.left_out) == (State.DONE, 1)
+    assert members(vault, found) == {f"sinch-m{number}" for number in (0, 1, 2, 3, 5)}
+    about = [
+        zipfile.ZipFile(io.BytesIO(original(found.prefix + volume.name))).read("bag-info.txt").decode()
+        for volume in found.volumes
+    ]
+    assert sum("Messages-Left-Out: 1 (deleted" in one for one in about) == 1
+
+
+def test_a_damaged_message_that_was_not_deleted_still_stops_the_export(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = exported_while(
+        archive.vault,
+        monkeypatch,
+        "pack",
+        lambda: [archive.lose(key) for key in archive.keys("messages/2026/11/20/sinch-m0/") if "/00." in key],
+    )
+    assert found.state is State.FAILED
+    assert "verify --repair" in found.reason
+
+
+def test_messages_of_the_same_moment_stay_when_the_first_of_their_volume_goes(
+    archive: Archive, tmp_path: Path
+) -> None:
+    for number in range(6):
+        kept(archive.vault, f"m{number}", b"x" * 100_000)
+    wanted = order(archive.vault, volume_bytes=300_000)
+    for volume in wanted.plan.volumes:
+        disposition.delete(archive.vault, volume.first_id)
+    written = delivering.to_folder(archive.vault, wanted, tmp_path / "set", progress=lambda *_: None)
+    assert sum(one.messages for one in written) == 6 - len(wanted.plan.volumes)
+    assert sum(one.left_out for one in written) == len(wanted.plan.volumes)
+
+
+def test_a_message_deleted_while_a_file_is_written_is_not_in_it(vault: Vault, tmp_path: Path) -> None:
+    for minute in range(4):
+        kept(vault, f"m{minute}", b"x" * 1000, minutes=minute)
+    deleted: list[int] = []
+
+    def progress(messages: int, _: int) -> None:
+        deleted.append(messages)
+        if len(deleted) == 4:
+            disposition.delete(vault, "sinch-m3")  # the newest, which is written already
+
+    path = tmp_path / "out.zip"
+    (written,) = delivering.to_one_file(vault, order(vault), path, progress=progress)
+    assert (written.messages, written.left_out) == (3, 1)
+    assert not any("sinch-m3" in name for name in names(path))
+    assert verify(path).ok

@@ -2,21 +2,25 @@
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import delete, text, update
 
-from mmsvault import archiving, disposition, leases, settling, tallying
+from mmsvault import archiving, disposition, leases, previewing, settling, tallying
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.connection import is_broken, migrate, open_catalog, set_aside, writing
 from mmsvault.catalog.tables import media, messages, receipts
+from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.integrity import rebuilding, sampling
 from mmsvault.message import MediaState, Message, MessageState, Receipt, utc_now
 from mmsvault.postbacks import understand
 from mmsvault.sample import faults
+from mmsvault.sample.kinds import leaflet
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.vault import Vault
 from tests.integration.archive import Archive, long_ago, notice, picture, sha256, words
@@ -514,3 +518,120 @@ def test_a_message_is_chosen_by_its_id_or_by_a_query(archive: Archive) -> None:
     assert list(disposition.chosen(archive.vault, made[0].id)) == [made[0].id]
     assert list(disposition.chosen(archive.vault, "keyword:b")) == [made[1].id]
     assert set(disposition.chosen(archive.vault, "")) == {message.id for message in made}
+
+
+def crafted(archive: Archive, message: Message, **changes: object) -> None:
+    """Change fields of a message's first file in its record, as somebody with the bucket's keys may."""
+    record = archive.record(message)
+    record["media"][0].update(changes)
+    archive.overwrite(f"{message.prefix}message.json", json.dumps(record).encode())
+
+
+def test_rebuild_takes_of_crafted_records_what_can_be_and_names_the_rest(archive: Archive) -> None:
+    bare, odd, foreign, double = (archive.receive(name, words(name)) for name in "abcd")
+    crafted(archive, bare, sha256="", size=-1, content_type="text/html\r\nX: y")
+    crafted(archive, odd, perceptual_hash="zz", height=10**30)
+    crafted(archive, foreign, key=original(bare))
+    record = archive.record(double)
+    record["media"] *= 2
+    archive.overwrite(f"{double.prefix}message.json", json.dumps(record).encode())
+    archive.forget_catalog()
+    rebuilt = rebuilding.rebuild(archive.vault)
+    told = {message.id: "" for message in (bare, odd, foreign, double)}
+    for problem in rebuilt.problems:
+        told[problem.key.split("/")[4]] += problem.problem
+    assert rebuilt.messages == 2
+    assert archive.load(bare.id).media == bare.media
+    assert "SHA-256" in told[bare.id]
+    assert archive.load(odd.id).media == odd.media
+    assert "perceptual_hash" in told[odd.id]
+    assert "height" in told[odd.id]
+    assert "outside of its folder" in told[foreign.id]
+    assert "several files at one position" in told[double.id]
+    assert f"{foreign.prefix}message.json" in archive.keys(foreign.prefix), "nothing is lost"
+    archive.verify(repair=True)
+    assert not any(problem.key.startswith(bare.prefix) for problem in archive.verify().problems)
+
+
+def test_rebuild_believes_no_time_that_cannot_be(archive: Archive) -> None:
+    message = archive.receive("one", words())
+    record = {**archive.record(message), "received_at": "0001-01-01T00:00:00+14:00"}
+    archive.overwrite(f"{message.prefix}message.json", json.dumps(record).encode())
+    archive.forget_catalog()
+    assert len(rebuilding.rebuild(archive.vault).problems) == 1
+    assert archive.load(message.id).received_at == message.recorded_at
+
+
+def test_an_original_without_a_recorded_hash_is_a_problem(archive: Archive) -> None:
+    message = archive.receive("one", words())
+    with writing(archive.vault.catalog) as connection:
+        connection.execute(update(media).values(sha256=""))
+    assert "no SHA-256 is recorded" in archive.problems()[original(message)]
+
+
+def test_pictures_alike_are_found_beside_one_whose_hash_is_none(archive: Archive) -> None:
+    one, _, bad = (archive.receive(name, picture()) for name in ("one", "two", "bad"))
+    with writing(archive.vault.catalog) as connection:
+        connection.execute(update(media).where(media.c.message_id == bad.id).values(perceptual_hash="zz"))
+    assert View(archive.vault.catalog).similar(one) == ["sinch-two"]
+    assert View(archive.vault.catalog).similar(archive.load(bad.id)) == []
+
+
+def test_a_thumbnail_cut_short_or_changed_is_noticed_and_made_again(archive: Archive) -> None:
+    cut, changed = (archive.receive(name, picture(seed)) for seed, name in enumerate("ab"))
+    keys = [message.media[0].thumbnail_key for message in (cut, changed)]
+    right = [archive.vault.bucket.read(key) for key in keys]
+    archive.overwrite(keys[0], right[0][:100])
+    archive.overwrite(keys[1], right[1][:-1] + bytes([right[1][-1] ^ 1]))
+    found = archive.problems()
+    assert set(found) == set(keys)
+    assert "100 bytes instead of" in found[keys[0]]
+    assert "other bytes than its SHA-256" in found[keys[1]]
+    assert archive.problems(repair=True) == {}
+    assert [archive.vault.bucket.read(key) for key in keys] == right
+
+
+def test_a_preview_that_was_changed_is_noticed_and_made_again(archive: Archive) -> None:
+    archive.vault.__dict__["queue"] = SimpleNamespace(is_empty=lambda: False)  # nothing is queued here
+    message = archive.receive("one", leaflet())
+    previewing.make_previews(archive.vault, message.id)
+    item = archive.load(message.id).media[0]
+    right = archive.vault.bucket.read(item.preview_key)
+    assert (item.preview_sha256, item.preview_size) == (sha256(right), len(right))
+    archive.overwrite(item.preview_key, right[:100])
+    assert "100 bytes instead of" in archive.problems()[item.preview_key]
+    assert archive.problems(repair=True) == {}
+    kept = archive.load(message.id).media[0]
+    assert sha256(archive.vault.bucket.read(item.preview_key)) == kept.preview_sha256
+
+
+def without_hashes(archive: Archive, message: Message) -> None:
+    """Make a message one of before: nothing is recorded of its views."""
+    with writing(archive.vault.catalog) as connection:
+        connection.execute(update(media).values(thumbnail_sha256="", thumbnail_size=None))
+    settling.refresh(archive.vault, message.id)
+
+
+def test_a_thumbnail_of_before_is_no_problem_and_repair_records_its_hash(archive: Archive) -> None:
+    message = archive.receive("one", picture())
+    without_hashes(archive, message)
+    assert archive.problems() == {}
+    report = archive.verify(repair=True)
+    key = message.media[0].thumbnail_key
+    assert (report.problems, report.repaired) == ([], [(key, "its size and SHA-256 are recorded as of now")])
+    assert archive.load(message.id).media == message.media
+    assert archive.record(message)["media"][0]["thumbnail_sha256"] == message.media[0].thumbnail_sha256
+    assert archive.verify(repair=True).repaired == []
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"GIF89a" + data[6:]])
+def test_a_thumbnail_of_before_that_is_not_whole_is_noticed_and_made_again(
+    archive: Archive, damage: Callable[[bytes], bytes]
+) -> None:
+    message = archive.receive("one", picture())
+    without_hashes(archive, message)
+    key = message.media[0].thumbnail_key
+    archive.overwrite(key, damage(archive.vault.bucket.read(key)))
+    assert set(archive.problems()) == {key}
+    assert archive.problems(repair=True) == {}
+    assert archive.load(message.id).media == message.media

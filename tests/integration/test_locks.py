@@ -257,12 +257,14 @@ def test_a_refusal_is_waited_for(code: str) -> None:
 def test_originals_and_raw_postbacks_are_what_never_changes() -> None:
     folder = "messages/2026/11/20/sinch-x/"
     kept = [f"{folder}00.jpg", f"{folder}12.bin", f"{folder}postback.xml", f"{folder}postback-2.json"]
+    kept += [f"{folder}00-2.jpg", f"{folder}evidence/00-0123456789abcdef.html"]
     others = [
         *(f"{folder}message.json", f"{folder}thumbs/00.webp", f"{folder}previews/00.mp4"),
         *(f"{folder}damaged/20261120T000000Z-00.jpg", "exports/x/00.zip", "quarantine/2026/11/20/x/body"),
+        *(f"{folder}evidence/notes.txt", f"{folder}other/00-2.jpg"),
     ]
-    assert [is_evidence(key) for key in kept] == [True] * 4
-    assert [is_evidence(key) for key in others] == [False] * 6
+    assert [is_evidence(key) for key in kept] == [True] * 6
+    assert [is_evidence(key) for key in others] == [False] * 8
 
 
 def _settings(given: dict[str, str], folder: Path, **more: str) -> Settings:

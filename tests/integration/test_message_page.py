@@ -13,7 +13,8 @@ from mmsvault.catalog import entering, names, queries, trail, upkeep
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
-from mmsvault.message import Message, RawPostback, utc_now
+from mmsvault.media.answers import WEB_PAGE
+from mmsvault.message import EarlierVersion, MediaItem, MediaState, Message, RawPostback, utc_now
 from tests.integration.searchable import message
 from tests.looking import look_at, texts
 
@@ -169,3 +170,37 @@ def test_the_raw_postback_is_read_when_it_is_unfolded_and_is_text(
     app.run()
     assert BODY.decode() in [one.value for one in app.code]
     assert f"SHA-256 {'0' * 64}, received from 203.0.113.7" in texts(app)
+
+
+def test_what_was_answered_is_shown_as_text_and_an_earlier_version_to_download(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    prefix = message("1").prefix
+    answer, before = f"{prefix}evidence/00-{'a' * 16}.html", f"{prefix}00.html"
+    item = MediaItem(
+        position=0,
+        url="http://m.example/0",
+        state=MediaState.STORED,
+        content_type="text/html",
+        key=f"{prefix}00-2.html",
+        doubt=WEB_PAGE,
+        evidence=(answer, before),
+        earlier=(EarlierVersion(key=before, size=1234, sha256="b" * 64),),
+    )
+    kept(room, "1", media=(item,))
+    room.bucket.put(answer, BODY, content_type="text/plain")
+    app, record = shown(monkeypatch, "sinch-1")
+    assert record["parts"][0]["note"] == f"{WEB_PAGE} You can have it fetched again."
+    assert app.button(key="try sinch-1").label == "Fetch 1 file in doubt again"
+    assert BODY.decode() not in texts(app)
+    for key in (answer, before):
+        app.session_state[f"evidence {key}"] = True
+    app.run()
+    assert BODY.decode() in [one.value for one in app.code]
+    assert f"1.23 KB, SHA-256 {'b' * 64}" in texts(app)
+    app.button(key="try sinch-1").click().run()
+    assert app.toast[0].value == "1 file fetched again"
+    again = queries.load(room.catalog, "sinch-1")
+    assert (again.state, again.media[0].state) == ("archived", "stored")
+    assert again.media[0].next_attempt_at is not None
+    assert "once more" in shown(monkeypatch, "sinch-1")[1]["parts"][0]["note"]

@@ -7,6 +7,7 @@ import pytest
 from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
 from mmsvault import auditing
+from mmsvault.attempts import REASONS_NOT_ALLOWED
 from mmsvault.catalog import entering, names, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
@@ -88,6 +89,16 @@ def test_a_sample_is_verified_and_remembered(room: ReadingRoom, monkeypatch: Pat
     assert "found 1 problem." in " ".join(
         one.proto.body for one in look_at("alerts.show_alerts", monkeypatch).get("html")
     )
+
+
+def test_files_that_the_provider_refuses_are_an_alert(room: ReadingRoom, monkeypatch: Patch) -> None:
+    one = message("refused", "pending", deadline_at=utc_now() + timedelta(days=20))
+    waits = one.media[0].model_copy(update={"reason": REASONS_NOT_ALLOWED[0], "next_attempt_at": utc_now()})
+    with writing(room.catalog) as connection:
+        entering.insert_whole(connection, one.model_copy(update={"media": (waits,)}))
+    monkeypatch.setattr(alerts, "how_it_is", health)
+    (shown,) = look_at("alerts.show_alerts", monkeypatch).get("html")
+    assert "The provider refuses 1 file to this server (401 or 403)." in shown.proto.body
 
 
 @pytest.mark.parametrize(

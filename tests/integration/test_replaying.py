@@ -100,7 +100,7 @@ def test_what_a_better_parser_understands_leaves_quarantine_as_it_came(
     assert came_of == {"quarantined": 3}
     assert archive.receipts()["total"] == 3, "none is counted twice"
     read = PROVIDERS["sinch"]
-    monkeypatch.setitem(PROVIDERS, "sinch", lambda body: read(later.get(body, body)))  # type: ignore[arg-type]
+    monkeypatch.setitem(PROVIDERS, "sinch", lambda body, kind: read(later.get(body, body), kind))  # type: ignore[arg-type]
     came_of, _ = replay(archive, "quarantine/")
     assert came_of == {"message": 1, "other": 1, "quarantined": 1}
     assert archive.receipts() == {"total": 3, "duplicates": 0, "other": 1, "quarantined": 1}

@@ -1,22 +1,37 @@
 """The sandbox with real children: what they may not do, and what hostile files cost."""
 
+import contextlib
+import ctypes
 import errno
+import fcntl
+import json
 import os
+import pickle
+import platform
+import resource
+import signal
 import socket
+import stat
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from mmsvault.media import child_answers, confining, inspecting, system_calls
 from mmsvault.media import sandbox as module
+from mmsvault.media.child import BrokenError, Child, Rights, Told
 from mmsvault.media.facts import Facts, NotShownError
-from mmsvault.media.sandbox import BrokenError, Sandbox
+from mmsvault.media.sandbox import Sandbox
 from mmsvault.sample import kinds, media
 from tests import hostile
+from tests.servers import until
 
 MANY = 100_000_000
 SECONDS = 20.0
@@ -29,10 +44,6 @@ def sandbox() -> Iterator[Sandbox]:
     running.close()
 
 
-def within(sandbox: Sandbox, task: Callable[..., object], *arguments: object) -> object:
-    return module._answer(sandbox._inspectors, task, *arguments, seconds=30)
-
-
 def inspect(sandbox: Sandbox, folder: Path, data: bytes, declared: str = "") -> Facts:
     """Look into the file as the worker does; it stays as it is."""
     path = folder / "file"
@@ -42,30 +53,68 @@ def inspect(sandbox: Sandbox, folder: Path, data: bytes, declared: str = "") -> 
     return facts
 
 
-# What the child does in its own process.
+# What a child does in its own process: as a decoder that was taken over would.
 
 
-def refused(task: str, place: str) -> int:
-    """Return the number of the error that the kernel answers with, 0 for none."""
+def call(told: Told) -> tuple[Told, bytes]:
+    """Run one of the functions of this module."""
+    answer = globals()[told["task"]](*told["arguments"])
+    return {"answer": answer}, b""
+
+
+def act_refused(act: str, own: str, other: str) -> int:
+    """Return the number of the error that the kernel answers an act with, 0 for none."""
     try:
-        match task:
-            case "connect":
-                socket.create_connection(("127.0.0.1", int(place)), timeout=2)
-            case "listen":
-                socket.socket(socket.AF_UNIX)
-            case "make a file":
-                os.open(place, os.O_CREAT | os.O_WRONLY)
-            case "write":
-                os.open(place, os.O_WRONLY)
-            case "make a folder":
-                os.mkdir(place)  # noqa: PTH102 - the call itself is what is tried
-            case "remove":
-                os.unlink(place)  # noqa: PTH108 - as above
-            case "run a program":
-                os.execv("/bin/true", ["true"])  # noqa: S606 - as above
+        ACTS[act](Path(own), Path(other))
     except OSError as error:
         return error.errno or -1
     return 0
+
+
+def call_refused(name: str, *arguments: int) -> int:
+    """Return the number of the error that the kernel answers a system call with, 0 for none."""
+    number = system_calls.number(platform.machine(), name)
+    libc = ctypes.CDLL(None, use_errno=True)
+    given = [ctypes.c_long(argument) for argument in (*arguments, *[0] * (6 - len(arguments)))]
+    ctypes.set_errno(0)
+    return ctypes.get_errno() if libc.syscall(ctypes.c_long(number), *given) < 0 else 0
+
+
+def own_limits_raised() -> bool:
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def a_thread_ran() -> bool:
+    ran = threading.Event()
+    thread = threading.Thread(target=ran.set)
+    thread.start()
+    thread.join()
+    return ran.is_set()
+
+
+def open_descriptors() -> list[int]:
+    found = []
+    for number in range(1024):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            found.append(number)
+    return found
+
+
+def listed(folder: str) -> list[str]:
+    return [path.name for path in Path(folder).iterdir()]
+
+
+def read(path: str) -> str:
+    return Path(path).read_text()
+
+
+def variables() -> list[str]:
+    return sorted(os.environ)
 
 
 def take_memory() -> int:
@@ -73,41 +122,279 @@ def take_memory() -> int:
 
 
 def take_processor_time() -> None:
-    module.confining.limit_processor_time(1)
+    confining.limit_processor_time(1)
     while True:
         pass
+
+
+def abort() -> None:
+    os.abort()
 
 
 def wait() -> None:
     time.sleep(600)
 
 
-def own_id() -> int:
-    return os.getpid()
+# The calls themselves are what is tried, so nothing here is written the usual way.
+ACTS: dict[str, Callable[[Path, Path], object]] = {
+    "read a file of the vault": lambda _, other: os.open(other, os.O_RDONLY),
+    "read the system's accounts": lambda *_: os.open("/etc/passwd", os.O_RDONLY),
+    "read another process's environment": lambda *_: os.open(f"/proc/{os.getppid()}/environ", os.O_RDONLY),
+    "read its own settings": lambda *_: os.open("/proc/self/environ", os.O_RDONLY),
+    "list a folder": lambda _, other: list(other.parent.iterdir()),
+    "list the root": lambda *_: list(Path("/").iterdir()),
+    "write the file at hand": lambda own, _: os.open(own, os.O_WRONLY),
+    "write a file of the vault": lambda _, other: os.open(other, os.O_WRONLY),
+    "cut off the file at hand": lambda own, _: os.truncate(own, 0),
+    "make a file": lambda own, _: os.open(own.with_name("new"), os.O_CREAT | os.O_WRONLY),
+    "make a folder": lambda own, _: own.with_name("new").mkdir(),
+    "make a link": lambda own, _: own.with_name("new").symlink_to("/etc/passwd"),
+    "make another name": lambda own, other: own.with_name("new").hardlink_to(other),
+    "make a pipe": lambda own, _: os.mkfifo(own.with_name("new")),
+    "rename": lambda own, _: own.rename(own.with_name("new")),
+    "remove": lambda own, _: own.unlink(),
+    "change the mode": lambda own, _: own.chmod(0o777),
+    "change the mode of what is open": lambda own, _: os.fchmod(os.open(own, os.O_RDONLY), 0o777),
+    "change the owner": lambda own, _: os.chown(own, 65534, 65534),
+    "change the times": lambda own, _: os.utime(own, (1, 1)),
+    "set an attribute": lambda own, _: os.setxattr(own, "user.x", b"x"),
+    "signal its worker's process": lambda *_: os.kill(os.getppid(), signal.SIGTERM),
+    "signal itself": lambda *_: os.kill(os.getpid(), 0),
+    "fork": lambda *_: os.fork(),
+    "run a program": lambda *_: os.execv("/bin/true", ["true"]),  # noqa: S606 - as above
+    "start a program": lambda *_: os.posix_spawn("/bin/true", ["true"], {}),
+    "connect": lambda *_: socket.create_connection(("127.0.0.1", 1), timeout=2),
+    "open a Unix socket": lambda *_: socket.socket(socket.AF_UNIX),
+    "make a pair of sockets": lambda *_: socket.socketpair(),
+    "limit its worker's process": lambda *_: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (9, 9)),
+    "have another process signalled": lambda *_: fcntl.fcntl(connection(), fcntl.F_SETOWN, os.getppid()),
+    "make memory outside of its limit": lambda *_: os.memfd_create("new"),
+}
+NAMESPACES = {"user": 0x10000000, "mount": 0x20000, "pid": 0x20000000, "network": 0x40000000}
 
 
-def modules_loaded() -> list[str]:
-    return sorted({"av", "PIL", "pypdfium2"} & set(sys.modules))
+def connection() -> int:
+    """Return the one socket of the child, as somebody who took it over finds it."""
+    return next(number for number in open_descriptors() if stat.S_ISSOCK(os.fstat(number).st_mode))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="seccomp and Landlock are Linux's")
-@pytest.mark.parametrize(
-    "task", ["connect", "listen", "make a file", "write", "make a folder", "remove", "run a program"]
-)
-def test_a_child_reaches_no_network_changes_no_file_and_runs_no_program(
-    sandbox: Sandbox, tmp_path: Path, task: str
+def frame(told: bytes, raw: bytes = b"") -> bytes:
+    return struct.pack("!II", len(told), len(raw)) + told + raw
+
+
+class Bomb:
+    """What makes a file where it is unpickled."""
+
+    def __init__(self, marker: str) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return os.mkdir, (self.marker,)
+
+
+def absurd(**fields: object) -> bytes:
+    told, _ = child_answers.of_facts(Facts("image/png"))
+    return frame(json.dumps({**told, **fields}).encode())
+
+
+PLAIN = json.dumps(child_answers.of_facts(Facts("image/png"))[0]).encode()
+LIES: dict[str, Callable[[str], bytes]] = {
+    "a pickle": lambda marker: pickle.dumps(Bomb(marker)),
+    "a pickle in multiprocessing's frame": lambda marker: struct.pack("!i", 60) + pickle.dumps(Bomb(marker)),
+    "a pickle in our frame": lambda marker: frame(pickle.dumps(Bomb(marker))),
+    "a pickle in place of the thumbnail": lambda marker: frame(PLAIN, pickle.dumps(Bomb(marker))),
+    "a frame of 4 GB": lambda _: struct.pack("!II", 0xFFFFFFFF, 0xFFFFFFFF),
+    "a thumbnail of 5 MB": lambda _: frame(PLAIN, b"RIFF....WEBP" + bytes(5 << 20)),
+    "a frame that is cut off": lambda _: frame(PLAIN)[:-1],
+    "nothing": lambda _: b"",
+    "no JSON": lambda _: frame(b"facts"),
+    "JSON that is deep": lambda _: frame(b"[" * 500_000),
+    "JSON of another shape": lambda _: frame(b"[]"),
+    "a page for a thumbnail": lambda _: frame(PLAIN, b"<script>alert(1)</script>"),
+    "a negative width": lambda _: absurd(width=-1),
+    "a width that no column holds": lambda _: absurd(width=1 << 40),
+    "a width that is a word": lambda _: absurd(width="640"),
+    "a type with a line break": lambda _: absurd(content_type="image/png\r\nX: y"),
+    "a text without an end": lambda _: absurd(text="x" * 900_000),
+    "a reason without an end": lambda _: absurd(reason="x" * 5_000),
+    "a text with NUL": lambda _: absurd(text="a\0b"),
+    "half a character": lambda _: absurd(text="\ud800"),
+    "a thousand codecs": lambda _: absurd(codecs=["x"] * 1000),
+    "a field too many": lambda _: absurd(key="../../other"),
+}
+
+
+def lie(told: Told) -> tuple[Told, bytes]:
+    """Answer in place of the decoder; the declared type says how."""
+    kind, marker = told["declared_type"].split("|")
+    left = memoryview(LIES[kind](marker))
+    with contextlib.suppress(OSError):  # the worker hears no more of it than it must
+        while left:
+            left = left[os.write(connection(), left) :]
+    os._exit(0)
+
+
+def stall(_told: Told) -> tuple[Told, bytes]:
+    os.write(connection(), frame(PLAIN)[:20])
+    wait()
+    raise AssertionError
+
+
+def leave_a_link(told: Told) -> tuple[Told, bytes]:
+    """Say that the preview is made, and have made none."""
+    with contextlib.suppress(OSError):
+        Path(told["into"]).symlink_to("/etc/passwd")
+    return child_answers.of_preview("made", ""), b""
+
+
+# What the worker sees of it.
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file that the child may read; beside its folder lies one that it may not."""
+    folder = tmp_path_factory.mktemp("vault")
+    (folder / "generated.json").write_text("secret")
+    (folder / "own").mkdir()
+    file = folder / "own" / "file"
+    file.write_text("as it was")
+    return file
+
+
+@pytest.fixture(scope="module")
+def child(own: Path) -> Iterator[Child]:
+    running = Child(call, Rights(readable=(own.parent,)))
+    yield running
+    running.end()
+
+
+def within(child: Child, task: Callable[..., object], *arguments: object, seconds: float = 30) -> object:
+    """Return what the function of this module answers in the child's process."""
+    told, _ = child.ask({"task": task.__name__, "arguments": arguments}, seconds=seconds)
+    return json.loads(told)["answer"]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="seccomp and Landlock are Linux's")
+
+
+@linux
+@pytest.mark.parametrize("act", ACTS)
+def test_a_decoder_that_was_taken_over_is_refused_every_act(child: Child, own: Path, act: str) -> None:
+    other = own.parents[1] / "generated.json"
+    before = own.stat()
+    assert within(child, act_refused, act, str(own), str(other)) == errno.EACCES
+    assert [path.name for path in own.parent.iterdir()] == ["file"]
+    assert (own.read_text(), own.stat().st_mode, own.stat().st_mtime) == (
+        "as it was",
+        before.st_mode,
+        before.st_mtime,
+    )
+    assert other.read_text() == "secret"
+
+
+@linux
+@pytest.mark.parametrize("name", system_calls.REFUSED)
+def test_a_system_call_that_no_decoder_needs_is_refused(child: Child, name: str) -> None:
+    if system_calls.number(platform.machine(), name) is None:
+        pytest.skip("this machine has no such call")
+    assert within(child, call_refused, name) == errno.EACCES
+
+
+@linux
+@pytest.mark.parametrize("kind", NAMESPACES)
+def test_a_child_makes_no_namespace_of_its_own(child: Child, kind: str) -> None:
+    flags = NAMESPACES[kind]
+    assert within(child, call_refused, "unshare", flags) == errno.EACCES
+    assert within(child, call_refused, "clone", flags | signal.SIGCHLD) == errno.EACCES
+    assert within(child, call_refused, "clone", flags | 0x10000) == errno.EACCES, "also not with a thread"
+    assert within(child, call_refused, "clone3") == errno.ENOSYS
+
+
+@linux
+def test_what_a_decoder_needs_still_works(child: Child, own: Path) -> None:
+    assert within(child, read, str(own)) == "as it was"
+    assert within(child, listed, str(own.parent)) == ["file"]
+    assert within(child, a_thread_ran) is True
+
+
+@linux
+def test_a_child_raises_none_of_its_limits(child: Child) -> None:
+    assert within(child, own_limits_raised) is False
+
+
+def test_a_child_inherits_nothing_that_is_open_but_its_connection() -> None:
+    child = Child(call, Rights())
+    descriptors = within(child, open_descriptors)
+    child.end()
+    assert isinstance(descriptors, list)
+    assert descriptors[:3] == [0, 1, 2], "which are nothing's"
+    assert len(descriptors) == 4
+
+
+@linux
+def test_what_children_are_forked_from_knows_no_setting() -> None:
+    code = (
+        "import mmsvault.media.sandbox as s; from multiprocessing import forkserver as f; s.start_server();"
+    )
+    code += "print(open(f'/proc/{f._forkserver._forkserver_pid}/environ').read())"
+    given = {**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given)
+    assert "PATH=" in done.stdout
+    assert "hidden" not in done.stdout
+
+
+@pytest.mark.parametrize("kind", LIES)
+def test_an_answer_that_no_child_of_ours_gives_costs_the_child_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    (tmp_path / "there").write_text("as it was")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        place = {"connect": str(port), "write": "there", "remove": "there"}.get(task, "new")
-        number = within(sandbox, refused, task, place if task == "connect" else str(tmp_path / place))
-    assert number in (errno.EACCES, errno.EPERM)
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    sandbox = Sandbox(max_pixels=MANY, seconds=SECONDS, folder=tmp_path / "tmp")
+    marker = tmp_path / "executed"
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "_inspect", lie)
+            facts = inspect(sandbox, tmp_path, media.photograph(0).data, f"{kind}|{marker}")
+        assert facts == Facts("image/jpeg", reason="thumbnail not made: decoding it broke the decoder")
+        assert not marker.exists()
+        assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
+    finally:
+        sandbox.close()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_answer_that_stops_in_its_middle_waits_no_longer_than_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(max_pixels=MANY, seconds=1, folder=tmp_path / "tmp")
+    monkeypatch.setattr(module, "_inspect", stall)
+    try:
+        facts = inspect(sandbox, tmp_path, media.photograph(0).data)
+    finally:
+        sandbox.close()
+    assert facts.reason == "thumbnail not made: it took longer than 1 s"
+
+
+def test_a_preview_that_is_no_file_of_its_own_is_not_taken(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, own = tmp_path / "film", tmp_path / "own"
+    file.write_bytes(media.film_3gp().data)
+    own.mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_make_preview", leave_a_link)
+        with pytest.raises(NotShownError, match="broke the decoder"):
+            sandbox.make_preview(file, "video/3gpp", into=own / "made", preview_type="video/mp4")
+    assert list(own.iterdir()) == [], "Landlock lets it make no link"
+    (own / "link").symlink_to(file)
+    (own / "name").hardlink_to(file)
+    (own / "folder").mkdir()
+    for name in ("link", "name", "folder", "missing"):
+        with pytest.raises(BrokenError):
+            module._check_is_file(own / name)
 
 
 def test_the_worker_itself_loads_no_decoder(tmp_path: Path) -> None:
     code = "import sys, mmsvault.vault, mmsvault.archiving, mmsvault.previewing, worker.working;"
+    code += "import mmsvault.media.sandbox;"
     code += "print(sorted({'av', 'PIL', 'numpy', 'pypdfium2', 'icalendar'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
@@ -117,26 +404,93 @@ def test_the_worker_itself_loads_no_decoder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("task", "words"),
-    [(take_memory, "of memory"), (take_processor_time, "broke the decoder"), (os.abort, "broke")],
+    [
+        (take_memory, "more than 2,048 MB of memory"),
+        (take_processor_time, "broke the decoder"),
+        (abort, "broke"),
+    ],
 )
-def test_a_child_that_takes_too_much_is_ended_and_the_next_file_is_served(
-    sandbox: Sandbox, tmp_path: Path, task: Callable[[], object], words: str
-) -> None:
+def test_a_child_that_takes_too_much_is_ended(task: Callable[[], object], words: str) -> None:
+    child = Child(call, Rights())
     with pytest.raises(BrokenError, match=words):
-        within(sandbox, task)
+        within(child, task)
+    assert not Path(f"/proc/{child.process}").exists()
+
+
+def test_no_child_outlives_its_limit() -> None:
+    child = Child(call, Rights())
+    with pytest.raises(BrokenError, match=r"longer than 0\.2 s"):
+        within(child, wait, seconds=0.2)
+    assert not Path(f"/proc/{child.process}").exists()
+
+
+def test_a_child_that_is_gone_is_replaced(sandbox: Sandbox, tmp_path: Path) -> None:
+    assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
+    assert sandbox._inspector is not None
+    first = sandbox._inspector._child.process
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert "broke the decoder" in inspect(sandbox, tmp_path, media.photograph(0).data).reason
+    assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
+    assert sandbox._inspector._child.process != first
+
+
+def test_a_child_ends_with_its_worker(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(media.photograph(0).data)
+    code = "import os, pathlib, signal; from mmsvault.media.sandbox import Sandbox;"
+    code += "s = Sandbox(max_pixels=10**8); s.inspect(pathlib.Path('file'), '');"
+    code += "print(s._inspector._child.process, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), what="the child ending")
+
+
+@pytest.mark.parametrize("kind", kinds.KINDS)
+def test_a_decoder_finds_the_same_facts_when_it_is_confined(
+    sandbox: Sandbox, tmp_path: Path, kind: str
+) -> None:
+    file = kinds.KINDS[kind]()
+    facts = inspect(sandbox, tmp_path, file.data, file.content_type)
+    assert facts == inspecting.inspect(str(tmp_path / "file"), file.content_type, MANY)
+
+
+def test_a_child_is_replaced_after_so_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILES_FOR_A_CHILD", 2)
+    sandbox = Sandbox(max_pixels=MANY, folder=tmp_path / "tmp")
+    processes = []
+    try:
+        for _ in range(4):
+            inspect(sandbox, tmp_path, media.photograph(0).data)
+            assert sandbox._inspector is not None
+            processes.append(sandbox._inspector._child.process)
+    finally:
+        sandbox.close()
+    assert processes[0] == processes[1] != processes[2] == processes[3]
+
+
+def test_a_file_on_another_file_system_is_copied(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
     assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
 
 
-def test_no_child_outlives_its_limit(tmp_path: Path) -> None:
-    sandbox = Sandbox(max_pixels=MANY, seconds=1)
-    try:
-        child = within(sandbox, own_id)
-        with pytest.raises(BrokenError, match="longer than 1 s"):
-            module._answer(sandbox._inspectors, wait, seconds=1)
-        assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
-        assert not Path(f"/proc/{child}").exists()
-    finally:
-        sandbox.close()
+def test_several_threads_get_the_facts_of_their_own_files(sandbox: Sandbox, tmp_path: Path) -> None:
+    files = {"image/jpeg": media.photograph(0), "image/png": media.drawing(0), "video/3gpp": media.film_3gp()}
+    for content_type, file in files.items():
+        (tmp_path / content_type.replace("/", "-")).write_bytes(file.data)
+
+    def look(content_type: str) -> str:
+        return sandbox.inspect(tmp_path / content_type.replace("/", "-"), "").content_type
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(look, [*files] * 4)) == [*files] * 4
 
 
 def test_a_preview_is_written_to_its_own_folder_and_nowhere_else(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import pyotp
 import pytest
 
 from dashboard.reading_room import ReadingRoom
 from dashboard.settings_page import HIDDEN, shown
 from mmsvault import rehearsal
-from mmsvault.catalog import names, people, sessions, trail
+from mmsvault.catalog import names, people, second_factors, sessions, trail
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
 from mmsvault.message import utc_now
@@ -86,6 +87,22 @@ def test_somebody_is_let_in_with_a_password_that_is_shown_once(room: ReadingRoom
     assert password not in str(entry)
     app.button(key="taken").click().run()
     assert password not in texts(app)
+
+
+def test_a_second_factor_is_reset_and_its_person_logged_out(room: ReadingRoom, monkeypatch: Patch) -> None:
+    people.add(room.catalog, "ben", role=Role.VIEWER, password="a long enough password")
+    secret, now = second_factors.new_secret(), utc_now()
+    key = room.settings.bucket_keys[1]
+    code = pyotp.TOTP(secret).at(now)
+    assert second_factors.set_up(room.catalog, key, "ben", secret=secret, code=code, now=now)
+    token = sessions.begin(room.catalog, "ben", now=now, span=timedelta(hours=1))
+    app = look_at(PAGE, monkeypatch)
+    assert "has a second factor" in texts(app)
+    assert app.button(key="factor tests").disabled
+    app.button(key="factor ben").click().run()
+    assert not people.find(room.catalog, "ben").has_second_factor
+    assert sessions.find(room.catalog, token, now=now) is None
+    assert trail.latest(room.catalog)[0].action == "reset a second factor"
 
 
 def test_people_are_changed_logged_out_and_removed_and_the_trail_says_so(

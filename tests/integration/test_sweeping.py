@@ -71,6 +71,7 @@ def test_old_temporary_files_are_removed_and_young_ones_stay(vault: Vault) -> No
         for folder, name in (
             (vault.settings.temporary_dir, "download-old"),
             (vault.settings.temporary_dir, "download-young"),
+            (vault.settings.temporary_dir, "sandbox-old"),
             (vault.settings.spool_dir, ".old.json.part"),
             (bucket / "messages/2026/11/24/sinch-1", ".rclone_temp_put_old"),
             (bucket / "messages/2026/11/24/sinch-1", ".rclone_temp_put_young"),
@@ -84,7 +85,7 @@ def test_old_temporary_files_are_removed_and_young_ones_stay(vault: Vault) -> No
             os.utime(path, (day_ago, day_ago))
     with connect_to_answer(vault.settings.effective_redis_url) as connection:
         sweeper = Sweeper(vault, open_queue(connection))
-        assert sweeper.sweep().files == 3
+        assert sweeper.sweep().files == 4
         assert sorted(name for name, path in paths.items() if path.exists()) == [
             ".rclone_temp_put_young", "00-old.jpg", "download-young",
         ]  # fmt: skip

@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsvault.attempts import BEFORE_THE_END, LONGEST_ASKED_PAUSE, missed, next_attempt_at
-from mmsvault.errors import PermanentFetchError, RefusedFetchError, TransientFetchError
+from mmsvault.attempts import (
+    BEFORE_THE_END,
+    LONGEST_ASKED_PAUSE,
+    LONGEST_PAUSE,
+    RARE_PAUSE,
+    missed,
+    next_attempt_at,
+)
+from mmsvault.errors import NotReadyError, PermanentFetchError, RefusedFetchError, TransientFetchError
 from mmsvault.message import Attempt, MediaItem, MediaState, Message
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -32,6 +39,11 @@ def tried(status: int, *, hours_ago: float, position: int = 0) -> Attempt:
 def after(error: TransientFetchError, *attempts: Attempt, deadline_at: datetime = FAR) -> MediaItem:
     item = MediaItem(position=0, url="http://m.example/a", attempts=len(attempts))
     return missed(message(deadline_at=deadline_at, attempts=attempts), item, error, now=NOW)
+
+
+def pause(item: MediaItem) -> timedelta:
+    assert item.next_attempt_at is not None
+    return item.next_attempt_at - NOW
 
 
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 5), (2, 10), (3, 20), (8, 640), (11, 3600), (1000, 3600)])
@@ -72,23 +84,52 @@ def test_the_pause_that_the_provider_asks_for_is_kept_within_bounds() -> None:
 @pytest.mark.parametrize(
     ("status", "word"), [(404, "no such file"), (410, "gone"), (401, "password"), (403, "not let")]
 )
-def test_a_refusal_ends_the_attempts_only_after_many_over_days(status: int, word: str) -> None:
+def test_a_refusal_that_lasts_for_a_day_is_asked_about_every_six_hours_and_never_ends_the_attempts(
+    status: int, word: str
+) -> None:
     error = TransientFetchError("no", status=status)
-    assert after(error).state is MediaState.PENDING
     in_an_hour = [tried(status, hours_ago=hours / 60) for hours in range(50, 0, -1)]
-    assert after(error, *in_an_hour).state is MediaState.PENDING
-    lost = after(error, *(tried(status, hours_ago=hours) for hours in range(80, 0, -8)))
-    assert lost.state is MediaState.LOST
-    assert lost.next_attempt_at is None
-    assert word in lost.reason
-    assert "at every attempt since 2026-11-20 16:00 UTC" in lost.reason
+    assert pause(after(error, *in_an_hour)) <= LONGEST_PAUSE * 1.25
+    waits = after(error, *(tried(status, hours_ago=hours) for hours in range(240, 0, -1)))
+    assert waits.state is MediaState.PENDING
+    assert word in waits.reason
+    assert pause(waits) == RARE_PAUSE
 
 
-def test_a_refusal_with_something_else_in_between_starts_the_count_again() -> None:
+def test_what_is_not_ready_for_a_day_is_asked_for_every_six_hours() -> None:
+    error = NotReadyError("The provider answered with nothing in place of the file.", status=200)
+    assert pause(after(error)) < LONGEST_PAUSE
+    waits = after(error, *(tried(200, hours_ago=hours) for hours in range(30, 0, -1)))
+    assert (waits.state, pause(waits)) == (MediaState.PENDING, RARE_PAUSE)
+
+
+def test_a_refusal_with_something_else_in_between_starts_the_day_again() -> None:
     error = TransientFetchError("no", status=404)
     attempts = [tried(404, hours_ago=hours) for hours in range(80, 20, -4)]
-    assert after(error, *attempts, tried(500, hours_ago=20)).state is MediaState.PENDING
-    assert after(error, *attempts, tried(500, hours_ago=20, position=1)).state is MediaState.LOST
+    assert pause(after(error, *attempts, tried(500, hours_ago=20))) < RARE_PAUSE
+    assert pause(after(error, *attempts, tried(500, hours_ago=20, position=1))) == RARE_PAUSE
+
+
+def test_a_refusal_is_met_until_the_last_minute_before_the_deadline() -> None:
+    error, at, attempts = TransientFetchError("no", status=404), NOW, [tried(404, hours_ago=48)]
+    item, sent = MediaItem(position=0, url="http://m.example/a"), message(deadline_at=NOW + timedelta(days=3))
+    while True:
+        item = missed(sent.model_copy(update={"attempts": tuple(attempts)}), item, error, now=at)
+        attempts.append(tried(404, hours_ago=(NOW - at) / timedelta(hours=1)))
+        if item.next_attempt_at is None:
+            break
+        at = item.next_attempt_at
+    assert item.state is MediaState.LOST
+    assert item.reason.endswith("(404). It was tried until its deadline.")
+    assert timedelta(0) < sent.give_up_at - at < timedelta(minutes=1)
+
+
+def test_what_is_stored_stays_so_whatever_is_answered_now() -> None:
+    stored = MediaItem(position=0, url="http://m.example/a", state=MediaState.STORED, reason="kept")
+    for error in (TransientFetchError("no", status=410), PermanentFetchError("no address")):
+        for deadline in (FAR, NOW):
+            stays = missed(message(deadline_at=deadline), stored, error, now=NOW)
+            assert (stays.state, stays.reason, stays.attempts) == (MediaState.STORED, "kept", 1)
 
 
 def test_any_other_failure_is_tried_until_the_deadline_and_then_says_so() -> None:

@@ -16,7 +16,9 @@ from mmsvault.exporting.letters import letter
 from mmsvault.message import Message
 from tests.integration.exports import NOON, described
 
-BIG = bytes(range(256)) * 1000
+PNG = b"\x89PNG\r\n\x1a\n"
+FIRST = PNG + b"first"
+BIG = PNG + bytes(range(256)) * 1000
 
 
 def chunks(data: bytes, size: int = 1000) -> Iterator[bytes]:
@@ -32,10 +34,8 @@ def read(message: Message, *files: bytes) -> EmailMessage:
 
 
 def test_a_letter_has_the_message_and_its_files_byte_for_byte() -> None:
-    message = described(
-        "one", b"first", BIG, subject="Grüße 🐟", keyword="Störm", to=("28444", "a@b.example")
-    )
-    parsed = read(message, b"first", BIG)
+    message = described("one", FIRST, BIG, subject="Grüße 🐟", keyword="Störm", to=("28444", "a@b.example"))
+    parsed = read(message, FIRST, BIG)
     assert parsed["subject"] == "Grüße 🐟"
     assert parsed["from"].addresses[0].display_name == "14085550123"
     assert [one.display_name for one in parsed["to"].addresses] == ["28444", "a@b.example"]
@@ -45,7 +45,7 @@ def test_a_letter_has_the_message_and_its_files_byte_for_byte() -> None:
     attached = list(parsed.iter_attachments())
     assert [part.get_content_type() for part in attached] == ["image/png", "image/png"]
     assert [part.get_filename() for part in attached] == ["00.png", "01.png"]
-    assert [part.get_content() for part in attached] == [b"first", BIG]
+    assert [part.get_content() for part in attached] == [FIRST, BIG]
     assert hashlib.sha256(attached[1].get_content()).hexdigest() == message.media[1].sha256
     assert not parsed.defects
 

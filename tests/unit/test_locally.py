@@ -69,3 +69,15 @@ def test_a_route_writes_numbers_as_the_request_says(header: str, written: str) -
 )
 def test_sizes_have_three_digits(count: int, words: str) -> None:
     assert locally.size(count) == words
+
+
+@pytest.mark.parametrize("at", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+def test_a_time_at_either_end_of_all_years_is_written_in_every_zone(
+    at: datetime, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locally, "get_script_run_ctx", lambda **_: object())
+    monkeypatch.setattr(locally, "st", SimpleNamespace(context=SimpleNamespace(timezone=zone, locale="en")))
+    assert locally.day(at)
+    assert locally.clock(at)
+    assert locally.moment(at)

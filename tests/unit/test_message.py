@@ -1,10 +1,14 @@
 import json
+import time
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmsvault.errors import NewerRecordError, RecordError
 from mmsvault.message import (
+    LONGEST_NUMBER,
     SCHEMA_VERSION,
     UPGRADES,
     MediaItem,
@@ -42,9 +46,9 @@ def test_the_state_is_what_the_files_add_up_to(states: tuple[str, ...], state: M
     assert message(*states).state is state
 
 
-def test_attempts_go_on_for_an_hour_even_past_the_deadline() -> None:
+def test_attempts_go_on_for_a_day_after_the_receipt_even_past_the_deadline() -> None:
     late = message(deadline_at=NOON - timedelta(days=4000))
-    assert late.give_up_at == NOON + timedelta(hours=1)
+    assert late.give_up_at == NOON + timedelta(days=1)
     assert message().give_up_at == NOON + timedelta(days=30)
 
 
@@ -122,10 +126,52 @@ def test_a_receipt_survives_the_queue_byte_for_byte() -> None:
         ("28444", "28444"),
         ("Someone@Example.com", "someone@example.com"),
         ("", ""),
+        ("tel:+14082257140", "14082257140"),
+        ("tel:+1-408-225-7140;phone-context=+1;ext=5", "14082257140"),
+        ("sip:+14082257140@ims.example;user=phone", "14082257140"),
+        ("sips:14082257140:secret@ims.example:5061", "14082257140"),
+        ("sip:Alice@ims.example:5060;transport=tcp", "alice@ims.example"),
+        ('"Ann" <+14082257140>', "14082257140"),
+        ("Ann Lind <sip:+14082257140@ims.example;user=phone>;tag=9", "14082257140"),
+        ("Someone <someone@example.com>", "someone@example.com"),
+        ("+1 (408) 225-7140 x5", "14082257140"),
+        ("+1 408 225 7140 ext. 5", "14082257140"),
+        ("14082257140;ext=5", "14082257140"),
+        ("\u202a+14082257140\u202c", "14082257140"),
+        ("+1\u00ad408\u200b225\ufeff7140", "14082257140"),
+        ("+١٤٠٨٢٢٥٧١٤٠", "14082257140"),
+        ("۱۴۰۸۲۲۵۷۱۴۰", "14082257140"),
+        ("१४०८२२५७१४०", "14082257140"),
+        ("＋１４０８２２５７１４０", "14082257140"),
+        ("2️⃣8️⃣4️⃣4️⃣4️⃣", "28444"),
+        ("%2B14082257140", "14082257140"),
+        ("tel:%2B1%20408%20225%207140", "14082257140"),
+        ("+14082257140/TYPE=PLMN", "14082257140"),
+        ("Someone@example.com/TYPE=EMAIL", "someone@example.com"),
+        ("10.1.2.3/TYPE=IPv4", normal_number("10.1.2.3")),
+        ("mailto:Someone@example.com?subject=hi", "someone@example.com"),
+        ("+1\u2013408\u2011225\u22127140", "14082257140"),
+        ("4082257140@mms.example", "4082257140@mms.example"),
+        ("PIZZA", "pizza"),
+        ("*86", "*86"),
+        ("tel:", "tel:"),
     ],
 )
 def test_numbers_in_usual_writings_are_one_number(written: str, number: str) -> None:
     assert normal_number(written) == number
+
+
+@given(st.text(max_size=60) | st.text("+%2B0159()-;=:<>@/ xtelsip\u202a١", max_size=40))
+def test_a_number_as_it_is_compared_stays_so(text: str) -> None:
+    plain = normal_number(text)
+    assert normal_number(plain) == plain
+
+
+@pytest.mark.parametrize("piece", ["<", "%25", "tel:", "x1", "/type=a", ";ext=", "+", "00", "\u202a", " "])
+def test_a_very_long_number_is_compared_at_once(piece: str) -> None:
+    began = time.process_time()
+    assert len(normal_number(piece * 100_000)) <= LONGEST_NUMBER
+    assert time.process_time() - began < 0.5
 
 
 def test_keywords_are_compared_without_case_and_accents() -> None:

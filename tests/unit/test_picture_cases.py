@@ -130,6 +130,10 @@ def test_the_brands_of_a_file_of_boxes_tell_its_type(
     assert sniffing.true_type(head, "") == found
 
 
+def test_the_short_form_of_heif_tells_its_codec_in_place_of_a_version() -> None:
+    assert sniffing.true_type(b"\0\0\0\x10ftypmif3avif", "") == "image/avif"
+
+
 def test_a_box_of_pictures_that_follows_at_once_outweighs_the_brand_of_a_film() -> None:
     pictures = struct.pack(">I4sxxxxI4sxxxxxxxx4s", 100, b"meta", 33, b"hdlr", b"pict")
     assert sniffing.true_type(b"\0\0\0\x14ftypmp42\0\0\0\0avif" + pictures, "") == "image/avif"

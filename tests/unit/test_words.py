@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmsvault.catalog import documents
-from mmsvault.catalog.numbers import part, writings
+from mmsvault.catalog.numbers import writings
 from mmsvault.catalog.places import ROOM, first_place, possible_places
 from mmsvault.catalog.words import LONGEST_WORD, words_of
 from mmsvault.errors import ConfigurationError
-from mmsvault.message import fold, normal_number
+from mmsvault.message import fold, normal_number, part_of_number
 from tests.unit.test_message import message
 
 any_time = st.datetimes(timezones=st.just(UTC))
@@ -118,7 +118,7 @@ def test_an_unknown_country_names_the_setting() -> None:
     [("(408) 225", "408225"), ("+1408", "1408"), ("0055", "0055"), ("@Example.com", "@example.com")],
 )
 def test_a_part_of_a_number_is_compared_as_numbers_are(text: str, held: str) -> None:
-    assert part(text) == held
+    assert part_of_number(text) == held
 
 
 def test_a_document_of_any_text_fits_a_tsvector() -> None:
