@@ -31,7 +31,10 @@ class Address:
         """Return where a redirect from here leads. Raises PermanentFetchError."""
         with suppress(UnicodeError):
             location = location.encode("latin-1").decode()  # what is no ASCII is most likely UTF-8
-        return read(urljoin(self.text, location.strip()))
+        try:
+            return read(urljoin(self.text, location.strip()))
+        except ValueError as error:
+            raise PermanentFetchError("This is not the address of a file: it cannot be read.") from error
 
 
 def read(text: str) -> Address:

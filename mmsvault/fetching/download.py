@@ -50,7 +50,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 IN_MEMORY_BYTES = 1 << 20
 
 _HEADERS_LEFT_OUT = frozenset({"set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate"})
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 
 Knows = Callable[[bytes, str], bool]
 """Says of the beginning of a file, and of its declared type, whether it is surely of a known kind."""

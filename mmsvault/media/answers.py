@@ -11,7 +11,6 @@ import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message as Headers
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -34,6 +33,10 @@ NOT_SURE = "This may be an error text of the provider's, in place of a file that
 _TYPES = {extension[1:]: kind for kind, extension in sniffing.EXTENSIONS.items() if extension != ".bin"}
 _TYPES |= {"htm": "text/html", "json": "application/json", "xml": "application/xml", "jpeg": "image/jpeg"}
 _BUILT_IN = mimetypes.MimeTypes(filenames=())  # what stands in files of the machine is another one each time
+_FILE_NAME = re.compile(
+    r"(?:^|;)\s*+filename(?:\*0?\*?)?\s*+=\s*+(?:\"([^\"]{1,300})|((?:[^\s;\"]{1,300})))", re.IGNORECASE
+)
+"""Of a Content-Disposition, also as RFC 2231 writes it; only its extension counts here."""
 _MARKUP = re.compile(r"(?:<\?xml[^>]*\?>\s*|<!--.*?-->\s*)*<(?:!DOCTYPE\b|[A-Za-z][\w:.-]*[\s/>])", re.DOTALL)
 _PAGE_PARTS = re.compile(
     r"<(?:a|b|body|br|center|div|font|form|h[1-6]|head|hr|html|i|iframe|img|link|meta|p|pre|script|span"
@@ -171,11 +174,8 @@ def names(told: Told) -> list[str]:
     with suppress(ValueError):
         parts = urlsplit(told.url)
         named += [unquote(parts.path), *(value for _, value in parse_qsl(parts.query))]
-    if told.disposition:
-        given = Headers()
-        with suppress(ValueError, LookupError):
-            given["content-disposition"] = told.disposition
-            named.append(given.get_filename(""))
+    if given := _FILE_NAME.search(told.disposition):
+        named.append(unquote(given[1] or given[2]))
     return [name for name in named if name]
 
 

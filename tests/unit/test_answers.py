@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmsvault.media.answers import Told, is_known, judge, type_named
+from mmsvault.media.answers import Told, is_known, judge, names, type_named
 from mmsvault.sample import media
 
 CASES = Path(__file__).parents[1] / "cases" / "media"
@@ -147,3 +147,18 @@ def test_a_name_tells_media_and_text_only(name: str, kind: str) -> None:
 )
 def test_a_kind_is_known_by_its_own_look(body: bytes, known: bool) -> None:
     assert is_known(body, "image/jpeg") is known
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('attachment; filename="a b.jpg"', "a b.jpg"),
+        ("attachment;FILENAME = a.jpg;size=3", "a.jpg"),
+        ("inline; filename*=utf-8''%C3%A4.jpg", "utf-8''ä.jpg"),
+        ("attachment; filename*=utf-8''a.jpg; filename*1=\"b\"", "utf-8''a.jpg"),
+        ("attachment; filename=", None),
+        ('; filename="', None),
+    ],
+)
+def test_a_name_is_found_in_a_disposition_whatever_its_pieces_are(disposition: str, name: str | None) -> None:
+    assert names(Told("http://m.example/a", (), disposition))[1:] == ([name] if name else [])

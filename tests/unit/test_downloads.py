@@ -5,9 +5,11 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3.response import HTTPResponse
 
-from mmsvault.errors import TransientFetchError
-from mmsvault.fetching import downloads, limits
+from mmsvault.errors import PermanentFetchError, TransientFetchError
+from mmsvault.fetching import address, downloads, limits
+from mmsvault.fetching.download import _range
 from mmsvault.fetching.downloads import LONG_SECONDS, MOST_SLOW_PER_HOST, PUT_OFF, Downloads
 from mmsvault.fetching.head import HeadReader, in_order
 from mmsvault.fetching.limits import Limit, within
@@ -198,3 +200,15 @@ def test_the_fields_that_count_are_kept_whatever_else_comes() -> None:
     assert b"content-type: image/png" in ordered
     assert b'etag: "x"' in ordered
     assert ordered.count(b"\r\n") < 100
+
+
+@pytest.mark.parametrize("location", ["http://[", "//[::1%2{", "http://a]/", "https://[::ffff:1.2.3.4.5]/"])
+def test_a_redirect_to_no_address_is_an_error_with_a_reason(location: str) -> None:
+    with pytest.raises(PermanentFetchError, match="not the address of a file"):
+        address.read("http://m.example/a.jpg").leads_to(location)
+
+
+def test_a_range_of_more_digits_than_a_size_has_is_none() -> None:
+    answer = HTTPResponse(headers={"content-range": f"bytes 0-{'9' * 5000}/{'9' * 5000}"})
+    assert _range(answer) == (None, None)
+    assert _range(HTTPResponse(headers={"content-range": "bytes 5-10/11"})) == (5, 11)
