@@ -61,7 +61,7 @@ def code_field(label: str) -> str:
 async def read_form(request: Request) -> dict[str, str] | None:
     """Return the fields of a form that our own page sent; None for one of another site, or too large."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _host_of(origin) != request.headers.get("host"):
         return None
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return None
@@ -74,7 +74,16 @@ async def read_form(request: Request) -> dict[str, str] | None:
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
     except ValueError:  # more fields than that
         return None
-    return {name: values[-1] for name, values in fields.items()}
+    # No database holds a NUL, and nobody types one.
+    return {name.replace("\0", ""): values[-1].replace("\0", "") for name, values in fields.items()}
+
+
+def _host_of(origin: str) -> str:
+    """Return host and port of an Origin; empty for one that is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def own_path(wanted: str) -> str:

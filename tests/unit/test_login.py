@@ -5,9 +5,11 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from dashboard import known_browsers
 from dashboard.browsers import in_short
+from dashboard.plain_page import read_form
 from dashboard.throttle import OF_ADDRESS, OF_NAME, OF_NAME_AT_ADDRESS, login_limits
 from mmsvault.clients import UNTRUSTED_FILE, UntrustedPeers, caller_network, untrusted_peer
 from mmsvault.settings import Settings
@@ -100,3 +102,27 @@ def test_a_proxy_that_is_not_trusted_is_noted_once(
 def test_roles_of_the_second_factor_that_cannot_be_are_refused(tmp_path: Path, given: dict[str, str]) -> None:
     with pytest.raises(Exception, match="SECOND_FACTOR_ROLES"):
         Settings.load(data_dir=tmp_path, **given)
+
+
+def sent(body: bytes, *, origin: str = "https://vault.example") -> dict[str, str] | None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers = [(b"host", b"vault.example"), (b"origin", origin.encode())]
+    reading = read_form(Request({"type": "http", "method": "POST", "headers": headers}, receive))
+    try:
+        reading.send(None)
+    except StopIteration as end:
+        fields: dict[str, str] | None = end.value
+        return fields
+    raise AssertionError("it waits for something")
+
+
+@pytest.mark.parametrize("origin", ["http://[", "https://a]b", "null", "https://other.example"])
+def test_a_form_of_an_origin_that_is_none_or_anothers_is_refused(origin: str) -> None:
+    assert sent(b"name=anna") == {"name": "anna"}
+    assert sent(b"name=anna", origin=origin) is None
+
+
+def test_a_field_has_no_character_that_no_database_holds() -> None:
+    assert sent(b"name=an%00na&password=a%00") == {"name": "anna", "password": "a"}
