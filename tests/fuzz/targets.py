@@ -6,24 +6,32 @@ work grows with the length of the input.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
+from io import BytesIO
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from socket import socket
+from typing import Any, cast
 
 import charset_normalizer  # noqa: F401 - else loading it counts as work
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.dialects import postgresql
+from starlette.requests import Request
 
-from dashboard import sight, visiting
+from dashboard import plain_page, sight, visiting
+from mmsvault import outside
 from mmsvault.catalog import documents, filters, forms, language
 from mmsvault.clients import client_address
-from mmsvault.errors import NotUnderstoodError, RecordError, SearchError
-from mmsvault.media import cards, charset_names, charsets, slides
+from mmsvault.errors import FetchError, NotUnderstoodError, RecordError, SearchError
+from mmsvault.fetching.client import Client
+from mmsvault.fetching.download import Fetcher
+from mmsvault.media import answers, cards, charset_names, charsets, slides
 from mmsvault.message import Message, Receipt
 from mmsvault.postbacks import OtherNotice, understand
 from tests.fuzz.steps import at_most
@@ -35,6 +43,10 @@ _SAFE_FOLDER = re.compile(r"messages/\d{1,4}/\d\d/\d\d/[a-z]+-[A-Za-z0-9_~-]{1,2
 _TYPES = ("", "application/xml; charset=iso-8859-1", "application/json; charset=utf-16")
 _DECLARED = ("", "text/plain", "text/plain; charset=utf-16", "text/html; charset=shift_jis")
 _SAMPLE = "Grüße vom Hafen, Ægir €".encode()
+_NEXT_ANSWER = b"\n=====\n"
+_LARGEST = 50_000
+_ANSWERS: list[bytes] = []
+_NOTHING = Path(os.devnull).open("rb")  # noqa: SIM115 - it looks like a connection that was closed
 _PROXIES = (ip_network("127.0.0.0/8"), ip_network("2001:db8::/32"))
 _QUICK = 2_000, 40
 """Calls for any input, and for each byte of it."""
@@ -114,13 +126,22 @@ def searches(data: bytes) -> None:
 
 
 def records(data: bytes) -> None:
-    """A record is a message, which is written again the same, or refused."""
+    """A record from outside is a message that every database holds and that stays the same, or is refused."""
     try:
-        message = Message.from_record(data).within_limits()
+        found = outside.read(data, now=RECEIVED_AT, retention=timedelta(days=30))
     except RecordError as error:
         _hold(str(error))
         return
+    message = found.message.within_limits()
+    _hold_all((message, found.remarks))
     assert Message.from_record(message.as_record()) == message
+    assert _SAFE_FOLDER.fullmatch(message.prefix), message.prefix
+    assert message.deadline_at + timedelta(days=2) > message.recorded_at
+    for item in message.media:
+        assert all(key.startswith(message.prefix) for key in filter(None, (item.key, *item.evidence)))
+        assert not re.search(r"[\r\n]", item.content_type)
+    document = documents.document(message)
+    _are_tokens((*document.sequence, *document.marks))
 
 
 def slide_shows(data: bytes) -> None:
@@ -178,6 +199,77 @@ def request_heads(data: bytes) -> None:
     assert client_address("203.0.113.1", text, _PROXIES) == "203.0.113.1"
 
 
+def http_answers(data: bytes) -> None:
+    """What servers answer, one after the other, is a file with its true hash, or a failure with a reason."""
+    _ANSWERS[:] = data.split(_NEXT_ANSWER)
+    file = BytesIO()
+    try:
+        fetched = _fetcher().fetch("http://example.org/a.jpg", file)
+    except FetchError as error:
+        assert error.reason
+        _hold(error.reason)
+        return
+    body = file.getvalue()
+    assert (fetched.size, fetched.sha256) == (len(body), sha256(body).hexdigest())
+    assert fetched.size <= _LARGEST
+    assert "set-cookie" not in fetched.headers
+    _hold_all(fetched)
+    told = answers.Told(
+        "http://example.org/a.jpg", (fetched.declared_type,), fetched.headers.get("content-disposition", "")
+    )
+    _hold(answers.judge(told, size=fetched.size, beginning=body[: answers.sniffing.HEAD_BYTES]).reason)
+
+
+@cache
+def _fetcher() -> Fetcher:
+    """Return what downloads from connections that say what stands in _ANSWERS, one each."""
+    fetcher = Fetcher(max_bytes=_LARGEST, hosts=(), private_networks=(), knows=answers.is_known)
+    fetcher._client = Client(
+        lambda _host, _port: cast("socket", _Connection(_ANSWERS.pop(0) if _ANSWERS else b"")),
+        silence_seconds=1,
+    )
+    return fetcher
+
+
+class _Connection:
+    """A server that says what it was given, and then closes."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    def makefile(self, *_: Any, **__: Any) -> BytesIO:
+        return BytesIO(self._said)
+
+    def fileno(self) -> int:
+        return _NOTHING.fileno()
+
+    def sendall(self, _data: bytes) -> None:
+        pass
+
+    def settimeout(self, _seconds: float | None) -> None:
+        pass
+
+    def shutdown(self, _how: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def login_forms(data: bytes) -> None:
+    """A form gives names and values, and leads to a path of this server, or is refused."""
+    head, _, body = data.partition(b"\n\n")
+    headers = [
+        (name.strip().lower(), value.strip())
+        for name, _, value in (line.partition(b":") for line in head.splitlines())
+    ]
+    fields_of_form = _read_form({"type": "http", "method": "POST", "headers": headers}, body)
+    if fields_of_form is not None:
+        _hold_all(fields_of_form)
+        path = plain_page.own_path(fields_of_form.get("next", ""))
+        assert re.fullmatch(r"/(?![/\\])[ -~]*", path)
+
+
 TARGETS: Mapping[str, Target] = {
     "postbacks": Target(postbacks, *_THOROUGH, cases="postbacks/*"),
     "searches": Target(searches, *_THOROUGH),
@@ -187,8 +279,23 @@ TARGETS: Mapping[str, Target] = {
     "appointments": Target(appointments, *_THOROUGH),
     "texts": Target(texts, *_THOROUGH, cases="media/t-*"),
     "charset_declarations": Target(charset_declarations, *_THOROUGH),
+    "http_answers": Target(http_answers, *_THOROUGH),
+    "login_forms": Target(login_forms, *_QUICK),
     "request_heads": Target(request_heads, *_QUICK),
 }
+
+
+def _read_form(scope: dict[str, Any], body: bytes) -> dict[str, str] | None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    reading = plain_page.read_form(Request(scope, receive))
+    try:
+        reading.send(None)
+    except StopIteration as end:
+        answer: dict[str, str] | None = end.value
+        return answer
+    raise AssertionError("it waits for something")
 
 
 @cache
