@@ -3,11 +3,12 @@
 import html
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from dashboard.headers import host_of
 from dashboard.reading_room import ReadingRoom
 
 LONGEST_FORM_BYTES = 8192
@@ -61,7 +62,7 @@ def code_field(label: str) -> str:
 async def read_form(request: Request) -> dict[str, str] | None:
     """Return the fields of a form that our own page sent; None for one of another site, or too large."""
     origin = request.headers.get("origin")
-    if origin is not None and _host_of(origin) != request.headers.get("host"):
+    if origin is not None and host_of(origin) != request.headers.get("host"):
         return None
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return None
@@ -76,14 +77,6 @@ async def read_form(request: Request) -> dict[str, str] | None:
         return None
     # No database holds a NUL, and nobody types one.
     return {name.replace("\0", ""): values[-1].replace("\0", "") for name, values in fields.items()}
-
-
-def _host_of(origin: str) -> str:
-    """Return host and port of an Origin; empty for one that is none."""
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return ""
 
 
 def own_path(wanted: str) -> str:
