@@ -136,7 +136,6 @@ def records(data: bytes) -> None:
     _hold_all((message, found.remarks))
     assert Message.from_record(message.as_record()) == message
     assert _SAFE_FOLDER.fullmatch(message.prefix), message.prefix
-    assert message.deadline_at + timedelta(days=2) > message.recorded_at
     for item in message.media:
         assert all(key.startswith(message.prefix) for key in filter(None, (item.key, *item.evidence)))
         assert not re.search(r"[\r\n]", item.content_type)
