@@ -289,12 +289,12 @@ def take(
     with path.open("rb") as file:
         beginning = file.read(sniffing.HEAD_BYTES)
     told = told_of(message, item, fetched)
-    verdict = answers.judge(told, size=fetched.size, beginning=beginning)
+    verdict = answers.judge(told, size=fetched.size, beginning=beginning, packed=fetched.packed)
     if not verdict.reason:
         page = fetched.size and not answers.is_page_by_name(told) and answers.looks_like_page(beginning)
         doubt = WEB_PAGE if page else ""
         return store(vault, message, item, fetched, path, doubt=doubt, forced=False), None
-    failure = NotReadyError(verdict.reason, status=fetched.status, may_be_it=verdict.may_be_it)
+    failure = NotReadyError(verdict.reason, status=fetched.status)
     waiting = missed(message, item, failure, now=utc_now())
     if waiting.state is MediaState.LOST and verdict.may_be_it:
         return store(vault, message, item, fetched, path, doubt=verdict.doubt, forced=False), None
@@ -330,7 +330,8 @@ def keep_evidence(
     others = [one for one in item.evidence if layout.hash_in(one)]
     if not body or key in others or len(others) >= MOST_EVIDENCE:
         return item.evidence
-    vault.bucket.put(key, body, content_type="text/plain")
+    content_type = sniffing.OCTETS if extension == ".bin" else "text/plain"
+    vault.bucket.put(key, body, content_type=content_type)
     return (*item.evidence, key)
 
 

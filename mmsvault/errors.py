@@ -98,14 +98,7 @@ class TransientFetchError(FetchError):
 
 
 class NotReadyError(TransientFetchError):
-    """Something came in place of the file: try again, and keep what came as evidence.
-
-    `may_be_it`: nothing speaks against it but what it looks like.
-    """
-
-    def __init__(self, reason: str, *, status: int | None = None, may_be_it: bool = False) -> None:
-        super().__init__(reason, status=status)
-        self.may_be_it = may_be_it
+    """Something came in place of the file: try again, and keep what came as evidence."""
 
 
 class RefusedFetchError(TransientFetchError):

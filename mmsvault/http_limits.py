@@ -23,7 +23,7 @@ from mmsvault.clients import Network, client_address, is_within
 log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 1000
-MAX_CONNECTIONS_PER_SOURCE = 250
+MAX_CONNECTIONS_PER_SOURCE = 500
 """Of one address; one that is being answered is never closed for it."""
 MAX_HEAD_BYTES = 32 << 10
 HEAD_SECONDS = 10

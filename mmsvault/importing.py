@@ -125,7 +125,7 @@ def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) ->
         came_of.new += 1
     else:
         came_of.known += 1
-    came_of.problems += [Flaw(name, remark) for remark in told.remarks]
+    came_of.remarks += [Flaw(name, remark) for remark in told.remarks]
 
 
 def _check_all_there(contents: Contents, message: Message, folder: str) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from mmsvault.errors import PermanentFetchError
+from mmsvault.errors import PermanentFetchError, TransientFetchError
 
 PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -28,13 +28,15 @@ class Address:
     login: str = ""
 
     def leads_to(self, location: str) -> "Address":
-        """Return where a redirect from here leads. Raises PermanentFetchError."""
+        """Return where a redirect from here leads, now. Raises TransientFetchError."""
         with suppress(UnicodeError):
             location = location.encode("latin-1").decode()  # what is no ASCII is most likely UTF-8
         try:
             return read(urljoin(self.text, location.strip()))
-        except ValueError as error:
-            raise PermanentFetchError("This is not the address of a file: it cannot be read.") from error
+        except (PermanentFetchError, ValueError) as error:
+            raise TransientFetchError(
+                "The address leads on to another that is not the address of a file."
+            ) from error
 
 
 def read(text: str) -> Address:

@@ -25,7 +25,6 @@ from urllib3.util import make_headers
 
 from mmsvault.errors import (
     FetchError,
-    NotReadyError,
     PermanentFetchError,
     RefusedFetchError,
     TransientFetchError,
@@ -58,13 +57,17 @@ Knows = Callable[[bytes, str], bool]
 
 @dataclass(frozen=True)
 class Fetched:
-    """What was downloaded: size in bytes, SHA-256 in hex, and the answer's own words about it."""
+    """What was downloaded: size in bytes, SHA-256 in hex, and the answer's own words about it.
+
+    `packed` is why it may be packed still: in a way that is not read here. Else it is empty.
+    """
 
     size: int
     sha256: str
     declared_type: str
     status: int
     headers: dict[str, str]
+    packed: str = ""
 
 
 class Fetcher:
@@ -183,7 +186,7 @@ class Fetcher:
     def _opened(self, fetched: Fetched, encoding: str, file: BinaryIO) -> Fetched:
         """Return the file that was meant, in `file`: as it came, or with one layer unpacked.
 
-        Raises NotReadyError for what is neither, TransientFetchError for what is broken.
+        Raises TransientFetchError for what is broken.
         """
         layers = encodings.layers(encoding)
         file.seek(0)
@@ -193,9 +196,9 @@ class Fetcher:
         if len(layers) > 1 or not encodings.is_packed(beginning, layers[0]):
             if len(layers) == 1 and layers[0] in encodings.KNOWN:
                 return fetched  # it says that it is packed, and is not
-            raise NotReadyError(
-                f"The provider's answer is packed in a way that is not read ({', '.join(layers)[:80]}).",
-                status=fetched.status,
+            told = ", ".join(layers)[:80]
+            return replace(
+                fetched, packed=f"The provider's answer is packed in a way that is not read ({told})."
             )
         return replace(fetched, **_unpack(file, layers[0], max_bytes=self._max_bytes))
 

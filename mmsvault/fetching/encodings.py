@@ -33,7 +33,7 @@ class Unpacker(Protocol):
 
 def layers(header: str) -> list[str]:
     """Return the encodings that a Content-Encoding names, without those that change nothing."""
-    named = [one.strip().lower() for one in header.split(",")]
+    named = [one.partition(";")[0].strip().lower() for one in header.split(",")]
     return [one for one in named if one not in ("", "identity", "none", "binary")]
 
 

@@ -3,7 +3,8 @@
 Servers write heads that strict parsers refuse, with a whole file after them: spaces before a colon,
 folded lines, bare line feeds, bytes that are no ASCII, names that are none, lengths and encodings
 twice. The library is given a plain head that means the same. Where a head leaves open how long the
-body is (lengths that differ, encodings that nobody knows) the answer is refused: bytes must be whole.
+body is (lengths that differ, encodings that nobody knows), or where it begins (no length, and lines that
+are none of a head), the answer is refused: bytes must be whole.
 """
 
 import re
@@ -21,6 +22,7 @@ Field = tuple[str, str]
 _END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/(\d)(?:\.(\d))?[ \t]+(\d{3})(?!\d)[ \t]*(.*)", re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NOT_IN_LINE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\Z)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _LEFT_OUT = frozenset({"set-cookie", "set-cookie2"})
 """No cookie is taken: downloads have nothing to do with one another."""
@@ -79,8 +81,17 @@ def in_order(head: bytes) -> bytes:
     version = "1.0" if major == b"0" or (major, minor) == (b"1", b"0") else "1.1"
     fields = list(_fields(rest))
     lines = [f"HTTP/{version} {code.decode()} {_plain(reason)}"]
-    lines += [f"{name}: {value}" for name, value in (*_framing(fields), *_others(fields))]
+    framing = _framing(fields)
+    if not framing and (_NOT_IN_LINE.search(first) or not all(map(_is_line, rest.split(b"\n")))):
+        # The body's beginning may stand in what is taken for the head, and nothing would tell.
+        raise TransientFetchError("The provider's answer cannot be read: its head is broken, with no length.")
+    lines += [f"{name}: {value}" for name, value in (*framing, *_others(fields))]
     return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+def _is_line(line: bytes) -> bool:
+    """Return whether a line is one of a head, and nothing else."""
+    return not _NOT_IN_LINE.search(line) and (b":" in line or line[:1] in (b" ", b"\t", b"\r", b""))
 
 
 def _fields(head: bytes) -> Iterator[Field]:

@@ -28,6 +28,7 @@ PAGES = frozenset(("text/html", "application/xhtml+xml"))
 MOST_JSON_BYTES = 1 << 16
 WEB_PAGE = "This is a web page. A provider may send one in place of a file that it does not have."
 """What a person should know of a file that is kept, and may not be what was sent."""
+PACKED = "The provider sent this packed in a way that is not read here, so the file is kept as it came."
 NOT_SURE = "This may be an error text of the provider's, in place of a file that it does not have."
 
 _TYPES = {extension[1:]: kind for kind, extension in sniffing.EXTENSIONS.items() if extension != ".bin"}
@@ -69,7 +70,7 @@ class Verdict:
     @property
     def doubt(self) -> str:
         """What to know of it where it is kept as the file although it may be none."""
-        return WEB_PAGE if self.extension == ".html" else NOT_SURE
+        return {".html": WEB_PAGE, ".bin": PACKED}.get(self.extension, NOT_SURE)
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,13 @@ class Told:
     disposition: str = ""
 
 
-def judge(told: Told, *, size: int, beginning: bytes) -> Verdict:
-    """Return whether an answer of `size` bytes is the file; `beginning` is up to HEAD_BYTES of it."""
+def judge(told: Told, *, size: int, beginning: bytes, packed: str = "") -> Verdict:
+    """Return whether an answer of `size` bytes is the file; `beginning` is up to HEAD_BYTES of it.
+
+    `packed` is why it may be packed still, in a way that is not read here.
+    """
+    if packed:
+        return Verdict(packed, may_be_it=True, extension=".bin")
     named = {kind for name in names(told) if (kind := type_named(name))}
     declared = {kind for text in told.types if (kind := _kind(text))}
     is_media = any(not _is_text(kind) for kind in named | declared)

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from mmsvault.errors import NotUnderstoodError
 from mmsvault.postbacks import json_body, tree, xml_body
 from mmsvault.postbacks.charset import decode
-from mmsvault.postbacks.tree import Fields, Node
+from mmsvault.postbacks.tree import CONTENT_NAMES, Fields, Node
 
 ROOT = "postback"
 MOST_WRAPPINGS = 4
@@ -49,7 +49,7 @@ def _notice(text: str, depth: int) -> tuple[Node, list[str]]:
     if start in _JSON_STARTS:
         return _of_json(text.lstrip(_NOTHING), depth)
     if start == "<" or _ROOT_IN_XML.search(text):
-        return _of_xml(text)
+        return _of_xml(text, depth)
     if "{" in text or "[" in text:
         return _of_json(text, depth)
     return _of_form(text, depth) if "%" in text else _neither(text)
@@ -60,15 +60,31 @@ def _neither(text: str) -> tuple[Node, list[str]]:
     return tree.of_xml(root), names
 
 
-def _of_xml(text: str) -> tuple[Node, list[str]]:
+def _of_xml(text: str, depth: int) -> tuple[Node, list[str]]:
     element, names = xml_body.read(text)
     root = tree.of_xml(element)
     if root.name == ROOT:
         return root, names
     inner = [node for node in _all(root) if node.name == ROOT]
+    texts = [leaf.text for leaf in root.leaves() if _ROOT_IN_XML.search(leaf.text)]
+    if not inner and len(texts) == 1:
+        notice, more = _notice(texts[0], depth + 1)
+        return notice, _once([*names, "text in a text", *more])
     if len(inner) != 1:
         raise NotUnderstoodError(f"The XML's root is <{element.tag[:80]}>, not <postback>.")
+    _check_around(root, inner[0])
     return inner[0], [*names, "text around the notice"]
+
+
+def _check_around(node: Node, notice: Node) -> None:
+    """Raise NotUnderstoodError where files stand beside the notice: they may be its own."""
+    for child in node.children:
+        if child is notice:
+            continue
+        if child.name not in CONTENT_NAMES or any(inner is notice for inner in _all(child)):
+            _check_around(child, notice)
+        elif any(leaf.text.strip() for leaf in child.leaves()):
+            raise NotUnderstoodError("The body has files beside the postback, not in it.")
 
 
 def _of_json(text: str, depth: int) -> tuple[Node, list[str]]:
@@ -93,6 +109,7 @@ def _unwrapped(value: Fields, names: list[str], depth: int) -> tuple[Node, list[
         raise NotUnderstoodError("The body holds more than one postback; each is sent on its own.")
     if not inside:
         return root, names
+    _check_around(root, inside[0])
     if not inside[0].children and inside[0].text.strip():
         notice, inner = _notice(inside[0].text, depth + 1)
         return notice, _once([*names, "text in a text", *inner])

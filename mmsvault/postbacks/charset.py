@@ -167,12 +167,12 @@ def _what_fits(body: bytes) -> str:
     # CESU-8, and the NUL of what Java calls UTF-8: characters beyond U+FFFF are two surrogates.
     try:
         return join_surrogates(body.replace(b"\xc0\x80", b"").decode("utf-8", "surrogatepass"))
-    except UnicodeDecodeError:
-        pass
+    except UnicodeDecodeError as error:
+        is_cut = error.end - error.start > 1  # a character of which the rest was cut off
     loose = body.decode("utf-8", "replace")
     bad = loose.count("\N{REPLACEMENT CHARACTER}")
     good = sum(letter > "\x7f" for letter in loose) - bad
-    return loose if good >= bad else _detected(body)
+    return loose if good >= bad or (is_cut and bad == 1) else _detected(body)
 
 
 def _detected(body: bytes) -> str:

@@ -5,14 +5,11 @@ notice is not understood: a message whose files are not known is never taken for
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from mmsvault.errors import NotUnderstoodError
 from mmsvault.postbacks.body import read_inner
-from mmsvault.postbacks.tree import Node
-
-CONTENT_NAMES = frozenset(("content", "contents", "file", "files", "media", "attachment", "attachments"))
-"""Fields of a notice that hold files; the published one is `content`."""
+from mmsvault.postbacks.tree import CONTENT_NAMES, Node
 
 _ENTRY_NAMES = frozenset(("file", "item", "attachment", "part", "mediafile"))
 """Each of these announces one file at least."""
@@ -20,7 +17,10 @@ _ADDRESS_NAMES = frozenset(("url", "uri", "href", "src", "link", "location", "ad
 """Under two of these, the same address in one entry is one file."""
 _LIST_NAMES = frozenset(("content", "contents", "files", "items", "media", "attachments", "parts"))
 _COUNT_NAMES = frozenset(("count", "total", "size", "length", "number"))
+_TOTAL_NAMES = frozenset(("count", "total"))
+"""In a content, how many files it holds; other numbers may be sizes."""
 _WEB_ADDRESS = re.compile(r"https?://\S", re.IGNORECASE)
+_TOTAL = re.compile(r"\d{1,6}", re.ASCII)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.\-]*:\S", re.IGNORECASE)
 _BETWEEN_ADDRESSES = re.compile(r"[\s,;|]+(?=https?://)", re.IGNORECASE)
 _BETWEEN_ADDRESSES_OF_A_FILE = re.compile(r"\s+(?=https?://)", re.IGNORECASE)
@@ -28,10 +28,27 @@ _LINE_BREAKS = re.compile(r"[ \t]*[\r\n]+[ \t]*|\t+")
 _NOT_IN_ADDRESS = re.compile(r'[<>"]')
 
 
-def addresses(content: Iterable[Node], *, is_repaired: bool) -> list[str]:
+def content_of(fields: Iterable[Node], *, known: Collection[str]) -> list[Node]:
+    """Return the fields of a notice that hold files, if need be from within fields that are not known."""
+    fields = list(fields)
+    return [node for node in fields if node.name in CONTENT_NAMES] or [
+        inner for node in fields if node.name not in known for inner in _content_in(node)
+    ]
+
+
+def _content_in(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        if child.name in CONTENT_NAMES:
+            yield child
+        else:
+            yield from _content_in(child)
+
+
+def addresses(content: Iterable[Node], *, others: Iterable[Node] = (), is_repaired: bool) -> list[str]:
     """Return the addresses of the files in the order sent.
 
-    `is_repaired` is whether signs in the body were taken literally, so that one in an address may be
+    `others` are fields that nobody knows: where the content has no file, a web address in them may be
+    one. `is_repaired` is whether signs in the body were taken literally, so that one in an address may be
     what is left of a tag. Raises NotUnderstoodError where an announced file has no address.
     """
     found: list[str] = []
@@ -45,7 +62,26 @@ def addresses(content: Iterable[Node], *, is_repaired: bool) -> list[str]:
                     "The postback announces files, but not every one has an address that can be read."
                 )
             found.append(address)
+        if len(own) < _total(node):
+            raise NotUnderstoodError(
+                f"The postback announces {_total(node)} files, but only {len(own)} can be read."
+            )
+    if not found:
+        _check_others(others)
     return found
+
+
+def _total(node: Node) -> int:
+    texts = [child.text.strip() for child in node.children if child.name in _TOTAL_NAMES]
+    return max((int(text) for text in texts if _TOTAL.fullmatch(text)), default=0)
+
+
+def _check_others(others: Iterable[Node]) -> None:
+    for node in others:
+        if any(_WEB_ADDRESS.search(leaf.text) for leaf in node.leaves()):
+            raise NotUnderstoodError(
+                f"The postback has no files in a field that is known, but a web address in {node.name[:40]}."
+            )
 
 
 def _found(node: Node, *, is_entry: bool) -> Iterator[str | None]:

@@ -12,15 +12,19 @@ from collections.abc import Mapping, Sequence
 
 from mmsvault.errors import NotUnderstoodError
 from mmsvault.postbacks import body as bodies
-from mmsvault.postbacks.files import CONTENT_NAMES, addresses
+from mmsvault.postbacks.files import addresses, content_of
 from mmsvault.postbacks.notice import Notice
-from mmsvault.postbacks.tree import Node
+from mmsvault.postbacks.tree import CONTENT_NAMES, Node
 
 MESSAGE_CODE = "N401"
 """The code of a received MMS; the other codes on the same URL are about messages sent."""
 
 _CODE = re.compile(r"[A-Z]{1,3}\d{2,5}", re.ASCII)
 
+_KNOWN = CONTENT_NAMES | {
+    *("origin", "code", "from", "to", "copyto", "keyword", "trackingid", "operatorid", "spid"),
+    *("timestamp", "messagesubject"),
+}
 _NUMBER_NAMES = ("number", "address", "value", "msisdn", "phone", "phonenumber", "recipient", "to", "id")
 """What holds the number where a sender or recipient is an object, the best first."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -43,14 +47,16 @@ def parse(body: bytes, content_type: str = "") -> Notice:
         texts = (_clean(node.whole_text()) for name in names for node in fields.get(name, ()))
         return next(filter(None, texts), "")
 
-    code = "".join(first("code").upper().split())
+    codes = ["".join(_clean(node.whole_text()).upper().split()) for node in fields.get("code", ())]
+    code = MESSAGE_CODE if MESSAGE_CODE in codes else next(filter(None, codes), "")
     if not code:
         raise NotUnderstoodError("The postback has no code, so what it announces is not known.")
     if not _CODE.fullmatch(code):
         raise NotUnderstoodError(f"{code[:20]} is no code of a postback, so what it announces is not known.")
     if code != MESSAGE_CODE:
         return Notice(code=code, announces_message=False)
-    content = [node for node in root.children if node.name in CONTENT_NAMES]
+    content = content_of(root.children, known=_KNOWN)
+    others = [node for node in root.children if node.name not in _KNOWN]
     return Notice(
         code=code,
         announces_message=True,
@@ -61,7 +67,7 @@ def parse(body: bytes, content_type: str = "") -> Notice:
         operator_id=first("operatorid", "spid"),
         timestamp=first("timestamp"),
         subject=first("messagesubject"),
-        urls=tuple(map(_clean, addresses(content, is_repaired=bool(repaired)))),
+        urls=tuple(map(_clean, addresses(content, others=others, is_repaired=bool(repaired)))),
         repaired=tuple(repaired),
     )
 

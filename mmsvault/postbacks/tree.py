@@ -16,6 +16,9 @@ from mmsvault.errors import NotUnderstoodError
 DEEPEST = 50
 """Levels that a postback may have; the published ones have three."""
 
+CONTENT_NAMES = frozenset(("content", "contents", "file", "files", "media", "attachment", "attachments"))
+"""Fields of a notice that hold files; the published one is `content`."""
+
 MOST_ATTRIBUTES = 100
 """Of one element; the published ones have none."""
 
@@ -73,6 +76,11 @@ def plain_name(name: str) -> str:
     return local.translate(_SIGNS)
 
 
+def is_of_schema(name: str) -> bool:
+    """Return whether an attribute tells of a schema: what it holds is no part of the notice."""
+    return name.startswith(("{http://www.w3.org/2001/XMLSchema-instance}", "xsi:", "@xsi:", "-xsi:", "_xsi:"))
+
+
 _SIGNS = str.maketrans("", "", "-_@#$ ." + "".join(map(chr, range(0x20))))
 
 
@@ -84,7 +92,9 @@ def of_xml(element: Element, depth: int = 0) -> Node:
         if len(element.attrib) > MOST_ATTRIBUTES:
             raise NotUnderstoodError(f"An element of the XML has more than {MOST_ATTRIBUTES} attributes.")
         node.children = [
-            Node(plain_name(name), text, is_attribute=True) for name, text in element.attrib.items()
+            Node(plain_name(name), text, is_attribute=True)
+            for name, text in element.attrib.items()
+            if not is_of_schema(name)
         ]
     for child in element:
         node.children.append(of_xml(child, depth + 1))
@@ -144,7 +154,7 @@ def _fill(node: Node, fields: Fields, depth: int) -> None:
         elif key in _CHILD_KEYS and isinstance(value, list):
             for entry in value:
                 _add_spelled_out(node, entry, depth + 1)
-        elif key in _PASSED_OVER or key.lstrip("@-_").startswith("xmlns"):
+        elif key in _PASSED_OVER or key.lstrip("@-_").startswith("xmlns") or is_of_schema(key):
             continue
         else:
             node.children.extend(of_json(key, value, depth + 1))
@@ -154,7 +164,7 @@ def _attributes(fields: Fields, depth: int) -> Iterator[Node]:
     for key, value in fields:
         for node in of_json(key, value, depth + 1):
             node.is_attribute = True
-            if not key.startswith("xmlns"):
+            if not (key.startswith("xmlns") or is_of_schema(key)):
                 yield node
 
 
@@ -183,10 +193,12 @@ def _add_spelled_out(node: Node, entry: Any, depth: int) -> None:
 
 
 def _scalar(value: Any) -> str:
-    """Return a JSON value that is no list or object as text; true, false and null say nothing."""
+    """Return a JSON value that is no list or object as text; false and null say nothing."""
     if isinstance(value, str):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "true" if value else ""
+    if isinstance(value, int):
         return str(value)
     if isinstance(value, float) and value == value and abs(value) < 1e18:  # noqa: PLR0124, PLR2004 - NaN; more is no number or time
         return str(int(value)) if value.is_integer() else repr(value)

@@ -33,6 +33,9 @@ _TAG = re.compile(
     re.VERBOSE,
 )  # without another < in it, so that all tries together read the text once
 _UNQUOTED = re.compile(r"""(=\s*+)([^\s"'<>=]++)|"[^"]*+"|'[^']*+'""")
+_PREFIX = re.compile(r"(?:^|\s)([A-Za-z_][\w.\-]*+):(?=[A-Za-z_])")
+_DECLARED_PREFIX = re.compile(r"(?:^|\s)xmlns:([A-Za-z_][\w.\-]*+)")
+_IN_QUOTES = re.compile(r"""=\s*+(?:"[^"]*+"|'[^']*+')""")
 _HOLDS_FILES = re.compile(r"</?(?:[\w.\-]{1,40}:)?(?:content|files?)\b", re.IGNORECASE)
 _OF_XML = frozenset(("amp;", "lt;", "gt;", "quot;", "apos;"))
 _LAST_CHARACTER = 0x10FFFF
@@ -206,8 +209,25 @@ def _match(tags: list[_Tag], names: dict[str, None]) -> None:
                 )
 
 
+def _unbound_prefixes(tags: list[_Tag]) -> list[str]:
+    """Return the prefixes of names that no tag declares."""
+    used, declared = {"xml": 0, "xmlns": 0}, {"xml", "xmlns"}
+    for tag in tags:
+        if tag.is_text or ":" not in tag.found[0]:
+            continue
+        names = f"{tag.name} {_IN_QUOTES.sub('', tag.found[3])}"
+        declared.update(_DECLARED_PREFIX.findall(names))
+        used.update(dict.fromkeys(_PREFIX.findall(names), 0))
+    return [prefix for prefix in used if prefix not in declared]
+
+
 def _pieces(text: str, tags: list[_Tag], names: dict[str, None]) -> Iterator[str]:
     at = 0
+    unbound = "".join(f' xmlns:{prefix}="{prefix}"' for prefix in _unbound_prefixes(tags))
+    if unbound:
+        names["unbound prefixes"] = None
+        root = tags[0]
+        root.written = re.sub(r"(?=\s*/?>\Z)", lambda _: unbound, _quoted(root.found, names), count=1)
     for tag in tags:
         yield _literal(text[at : tag.found.start()], names)
         if tag.is_text:

@@ -99,13 +99,18 @@ def half_of_another(other: SampleFile, *, etag: str = "") -> Answer:
     return answer
 
 
-def in_place_of_it(other: SampleFile) -> Answer:
-    """Answer 200 with something else, as if it were the file; without a type where `other` has none."""
+def in_place_of_it(other: SampleFile, *, encoding: str = "") -> Answer:
+    """Answer 200 with something else, as if it were the file; without a type where `other` has none.
+
+    `encoding` is how the answer says that it is packed.
+    """
 
     def answer(request: BaseHTTPRequestHandler, _file: SampleFile) -> None:
         request.send_response(HTTPStatus.OK)
         if other.content_type:
             request.send_header("content-type", other.content_type)
+        if encoding:
+            request.send_header("content-encoding", encoding)
         request.send_header("content-length", str(len(other.data)))
         request.end_headers()
         request.wfile.write(other.data)

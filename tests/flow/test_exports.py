@@ -183,6 +183,7 @@ def test_the_command_line_writes_the_same_messages_to_a_file(
         "new": 0,
         "known": MESSAGES,
         "problems": [],
+        "remarks": [],
     }
     identity = requested(filled)
     found = ended(filled, identity)

@@ -393,9 +393,9 @@ def test_tags_and_a_note_that_are_too_long_are_cut_and_the_message_comes_in(
     path = forged(made(archive.vault, tmp_path / "out.zip"), tmp_path / "forged.zip", change)
     came_of = importing.import_archive(other.vault, path)
     assert (came_of.new, came_of.problems) == (1, [])
-    assert ["the rest was left out" in flaw.problem for flaw in came_of.remarks] == [True]
+    assert any("the rest was left out" in flaw.problem for flaw in came_of.remarks)
     message = other.load("sinch-one")
-    assert (message.tags, message.note) == (("fine", "x" * 100), "y" * 10_000)
+    assert (message.tags, message.note) == (("fine", "x" * 100, "\ufffd"), "y" * 10_000)
     assert other.problems() == {}
 
 
@@ -433,7 +433,7 @@ def test_a_crafted_record_is_imported_by_what_its_bytes_say_and_can_be_exported_
     )
     came_of = importing.import_archive(other.vault, path)
     assert came_of.new == 1
-    told = " ".join(flaw.problem for flaw in came_of.problems)
+    told = " ".join(flaw.problem for flaw in came_of.remarks)
     for name in ("perceptual_hash", "content_type", "SHA-256", "height", "width", "size"):
         assert name in told
     (item,) = other.load("sinch-one").media
@@ -474,7 +474,7 @@ def test_times_that_cannot_be_and_broken_texts_are_put_right_at_import(
         lambda record: record.update(wrong, subject="a\0b\ud83d"),
     )
     came_of = importing.import_archive(other.vault, path)
-    assert (came_of.new, len(came_of.problems)) == (1, 3)
+    assert (came_of.new, len(came_of.remarks)) == (1, 3)
     message = other.load("sinch-one")
     assert message.received_at == right.recorded_at
     assert message.subject == "a\ufffdb\ufffd"
@@ -490,7 +490,7 @@ def test_a_file_is_what_its_bytes_are_whatever_its_record_says(
         lambda record: record["media"][0].update(content_type="image/jpeg"),
     )
     came_of = importing.import_archive(other.vault, path)
-    assert [flaw.problem for flaw in came_of.problems] == ["file 0: it is text/plain, and not image/jpeg"]
+    assert [flaw.problem for flaw in came_of.remarks] == ["file 0: it is text/plain, and not image/jpeg"]
     assert other.load("sinch-one").media[0].content_type == "text/plain"
 
 
@@ -504,7 +504,7 @@ def test_a_thumbnail_that_is_not_what_the_record_says_is_left_out_and_made_again
         lambda record: record["media"][0].update(thumbnail_sha256="0" * 64),
     )
     came_of = importing.import_archive(other.vault, path)
-    assert (came_of.new, len(came_of.problems)) == (1, 1)
+    assert (came_of.new, len(came_of.remarks)) == (1, 1)
     (item,) = other.load("sinch-one").media
     assert other.problems() == {item.thumbnail_key: "the thumbnail is missing"}
     assert other.problems(repair=True) == {}

@@ -1,5 +1,6 @@
 """Answers that are no file, from the first attempt to the last; and files in doubt, fetched once more."""
 
+import gzip
 import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from mmsvault import archiving, disposition, importing
 from mmsvault.errors import NotFoundError
 from mmsvault.integrity.rebuilding import rebuild
 from mmsvault.layout import hash_in, is_evidence
-from mmsvault.media.answers import WEB_PAGE
+from mmsvault.media.answers import PACKED, WEB_PAGE
 from mmsvault.message import MediaItem, MediaState, Message, MessageState
 from mmsvault.sample import faults
 from mmsvault.sample.media import SampleFile
@@ -114,6 +115,22 @@ def test_evidence_is_proved_rebuilt_exported_and_imported(
         archive.overwrite(key, b"other bytes, and other ones")
     assert set(archive.problems()) == set(only(message).evidence)
     assert set(archive.problems(repair=True)) == set(only(message).evidence)
+
+
+def test_what_stays_packed_in_a_way_that_is_not_read_is_kept_in_doubt_at_the_deadline(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = SampleFile("a.jpg", "image/jpeg", gzip.compress(gzip.compress(picture().data)))
+    answer = faults.in_place_of_it(packed, encoding="gzip, gzip")
+    offer = archive.provider.offer(packed, answers=(answer, answer))
+    waits = archive.take(notice("packed", offer))
+    assert (only(waits).state, len(only(waits).evidence)) == (MediaState.PENDING, 1)
+    assert "packed in a way that is not read (gzip, gzip)" in only(waits).reason
+    assert archive.problems() == {}
+    at_the_end(monkeypatch)
+    stored = only(again(archive, waits))
+    assert (stored.state, stored.doubt, stored.sha256) == (MediaState.STORED, PACKED, sha256(packed.data))
+    assert archive.problems() == {}
 
 
 def test_an_empty_part_that_was_declared_text_is_a_file(archive: Archive) -> None:

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,8 @@ XML = (
     "<postback><code>N401</code><from>1</from><to>2</to><tracking-id>x</tracking-id>"
     "<message-subject>{}</message-subject><content><file>{}</file></content></postback>"
 )
+SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
+NO_FILES = "<postback><code>N401</code><tracking-id>x</tracking-id></postback>"
 SMALL, LARGE = 1 << 12, 1 << 15
 
 
@@ -176,12 +179,22 @@ def test_a_bad_byte_in_utf8_costs_one_character() -> None:
     assert read(body).subject == "Grüße 你好 \ufffd Zoë"
 
 
+@pytest.mark.parametrize("cut", [b"\xf0\x9f\x98", b"\xf0\x9f", b"\xe4\xbd"])
+def test_a_character_that_was_cut_off_at_the_end_of_a_text_costs_itself_only(cut: bytes) -> None:
+    assert read(XML.format("hi @", URL).encode().replace(b"@", cut)).subject == "hi \ufffd"
+
+
 @pytest.mark.parametrize(
     ("body", "is_read"),
     [
         (f"\n\t junk {XML}", True),
         (f"HTTP/1.1 200 OK\r\n\r\n{XML}", True),
         (f"{XML}</html>", True),
+        (XML.replace("postback>", "ns:postback>"), True),
+        (XML.replace("<file>", "<file xsi:type='string'>"), True),
+        (f"<string>{XML}</string>".replace(XML, escape(XML)), True),
+        (f"<e:Envelope xmlns:e='s'><e:Body><![CDATA[{XML}]]></e:Body></e:Envelope>", True),
+        (f"<a>{NO_FILES}<content><file>{URL}</file></content></a>", False),
         (f"<soap:Envelope xmlns:soap='s'><soap:Body>{XML}</soap:Body></soap:Envelope>", True),
         (f"{XML}{XML}", False),
         (f"{XML}<content><file>{URL}</file></content>", False),
@@ -212,6 +225,11 @@ def test_what_stands_around_a_notice_is_passed_over_but_never_a_part_of_one(body
         (f"<file><type>image/jpeg</type><location>{URL}</location></file>", [URL]),
         (f"<file><![CDATA[{URL}?a=1&b=2]]></file>", [f"{URL}?a=1&b=2"]),
         (f"<file>\n   {URL}\n</file>", [URL]),
+        (
+            f"<file xmlns:x='{SCHEMA}' x:schemaLocation='http://s.example/a http://s.example/b'>{URL}</file>",
+            [URL],
+        ),
+        (f"<count>1</count><file>{URL}</file>", [URL]),
         (f"<file>{URL[:20]}\n{URL[20:]}</file>", [URL]),
         (f"<files><file>{URL}</file><file>{URL}</file></files>", [URL, URL]),
         (f"<item src='{URL}'/><item src='{URL}?2'/>", [URL, f"{URL}?2"]),
@@ -304,11 +322,53 @@ def test_an_empty_content_is_a_message_without_files(content: object) -> None:
         {"total": 2, "files": []},
         {"type": "image/jpeg"},
         [7],
+        True,
         "[{'file': 'x'",
     ],
 )
 def test_json_whose_files_have_no_address_is_not_understood(content: object) -> None:
     with pytest.raises(NotUnderstoodError, match="address that can be read"):
+        read(notice(content=content))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"body": {"content": [{"file": URL}, {"file": SECOND}]}},
+        {"message": {"parts": {"files": [URL, SECOND]}}},
+        {"mms": [{"media": {"url": URL}}, {"media": {"url": SECOND}}], "callback": "http://c.example/"},
+    ],
+)
+def test_files_are_found_within_fields_that_nobody_knows(fields: dict[str, object]) -> None:
+    assert urls(read(notice(**fields))) == [URL, SECOND]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mediaUrls": [URL]},
+        {"media_url": URL, "content": []},
+        {"images": [{"id": "1", "src": URL}], "content": None},
+        {"parts": f"see {URL}"},
+    ],
+)
+def test_a_notice_with_an_address_in_a_field_that_nobody_knows_is_not_one_without_files(
+    fields: dict[str, object],
+) -> None:
+    with pytest.raises(NotUnderstoodError, match="a web address in"):
+        read(notice(**fields))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"callback": "http://c.example/", "content": [{"file": URL}]}, {"device": "iPhone"}]
+)
+def test_other_fields_that_nobody_knows_are_passed_over(fields: dict[str, object]) -> None:
+    assert urls(read(notice(**fields))) == ([URL] if "content" in fields else [])
+
+
+@pytest.mark.parametrize("content", [{"count": 3, "file": [URL, SECOND]}, {"@total": "2", "files": [URL]}])
+def test_a_notice_that_announces_more_files_than_can_be_read_is_not_understood(content: object) -> None:
+    with pytest.raises(NotUnderstoodError, match=r"announces \d files, but only \d can be read"):
         read(notice(content=content))
 
 
@@ -409,6 +469,7 @@ def test_a_notice_in_a_text_of_json_or_a_web_form_is_read(inner: str) -> None:
         '{"code": "N401", "tracking-id": "x"}, "content": [{"file": "%s"}]}',
         '{"code": "N401", "tracking-id": "x", /* "content": [{"file": "%s"}] */ }',
         '{"code": "N401", "tracking-id": "x"}{"code": "N401", "tracking-id": "y", "content": ["%s"]}',
+        '{"postback": {"code": "N401", "tracking-id": "x"}, "content": [{"file": "%s"}]}',
         '[{"code": "N401", "tracking-id": "x"}, {"code": "N401", "tracking-id": "y", "content": ["%s"]}]',
     ],
 )
@@ -556,6 +617,11 @@ def test_a_body_full_of_json_slips_takes_time_in_proportion(piece: str) -> None:
 @pytest.mark.parametrize("code", ["N4\n01", " n401 ", "N401\u0000"])
 def test_a_code_with_a_slip_is_still_the_code_of_a_message(code: str) -> None:
     assert urls(read(notice(code=code, content=[{"file": URL}]))) == [URL]
+
+
+def test_a_notice_with_two_codes_is_a_message_where_one_of_them_says_so() -> None:
+    body = XML.format("hi", URL).replace("<code>", "<code>N402</code><code>")
+    assert urls(read(body)) == [URL]
 
 
 def test_a_code_that_is_none_is_never_counted_as_another_notice() -> None:

@@ -53,6 +53,7 @@ ROWS: tuple[tuple[str, bytes], ...] = (
     ("a tag in a text without its partner, `<b>hi`", of_xml("<b>hi")),
     ("an end in another case, `</FILE>`", of_xml(content=FILE.replace("</file>", "</FILE>"))),
     ("an attribute without quotation marks", of_xml(content=f"<file url={URL} />")),
+    ("a prefix that is not declared, `<ns:postback>`", of_xml().replace(b"postback>", b"ns:postback>")),
     ("white space or text before the XML", b"\r\n<?xml version='1.0'?>" + of_xml()),
     ("text after the XML", of_xml() + b"\r\n--\r\n"),
     ("the notice within other XML", b"<envelope>" + of_xml() + b"</envelope>"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.response import HTTPResponse
 
-from mmsvault.errors import PermanentFetchError, TransientFetchError
+from mmsvault.errors import TransientFetchError
 from mmsvault.fetching import address, downloads, limits
 from mmsvault.fetching.download import _range
 from mmsvault.fetching.downloads import LONG_SECONDS, MOST_SLOW_PER_HOST, PUT_OFF, Downloads
@@ -204,7 +204,7 @@ def test_the_fields_that_count_are_kept_whatever_else_comes() -> None:
 
 @pytest.mark.parametrize("location", ["http://[", "//[::1%2{", "http://a]/", "https://[::ffff:1.2.3.4.5]/"])
 def test_a_redirect_to_no_address_is_an_error_with_a_reason(location: str) -> None:
-    with pytest.raises(PermanentFetchError, match="not the address of a file"):
+    with pytest.raises(TransientFetchError, match="not the address of a file"):
         address.read("http://m.example/a.jpg").leads_to(location)
 
 
