@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from xml.sax.saxutils import escape
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,20 @@ XML_SLIPS: dict[str, Slip] = {
     "a lost tag": _edited_once(r"<[\w-]+>", lambda _: ""),
     "a lost end": _edited_once(r"</[\w-]+>", lambda _: ""),
     "a misspelled end": _edited_once(r"</([\w-]+)\w>", lambda found: f"</{found[1]}>"),
+    "a prefix without its declaration": _edited(r"<(/?)(postback|file)>", lambda f: f"<{f[1]}mms:{f[2]}>"),
+    "an attribute of a schema": _edited_once(
+        "<(postback|content|file)>", lambda found: f'<{found[1]} xsi:type="http://s.example/x">'
+    ),
+    "content under an unknown name": _edited("<(/?)content>", lambda found: f"<{found[1]}parcel>"),
+    "content within an unknown field": _edited(
+        "(?s)(<content>.*</content>)", lambda found: f"<body><parts>{found[1]}</parts></body>"
+    ),
+    "content and its files under unknown names": _edited(
+        "<(/?)(content|file)>", lambda found: f"<{found[1]}my-{found[2]}>"
+    ),
+    "the notice as text of another element": lambda sent, _: replace(
+        sent, text=f"<string>{escape(sent.text)}</string>"
+    ),
     "a document type": _around(before="<!DOCTYPE postback>"),
 }
 
@@ -200,6 +215,11 @@ JSON_SLIPS: dict[str, Slip] = {
     "content as a text of JSON": _content_as(lambda urls: json.dumps([{"file": url} for url in urls])),
     "content without an address": _content_as(lambda urls: [*({"file": url} for url in urls), {"type": "x"}]),
     "content with a null": _content_as(lambda urls: [*({"file": url} for url in urls), None]),
+    "content under an unknown name": _edited('"(content)":', lambda found: f'"my-{found[1]}":'),
+    "content within an unknown field": _edited(
+        r'("content": \[.*?\])', lambda found: f'"body": {{{found[1]}}}'
+    ),
+    "content is true": _edited(r'"content": \[\{.*?\}\]', lambda _: '"content": true'),
     "a lost bracket": _edited_once(r"[{}\[\]]", lambda _: ""),
     "a lost quotation mark": _edited_once('"', lambda _: ""),
     "a lost comma": _edited_once(",", lambda _: ""),

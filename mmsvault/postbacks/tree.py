@@ -19,6 +19,9 @@ DEEPEST = 50
 CONTENT_NAMES = frozenset(("content", "contents", "file", "files", "media", "attachment", "attachments"))
 """Fields of a notice that hold files; the published one is `content`."""
 
+SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
+"""The namespace of attributes that tell of a schema."""
+
 MOST_ATTRIBUTES = 100
 """Of one element; the published ones have none."""
 
@@ -78,7 +81,7 @@ def plain_name(name: str) -> str:
 
 def is_of_schema(name: str) -> bool:
     """Return whether an attribute tells of a schema: what it holds is no part of the notice."""
-    return name.startswith(("{http://www.w3.org/2001/XMLSchema-instance}", "xsi:", "@xsi:", "-xsi:", "_xsi:"))
+    return name.startswith((f"{{{SCHEMA}}}", "xsi:", "@xsi:", "-xsi:", "_xsi:"))
 
 
 _SIGNS = str.maketrans("", "", "-_@#$ ." + "".join(map(chr, range(0x20))))

@@ -18,6 +18,7 @@ from defusedxml.ElementTree import fromstring
 
 from mmsvault.errors import NotUnderstoodError
 from mmsvault.postbacks.charset import join_surrogates
+from mmsvault.postbacks.tree import SCHEMA
 
 _ROOT = re.compile(r"<(?:[\w.\-]{1,40}:)?postback[\s/>]", re.IGNORECASE)
 _DOCTYPE = re.compile(r"<!\s{0,20}(?:DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -35,6 +36,7 @@ _TAG = re.compile(
 _UNQUOTED = re.compile(r"""(=\s*+)([^\s"'<>=]++)|"[^"]*+"|'[^']*+'""")
 _PREFIX = re.compile(r"(?:^|\s)([A-Za-z_][\w.\-]*+):(?=[A-Za-z_])")
 _DECLARED_PREFIX = re.compile(r"(?:^|\s)xmlns:([A-Za-z_][\w.\-]*+)")
+_KNOWN_PREFIXES = {"xsi": SCHEMA}
 _IN_QUOTES = re.compile(r"""=\s*+(?:"[^"]*+"|'[^']*+')""")
 _HOLDS_FILES = re.compile(r"</?(?:[\w.\-]{1,40}:)?(?:content|files?)\b", re.IGNORECASE)
 _OF_XML = frozenset(("amp;", "lt;", "gt;", "quot;", "apos;"))
@@ -223,7 +225,9 @@ def _unbound_prefixes(tags: list[_Tag]) -> list[str]:
 
 def _pieces(text: str, tags: list[_Tag], names: dict[str, None]) -> Iterator[str]:
     at = 0
-    unbound = "".join(f' xmlns:{prefix}="{prefix}"' for prefix in _unbound_prefixes(tags))
+    unbound = "".join(
+        f' xmlns:{prefix}="{_KNOWN_PREFIXES.get(prefix, prefix)}"' for prefix in _unbound_prefixes(tags)
+    )
     if unbound:
         names["unbound prefixes"] = None
         root = tags[0]

@@ -73,6 +73,15 @@ ROWS: tuple[tuple[str, bytes], ...] = (
     ("a time that cannot be read", of_json(timestamp="yesterday")),
     ("`content` with something in it, but no address for an entry", of_xml(content=f"{FILE}<file/>")),
     ("a tag of `content` or `file` without its partner", of_xml(content=f"<file>{URL}")),
+    (
+        "fewer files than its `count` or `total` tells",
+        of_json(content={"count": 2, "file": [URL]}),
+    ),
+    ("no file, but a web address in an unknown field", of_json(content=[], mediaUrls=[URL])),
+    (
+        "files beside the notice, within other XML or JSON",
+        of_json(text=f'{{"postback": {AS_JSON}, "files": ["{URL}"]}}'),
+    ),
     ("a notice that ends early, or two in one", of_xml() * 2),
     ("a document type or entities", b"<!DOCTYPE postback>" + of_xml()),
 )
