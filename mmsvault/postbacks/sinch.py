@@ -19,6 +19,8 @@ from mmsvault.postbacks.tree import CONTENT_NAMES, Node
 MESSAGE_CODE = "N401"
 """The code of a received MMS; the other codes on the same URL are about messages sent."""
 
+_RECEIVED = "MMS_MO"
+"""The origin of a notice about a message received, not sent."""
 _CODE = re.compile(r"[A-Z]{1,3}\d{2,5}", re.ASCII)
 
 _KNOWN = CONTENT_NAMES | {
@@ -53,9 +55,13 @@ def parse(body: bytes, content_type: str = "") -> Notice:
         raise NotUnderstoodError("The postback has no code, so what it announces is not known.")
     if not _CODE.fullmatch(code):
         raise NotUnderstoodError(f"{code[:20]} is no code of a postback, so what it announces is not known.")
-    if code != MESSAGE_CODE:
-        return Notice(code=code, announces_message=False)
     content = content_of(root.children, known=_KNOWN)
+    if code != MESSAGE_CODE:
+        if first("origin").upper() == _RECEIVED and _is_full(content):
+            raise NotUnderstoodError(
+                f"The postback has the code {code} and files, as only {MESSAGE_CODE} has."
+            )
+        return Notice(code=code, announces_message=False)
     others = [node for node in root.children if node.name not in _KNOWN]
     return Notice(
         code=code,
@@ -70,6 +76,10 @@ def parse(body: bytes, content_type: str = "") -> Notice:
         urls=tuple(map(_clean, addresses(content, others=others, is_repaired=bool(repaired)))),
         repaired=tuple(repaired),
     )
+
+
+def _is_full(content: Sequence[Node]) -> bool:
+    return any(leaf.text.strip() for node in content for leaf in node.leaves())
 
 
 def _clean(text: str) -> str:

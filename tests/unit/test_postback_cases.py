@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mmsvault.errors import NotUnderstoodError
 from mmsvault.message import Message, Receipt
-from mmsvault.postbacks import understand
+from mmsvault.postbacks import OtherNotice, understand
 from mmsvault.postbacks.timestamps import moment_of
 
 CASES = Path(__file__).parents[1] / "cases" / "postbacks"
@@ -622,6 +622,22 @@ def test_a_code_with_a_slip_is_still_the_code_of_a_message(code: str) -> None:
 def test_a_notice_with_two_codes_is_a_message_where_one_of_them_says_so() -> None:
     body = XML.format("hi", URL).replace("<code>", "<code>N402</code><code>")
     assert urls(read(body)) == [URL]
+
+
+@pytest.mark.parametrize("code", ["N40", "N4401", "N402"])
+def test_a_received_message_with_files_and_another_code_is_never_counted_as_another_notice(code: str) -> None:
+    with pytest.raises(NotUnderstoodError, match=f"the code {code} and files"):
+        read(notice(code=code, origin="MMS_MO", content=[{"file": URL}]))
+    with pytest.raises(NotUnderstoodError, match=f"the code {code} and files"):
+        read(f"<postback><origin>MMS_MO</origin><code>{code}</code><file url='{URL}'/></postback>")
+
+
+@pytest.mark.parametrize(
+    "fields", [{"origin": "MMS_MT", "content": [{"file": URL}]}, {"origin": "MMS_MO", "content": []}]
+)
+def test_other_notices_are_counted(fields: dict[str, object]) -> None:
+    receipt = Receipt.of(notice(code="N102", **fields).encode(), provider="sinch")
+    assert understand(receipt, retention=RETENTION) == OtherNotice("N102")
 
 
 def test_a_code_that_is_none_is_never_counted_as_another_notice() -> None:
