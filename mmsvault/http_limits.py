@@ -26,7 +26,7 @@ MAX_CONNECTIONS = 1000
 MAX_CONNECTIONS_PER_SOURCE = 250
 """Of one address, of IPv6 one network of 64 bits; one that is being answered is never closed for it."""
 MAX_HEAD_BYTES = 32 << 10
-"""Of a body as much may come in a row that is none of its content: trailers, and what stands beside chunks."""
+"""Of a body, as much may come in a row that is none of its content: trailers, extensions of chunks."""
 HEAD_SECONDS = 10
 BODY_SECONDS = 20
 IDLE_SECONDS = 10

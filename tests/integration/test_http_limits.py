@@ -275,8 +275,8 @@ def _open(limits: ConnectionLimits) -> int:
 @pytest.mark.parametrize(
     ("addresses", "is_one"),
     [
-        (["2001:db8:1:2::%x" % number for number in range(1, 41)], True),
-        (["2001:db8:1:%x::1" % number for number in range(1, 41)], False),
+        ([f"2001:db8:1:2::{number:x}" for number in range(1, 41)], True),
+        ([f"2001:db8:1:{number:x}::1" for number in range(1, 41)], False),
         (["::ffff:203.0.113.9", "203.0.113.9"] * 20, True),
     ],
     ids=["one network of 64 bits", "a network each", "an address in both writings"],
