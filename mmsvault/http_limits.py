@@ -18,14 +18,15 @@ import structlog
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from mmsvault.clients import Network, client_address, is_within
+from mmsvault.clients import Network, caller_network, client_address, is_within
 
 log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 1000
 MAX_CONNECTIONS_PER_SOURCE = 500
-"""Of one address; one that is being answered is never closed for it."""
+"""Of one address, of IPv6 one network of 64 bits; one that is being answered is never closed for it."""
 MAX_HEAD_BYTES = 32 << 10
+"""Of a body, as much may come in a row that is none of its content: trailers, extensions of chunks."""
 HEAD_SECONDS = 10
 BODY_SECONDS = 20
 IDLE_SECONDS = 10
@@ -107,7 +108,8 @@ class ConnectionLimits:
         self._leave_source(connection)
 
     def assign(self, connection: "LimitedProtocol", source: str) -> None:
-        """Count a connection as one of `source`, whose idlest goes where they are too many."""
+        """Count a connection as one of the address `source`, whose idlest goes where they are too many."""
+        source = caller_network(source)
         if connection not in self._connections or connection.source == source:
             return
         self._leave_source(connection)
@@ -129,7 +131,7 @@ class ConnectionLimits:
 
     def release(self, connection: "LimitedProtocol") -> None:
         """Count a proxy's connection for nobody until its next request."""
-        if connection.source not in ("", connection.peer):
+        if connection.source not in ("", caller_network(connection.peer)):
             self._leave_source(connection)
 
     def _leave_source(self, connection: "LimitedProtocol") -> None:
@@ -188,10 +190,13 @@ class LimitedProtocol(HttpToolsProtocol):
     state = State.HEAD
     since = 0.0
     source = ""
-    """The address that it counts for; empty for one of a trusted proxy between two requests."""
+    """The network that it counts for; empty for one of a trusted proxy between two requests."""
     _running: RequestResponseCycle | None = None
     """The request that is being answered; `cycle` is the newest that was sent."""
-    _head_bytes = 0
+    _arrived_bytes = 0
+    """How many came the last time."""
+    _bare_bytes = 0
+    """How many came since the head began, or ended, or since something of the body came."""
     _unsent = (0.0, 0)
     """Since when the answer waits for its client, and how many bytes of it waited then."""
 
@@ -220,25 +225,31 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Hand on what came, but for a head without an end."""
+        """Hand on what came, but for a head or trailers without an end."""
         if self.state is State.CLOSING:
             return
-        was_head = self.state is State.HEAD
+        self._arrived_bytes = len(data)
+        self._bare_bytes += len(data)
         super().data_received(data)
-        if self.state is State.HEAD:
-            self._head_bytes = len(data) + (self._head_bytes if was_head else 0)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.end(_TOO_LARGE)
+        if self.state in (State.HEAD, State.BODY) and self._bare_bytes > MAX_HEAD_BYTES:
+            self.end(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Wait for the rest of the head."""
         super().on_message_begin()
+        self._bare_bytes = self._arrived_bytes
         if self.state is not State.HEAD:
             self._enter(State.HEAD)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; those of trailers come after what was decided by the head."""
+        if self.state is State.HEAD:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> Any:
         """Wait for the body."""
         self._enter(State.BODY)
+        self._bare_bytes = 0
         self.limits.assign_forwarded(self, self.headers)
         if len(self.pipeline) < MAX_PIPELINED:
             return super().on_headers_complete()
@@ -285,6 +296,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Hand on what came of a body, unless the connection has ended."""
+        self._bare_bytes = 0
         if self.state is not State.CLOSING:
             super().on_body(body)
 

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -51,10 +52,7 @@ def _hide_secrets(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
     for pattern in _secrets:
-        event = {
-            name: pattern.sub(HIDDEN, value) if isinstance(value, str) else value
-            for name, value in event.items()
-        }
+        event = _in_texts(event, partial(pattern.sub, HIDDEN))
     return event
 
 
@@ -63,7 +61,27 @@ def _mask_numbers(
 ) -> structlog.typing.EventDict:
     if not _masking[0]:
         return event
-    return {name: masked(value) if isinstance(value, str) else value for name, value in event.items()}
+    return _in_texts(event, masked)
+
+
+def _in_texts(event: structlog.typing.EventDict, change: Callable[[str], str]) -> structlog.typing.EventDict:
+    """Return the event with all its texts changed; what structlog keeps there for itself stays."""
+    return {name: value if name.startswith("_") else _changed(value, change) for name, value in event.items()}
+
+
+def _changed(value: object, change: Callable[[str], str]) -> Any:
+    """Return a value with every text in it changed; an error and the like become texts."""
+    match value:
+        case str():
+            return change(value)
+        case bool() | int() | float() | None:
+            return value
+        case list() | tuple() | set() | frozenset():
+            return [_changed(one, change) for one in value]
+        case dict():
+            return {_changed(name, change): _changed(one, change) for name, one in value.items()}
+        case _:
+            return change(str(value))
 
 
 def _show_harmful(

@@ -65,10 +65,13 @@ def _pieces(source: BinaryIO, encoding: str) -> Iterator[bytes]:
     unpacker = _unpacker(packed, encoding)
     while packed:
         yield unpacker.decompress(packed, STEP_BYTES)
-        if unpacker.eof and encoding in _GZIP and unpacker.unused_data.startswith(_GZIP_MARK):
-            packed, unpacker = unpacker.unused_data, _unpacker(b"", encoding)  # gzip files may be joined
-        elif unpacker.eof:
-            return
-        else:
+        if not unpacker.eof:
             packed = unpacker.unconsumed_tail or source.read(STEP_BYTES)
+            continue
+        packed = unpacker.unused_data
+        if len(packed) < len(_GZIP_MARK):  # it ends where a step does
+            packed += source.read(STEP_BYTES)
+        if encoding not in _GZIP or not packed.startswith(_GZIP_MARK):
+            return
+        unpacker = _unpacker(packed, encoding)  # gzip files may be joined
     raise TransientFetchError("The provider's answer is packed, and broken off.", status=200)

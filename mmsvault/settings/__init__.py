@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmsvault.errors import ConfigurationError
-from mmsvault.settings.agreement import check
+from mmsvault.settings.agreement import check, check_addresses
 from mmsvault.settings.data_dir import prepare_data_dir, queue_socket
 from mmsvault.settings.forms import (
     Days,
@@ -39,6 +39,7 @@ from mmsvault.settings.forms import (
     with_password,
 )
 from mmsvault.settings.generated import Generated
+from mmsvault.settings.secrets import may_hold_secret
 from mmsvault.settings.sources import PREFIX, Origin, origin, refuse_unknown, secrets_folder
 
 
@@ -236,8 +237,10 @@ class Settings(BaseSettings):
             settings = cls(_secrets_dir=folder, **given)  # type: ignore[arg-type, call-arg]  # checked by pydantic, not by mypy
         except ValidationError as error:
             first = error.errors()[0]
-            name = PREFIX + str(first["loc"][0]).upper()
-            raise ConfigurationError(name, f"{first['msg']} (it is {first['input']!r})") from error
+            name = str(first["loc"][0])
+            quoted = "" if may_hold_secret(name) else f" (it is {first['input']!r})"
+            raise ConfigurationError(PREFIX + name.upper(), f"{first['msg']}{quoted}") from error
+        check_addresses(settings)
         try:
             prepare_data_dir(settings.data_dir)
             _ = settings.generated

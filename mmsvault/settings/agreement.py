@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings.forms import Encryption, LockMode
+from mmsvault.settings.secrets import may_hold_secret
 from mmsvault.settings.sources import PREFIX
 
 if TYPE_CHECKING:
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
 SHORTEST_PROXY_SECRET = 16
 ROLES = ("viewer", "exporter", "manager", "admin")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_addresses(settings: Settings) -> None:
+    """Raise ConfigurationError for an address that is none, without quoting it: it may hold a secret."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if not (may_hold_secret(name) and isinstance(value, str) and "://" in value):
+            continue
+        try:
+            parts = urlsplit(value)
+            _ = "+sentinel" in parts.scheme or parts.port  # of Sentinel, there are several hosts
+        except ValueError:
+            text = (
+                "is no address: its host or port cannot be; percent-encode special characters of a password"
+            )
+            raise ConfigurationError(PREFIX + name.upper(), text) from None
 
 
 def check(settings: Settings) -> None:

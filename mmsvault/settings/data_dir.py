@@ -15,6 +15,8 @@ from mmsvault.errors import ConfigurationError
 
 SETTING = "MMSVAULT_DATA_DIR"
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MAY_BE_LINKS = frozenset(("bucket", "catalog.sqlite", "redis", "spool", "tmp"))
+"""What of the vault's own may lie on another disk, with a link to it: it is closed there."""
 MAX_SOCKET_PATH_BYTES = 100
 """Of an address of a Unix socket; the kernel takes 107 (unix(7)), macOS 103."""
 
@@ -28,33 +30,41 @@ def prepare_data_dir(folder: Path) -> None:
     """Make the folder, or close one that is there, with what lies in it.
 
     A folder of somebody else is taken where others may not write in it, or where it is a volume that was
-    given to this container. Raises ConfigurationError for any other, and OSError.
+    given to this container. Raises ConfigurationError for any other, and for one in which somebody else has
+    put something; and OSError.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if sys.platform == "win32":
         return
-    about = folder.stat()
-    for entry in os.scandir(folder):
-        with suppress(FileNotFoundError):  # a program that runs may have moved it
-            if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
-                close(Path(entry.path))
-    if about.st_uid == os.geteuid():
-        close(folder)
-        return
-    can_be_changed = about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX
-    if can_be_changed and not folder.is_mount():
+    about, us = folder.stat(), os.geteuid()
+    if about.st_uid == us:  # first, so that nobody can put anything into it any more
+        close(folder.resolve())
+    elif about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX and not folder.is_mount():
         raise ConfigurationError(
             SETTING,
             f"every user of this machine may change {folder.absolute()}, and it belongs to somebody else; "
             "run `chmod 700` on it as its owner, or name another folder",
         )
+    for entry in list(os.scandir(folder)):
+        with suppress(FileNotFoundError):  # a program that runs may have moved it
+            owner = entry.stat(follow_symlinks=False).st_uid
+            if owner not in (us, about.st_uid, 0):
+                raise ConfigurationError(
+                    SETTING,
+                    f"another user of this machine has put {entry.name!r} into {folder.absolute()}; take it "
+                    "away, or give it to the vault's user with `chown` if it is the vault's",
+                )
+            if owner == us:
+                close(Path(entry.path))
+                if about.st_uid == us and entry.is_symlink() and entry.name in MAY_BE_LINKS:
+                    close(Path(entry.path).resolve())
 
 
 def close(path: Path) -> None:
-    """Take all rights from others; a link is left alone."""
-    mode = path.lstat().st_mode
-    if mode & OTHERS and not stat.S_ISLNK(mode):
-        path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+    """Take all rights from others; a link, and what is somebody else's, is left alone."""
+    about = path.lstat()
+    if about.st_mode & OTHERS and about.st_uid == os.geteuid() and not stat.S_ISLNK(about.st_mode):
+        path.chmod(stat.S_IMODE(about.st_mode) & ~OTHERS)
 
 
 def queue_socket(data_dir: Path) -> Path:

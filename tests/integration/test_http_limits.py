@@ -30,6 +30,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     body = await request.body()
     if scope["path"] == "/large":
         body = bytes(8 << 20)
+    if scope["path"] == "/headers":
+        body = repr(request.scope["headers"]).encode()
     if scope["path"] == "/slow":
         await asyncio.to_thread(LET_GO.wait)
     await PlainTextResponse(body)(scope, receive, send)
@@ -168,6 +170,43 @@ def _wait(connection: socket.socket, *, seconds: float) -> None:
         connection.settimeout(30)
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n4\r\nbody\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"0\r\n", b"a: b\r\n" * 1000),
+        (b"0\r\na: ", b"b" * 8000),
+        (b"4;", b"a=b;" * 2000),
+        (b"4;a=", b"b" * 8000),
+    ],
+    ids=["trailers", "one long trailer", "extensions of a chunk", "one long extension"],
+)
+def test_what_comes_beside_a_body_is_bounded(begun: bytes, more: bytes) -> None:
+    with server(ConnectionLimits()) as port, connect(port, CHUNKED + begun) as connection:
+        refused = not any(_sends(connection, more) for _ in range(4))
+        until(
+            lambda: _sends(connection, more), seconds=10, what="it being closed, before a body's time is up"
+        )
+        assert refused, "it is closed only beyond the limit"
+
+
+def test_trailers_are_no_headers() -> None:
+    trailed = CHUNKED.replace(b"POST /", b"POST /headers") + b"0\r\nx-forwarded-for: 203.0.113.9\r\n\r\n"
+    with server(ConnectionLimits()) as port, connect(port, trailed) as connection:
+        answer = connection.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"x-forwarded-for" not in answer
+
+
+def test_many_small_chunks_are_a_body() -> None:
+    chunks = b"1\r\nx\r\n" * (http_limits.MAX_HEAD_BYTES // 2)
+    with server(ConnectionLimits()) as port, connect(port, CHUNKED) as connection:
+        connection.sendall(chunks + b"0\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
 def test_requests_that_are_sent_ahead_are_bounded() -> None:
     LET_GO.clear()
     with server(ConnectionLimits()) as port, connect(port, WHOLE.replace(b"/ ", b"/slow ")) as connection:
@@ -231,6 +270,25 @@ def test_one_address_may_not_take_all_connections() -> None:
 
 def _open(limits: ConnectionLimits) -> int:
     return sum(one.state is not State.CLOSING for one in list(limits._connections))
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_one"),
+    [
+        ([f"2001:db8:1:2::{number:x}" for number in range(1, 41)], True),
+        ([f"2001:db8:1:{number:x}::1" for number in range(1, 41)], False),
+        (["::ffff:203.0.113.9", "203.0.113.9"] * 20, True),
+    ],
+    ids=["one network of 64 bits", "a network each", "an address in both writings"],
+)
+def test_addresses_of_one_owner_are_bounded_together(addresses: list[str], *, is_one: bool) -> None:
+    limits = ConnectionLimits(max_connections=100, max_per_source=10, trusted_proxies=[PROXY])
+    with server(limits) as port, ExitStack() as held:
+        for address in addresses:
+            named = HALF_BODY.replace(b"host: x", b"host: x\r\nx-forwarded-for: " + address.encode())
+            held.enter_context(connect(port, named))
+        until(lambda: len(limits._by_source) == (1 if is_one else 40), what="all being counted")
+        until(lambda: _open(limits) == (10 if is_one else 40), what="those of one owner being bounded")
 
 
 def test_behind_a_trusted_proxy_the_forwarded_address_is_the_one_that_is_bounded() -> None:

@@ -25,6 +25,47 @@ def test_a_folder_that_was_open_is_closed(tmp_path: Path) -> None:
     assert mode(folder) == 0o700
 
 
+def test_a_folder_behind_a_link_is_closed_with_what_lies_on_another_disk(tmp_path: Path) -> None:
+    disk, folder, link = tmp_path / "disk", tmp_path / "vault", tmp_path / "link"
+    for place in (disk, folder):
+        place.mkdir()
+        place.chmod(0o777)
+    link.symlink_to(folder)
+    (folder / "bucket").symlink_to(disk)
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    prepare_data_dir(link)
+    assert (mode(folder), mode(disk)) == (0o700, 0o700)
+
+
+def test_a_link_to_what_is_not_the_vaults_is_left_alone(tmp_path: Path) -> None:
+    certificates, folder = tmp_path / "certificates", tmp_path / "vault"
+    certificates.mkdir(mode=0o755)
+    certificates.chmod(0o755)
+    folder.mkdir()
+    (folder / "certificates").symlink_to(certificates)
+    prepare_data_dir(folder)
+    assert mode(certificates) == 0o755
+
+
+@AS_ROOT
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_another_user_has_put_into_the_folder_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "vault"
+    folder.mkdir()
+    folder.chmod(0o777)
+    planted = folder / "catalog.sqlite"
+    if kind == "file":
+        planted.touch()
+    elif kind == "folder":
+        planted.mkdir()
+    else:
+        planted.symlink_to(tmp_path / "elsewhere")
+    os.chown(planted, NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(ConfigurationError, match=r"MMSVAULT_DATA_DIR: another user .*'catalog.sqlite'"):
+        prepare_data_dir(folder)
+    assert mode(folder) == 0o700
+
+
 @AS_ROOT
 def test_a_folder_of_somebody_else_that_everybody_may_change_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "vault"

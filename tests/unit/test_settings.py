@@ -1,8 +1,12 @@
+import logging
+import re
 import stat
 from pathlib import Path
 
 import pytest
+import structlog
 
+from mmsvault import starting
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
 from mmsvault.settings.secrets import HIDDEN, secret_pattern
@@ -62,6 +66,28 @@ def test_an_impossible_value_is_refused_by_the_settings_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
         Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALERT_WEBHOOK", "htp://hooks.example/known-secret"),
+        ("TRACING_URL", "nonsense://user:known-secret@host"),
+        ("SMTP_URL", "mail://user:known-secret@host"),
+        ("SMTP_URL", "smtp://user:known-secret@host:port"),
+        ("DATABASE_URL", "postgresql://user:known-secret@host:port/x"),
+        ("DATABASE_URL", "postgresql://user:known-secret@[host/x"),
+        ("OIDC_ISSUER", "https://user:known-secret@host:port/x"),
+        ("S3_ENDPOINT", "https://user:known-secret@host:port"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_being_quoted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"MMSVAULT_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"MMSVAULT_{name}") as refused:
+        Settings.load()
+    assert "known-secret" not in str(refused.value)
 
 
 def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +221,7 @@ def test_the_log_has_no_secret_whatever_a_library_says(
         "POSTBACK_TOKEN": "a-token-of-the-tests",
         "POSTBACK_TOKENS_OLD": "older-token,oldest-token",
         "REDIS_URL": "redis://:redis%2Fpassword@127.0.0.1:6379/0",
-        "DATABASE_URL": "postgresql://user:database-password@127.0.0.1/x",
+        "DATABASE_URL": "postgresql://user:database-password@127.0.0.1/x?password=query%2Fpassword",
         "SMTP_URL": "smtp://user:mail-password@127.0.0.1",
         "ALERT_WEBHOOK": "https://hooks.example/services/T000/B000/webhook-secret",
         "METRICS_TOKEN": "metrics-token",
@@ -204,12 +230,34 @@ def test_the_log_has_no_secret_whatever_a_library_says(
         monkeypatch.setenv(f"MMSVAULT_{name}", value)
     settings = Settings.load(data_dir=tmp_path)
     made = map(str, settings.generated.model_dump().values())
-    told = " ".join((*secrets.values(), "redis/password", *made))
+    told = " ".join((*secrets.values(), "redis/password", "query/password", *made))
     shown = secret_pattern(settings).sub(HIDDEN, f"Client error '404' for url {told}; sender 14085550123")
     for secret in (
         *("a-token", "older", "oldest", "redis%2Fpassword", "redis/password", "database-password"),
+        *("query%2Fpassword", "query/password"),
         *("mail-password", "webhook-secret", "metrics-token", settings.generated.redis_password),
         *(settings.generated.link_secret, settings.generated.s3_secret_key),
     ):
         assert secret not in shown
     assert "14085550123" in shown
+
+
+def test_the_log_hides_secrets_wherever_they_stand_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    monkeypatch.setattr(starting, "_secrets", [re.compile("known-secret")])
+    try:
+        starting.write_log()
+        log = structlog.get_logger("tests")
+        log.warning("said", keys=["a known-secret"], told={"known-secret": ("known-secret",)})
+        log.warning("failed", error=ValueError("known-secret"), count=1)
+        logging.getLogger("a.library").warning("says %s", "known-secret")
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.reset_defaults()
+    shown = capsys.readouterr().err
+    assert "known-secret" not in shown
+    assert shown.count(HIDDEN) == 5
+    assert '"count": 1' in shown
