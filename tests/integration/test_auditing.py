@@ -143,9 +143,10 @@ def test_an_object_of_the_trail_is_never_written_over(archive: Archive) -> None:
 
 
 def test_an_older_catalog_over_a_newer_bucket_overwrites_nothing_of_the_trail(archive: Archive) -> None:
-    walk_some(archive.vault)
+    walk_some(archive.vault, 2)
+    walk_some(archive.vault, 3)
     before = {key: archive.vault.bucket.read(key) for key in archive.keys(TRAIL)}
-    aged_catalog(archive.vault)
+    aged_catalog(archive.vault)  # whose next batch is of the same numbers as the last one in the bucket
     assert auditing.keep(archive.vault) == 3
     rebuild(archive.vault)
     auditing.keep(archive.vault)
