@@ -10,7 +10,7 @@ import hmac
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmsvault import layout
 from mmsvault.audit_chain import JOINED, Link, compare, entries_of
@@ -21,6 +21,8 @@ from mmsvault.settings.secrets import is_secret
 from mmsvault.vault import Vault
 
 MENDED = "mended the trail"
+MOST_LOST = 1_000_000
+"""Entries in a row that may be missing on both sides; whoever writes a larger number made it up."""
 ACTIONS = (
     "logged in",
     "login refused",
@@ -153,8 +155,8 @@ def mend(vault: Vault) -> list[str]:
         trail.mark_kept(vault.catalog, [link.hash for link in found.missing_there], kept=False)
         keep(vault)
         done.append(f"{_counted(len(found.missing_there))} written into the bucket again")
-    if found.missing_here:
-        done.append(f"{_counted(_bring_back(vault, found.missing_here))} entered into the catalog again")
+    if brought := _bring_back(vault, found.missing_here):
+        done.append(f"{_counted(brought)} entered into the catalog again")
     if done:
         by_command(vault, MENDED, subject="trail", details=", ".join(done))
         found = compare(vault)
@@ -166,13 +168,24 @@ def mend(vault: Vault) -> list[str]:
 
 def _bring_back(vault: Vault, missing: Sequence[Link]) -> int:
     """Enter what the bucket has of these entries into the catalog; return how many."""
-    wanted = {link.hash for link in missing}
+    wanted = {link.hash for link in _believed(vault, missing)}
     added = 0
     for key in sorted(found.key for found in vault.bucket.list(layout.TRAIL)):
         read = [entry for entry in entries_of(vault, key) if entry and entry.hash in wanted]
         true = {entry.hash: entry for entry in read if entry.true_hash() == entry.hash}
         added += trail.add(vault.catalog, list(true.values()))
     return added
+
+
+def _believed(vault: Vault, missing: Sequence[Link]) -> Iterator[Link]:
+    """Give those whose number may be: the trail goes on from the largest number that the catalog has."""
+    newest = trail.latest(vault.catalog, limit=1)
+    largest = newest[0].number if newest else 0
+    for link in sorted(missing, key=lambda link: link.number):
+        if link.number > largest + MOST_LOST:
+            return
+        largest = max(largest, link.number)
+        yield link
 
 
 def _counted(count: int) -> str:

@@ -4,7 +4,6 @@ Each is an object of its own, `names/<SHA-256 of the number>.json`, written befo
 the bucket is always right, and what was cut off in between is done again by naming once more.
 """
 
-import json
 from datetime import datetime
 
 from mmsvault import layout
@@ -12,6 +11,7 @@ from mmsvault.catalog import names
 from mmsvault.errors import RejectedInputError
 from mmsvault.layout import name_key
 from mmsvault.message import normal_number, pretty_json, utc_now
+from mmsvault.outside import json_of, moment_of
 from mmsvault.vault import Vault
 
 SCHEMA_VERSION = 1
@@ -49,10 +49,13 @@ def restore(vault: Vault) -> int:
     named: dict[str, tuple[str, datetime]] = {}
     for found in vault.bucket.list(layout.NAMES):
         try:
-            kept = json.loads(vault.bucket.read(found.key))
-            named[str(kept["number"])] = (str(kept["name"]), datetime.fromisoformat(kept["named_at"]))
+            kept = json_of(vault.bucket.read(found.key))
+            number, given = str(kept["number"]), " ".join(_printable(str(kept["name"])).split())
+            named_at = moment_of(kept["named_at"])
         except (ValueError, LookupError, TypeError):
             continue
+        if given and len(given) <= LONGEST_NAME and found.key == name_key(number):
+            named[number] = (given, named_at)
     names.replace(vault.catalog, named, before=began_at)
     return len(named)
 

@@ -6,10 +6,11 @@ record, and the error names the field. Sizes, hashes and types that a record doe
 empty afterwards: the bytes tell them.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -47,6 +48,7 @@ LARGEST_INTEGER = 2**31 - 1
 LARGEST_SIZE = 2**62
 """Bytes or milliseconds."""
 LONGEST_RETENTION = timedelta(days=36500)
+LAST_YEAR = 9998
 MOST_ERRORS = 5
 _ID = re.compile(r"[a-z][a-z0-9_]*-[A-Za-z0-9_~-]{1,200}")
 _FOLDER = re.compile(r"messages/\d{4}/\d\d/\d\d/")
@@ -230,6 +232,25 @@ def read(data: bytes, *, now: datetime, retention: timedelta) -> Outside:
     _check_place(found)
     timed = _with_times(found, remarks, now=now, retention=retention)
     return Outside(Message.model_validate(timed), tuple(dict.fromkeys(remarks)))
+
+
+def json_of(data: bytes) -> dict[str, Any]:
+    """Return a JSON object that a bucket keeps beside messages. Raises ValueError for anything else."""
+    try:
+        told = _cleaned(json.loads(data), [])
+    except RecursionError as error:
+        raise ValueError("It is nested too deeply.") from error
+    if not isinstance(told, dict):
+        raise ValueError("It is no object.")  # noqa: TRY004 - for who reads it, it is the same
+    return told
+
+
+def moment_of(told: object) -> datetime:
+    """Return the moment of a text from outside, in UTC. Raises ValueError for none, or none that can be."""
+    moment = datetime.fromisoformat(str(told))
+    if moment.tzinfo is None or not EARLIEST_BELIEVED_AT.year <= moment.year <= LAST_YEAR:
+        raise ValueError("It is no moment that can be.")
+    return moment.astimezone(UTC)
 
 
 def _cleaned(told: Any, remarks: list[str]) -> Any:

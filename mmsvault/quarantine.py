@@ -6,9 +6,8 @@ corrected body: it never takes the place of the raw one. The catalog has an inde
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -21,6 +20,7 @@ from mmsvault.catalog.quarantine import Quarantined
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.media import sniffing
 from mmsvault.message import Correction, Message, Receipt, pretty_json, utc_now
+from mmsvault.outside import json_of, moment_of
 from mmsvault.postbacks import OtherNotice
 from mmsvault.vault import Vault
 
@@ -125,7 +125,7 @@ def receipts(about: Mapping[str, Any]) -> Iterator[tuple[str, datetime]]:
     """Give id and time of the receipts that a reason.json tells of."""
     for one in (about, *about.get("repeats", ())):
         with contextlib.suppress(ValueError, LookupError, TypeError):
-            yield str(one["id"]), datetime.fromisoformat(one["received_at"]).astimezone(UTC)
+            yield str(one["id"]), moment_of(one["received_at"])
 
 
 def _repeated(about: dict[str, Any], receipt: Receipt) -> str:
@@ -169,8 +169,9 @@ def _remove(vault: Vault, folder: str) -> None:
 def _read(vault: Vault, folder: str) -> dict[str, Any] | None:
     """Return what a reason.json says, None where there is none, nothing where it is damaged."""
     try:
-        told = json.loads(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
-        datetime.fromisoformat(told["received_at"])
+        told = json_of(vault.bucket.read(f"{folder}{layout.REASON_NAME}"))
+        moment_of(told["received_at"])
+        _ = {str(one["id"]): one for one in told.get("repeats", ())}
     except NotFoundError:
         return None
     except (ValueError, LookupError, TypeError):
@@ -189,14 +190,14 @@ def _entry(folder: str, about: Mapping[str, Any], *, otherwise_at: datetime) -> 
     if not about:
         return Quarantined(folder, UNREADABLE, "", otherwise_at, otherwise_at)
     try:
-        kept_at = datetime.fromisoformat(about["kept_at"])
+        kept_at = moment_of(about["kept_at"])
     except (ValueError, LookupError, TypeError):
         kept_at = otherwise_at
     return Quarantined(
         folder=folder,
         reason=str(about["reason"]),
         source=str(about["source"]),
-        received_at=datetime.fromisoformat(about["received_at"]),
+        received_at=moment_of(about["received_at"]),
         kept_at=kept_at,
         times=1 + len(about.get("repeats", ())),
         understood_as=str(about.get("understood_as") or ""),

@@ -5,7 +5,6 @@ in the catalog. So that these counts outlive it, the sweep writes those of the l
 `receipts/2026/11/24.json`, where they have changed.
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -14,10 +13,13 @@ from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day
 from mmsvault.errors import NotFoundError
 from mmsvault.layout import RECEIPTS, tally_key
-from mmsvault.message import pretty_json, utc_now
+from mmsvault.message import EARLIEST_BELIEVED_AT, pretty_json, utc_now
+from mmsvault.outside import LAST_YEAR, json_of
 from mmsvault.vault import Vault
 
 SCHEMA_VERSION = 1
+MOST_OF_A_DAY, LONGEST_CODE = 10_000_000, 100
+"""What a tally can say; anybody may have written one that says more."""
 DAYS_LOOKED_AT = 3
 """Today and those before it: a receipt may have waited in the spool or the queue over midnight."""
 
@@ -61,8 +63,15 @@ def _as_json(day: date, counted: Mapping[Day, int]) -> bytes:
 def _read(data: bytes) -> dict[Day, int]:
     """Return what a tally says; a damaged one says nothing, and is written again."""
     try:
-        kept = json.loads(data)
+        kept = json_of(data)
         day = date.fromisoformat(kept["day"])
-        return {(day, entry["outcome"], entry["code"]): int(entry["count"]) for entry in kept["receipts"]}
-    except (ValueError, LookupError, TypeError):
+        counted = {
+            (day, str(one["outcome"]), str(one["code"])): int(one["count"]) for one in kept["receipts"]
+        }
+    except (ValueError, LookupError, TypeError, OverflowError):
         return {}
+    is_believed = all(
+        0 <= count <= MOST_OF_A_DAY and max(len(outcome), len(code)) <= LONGEST_CODE
+        for (_, outcome, code), count in counted.items()
+    )
+    return counted if is_believed and EARLIEST_BELIEVED_AT.year <= day.year <= LAST_YEAR else {}

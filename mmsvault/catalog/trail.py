@@ -49,11 +49,13 @@ class Entry:
     def from_json(cls, told: dict[str, Any]) -> "Entry":
         """Return the entry that `as_json` gave. Raises ValueError, LookupError, TypeError."""
         entry = cls(**{**told, "at": datetime.fromisoformat(told["at"])})
-        texts = (value for name, value in asdict(entry).items() if name not in ("number", "at"))
+        texts = [value for name, value in asdict(entry).items() if name not in ("number", "at")]
         if type(entry.number) is not int or not all(isinstance(value, str) for value in texts):
             raise TypeError("An entry is a number, a time and texts.")
         if not 0 < entry.number <= LARGEST_NUMBER or not FIRST_YEAR <= entry.at.year <= LAST_YEAR:
             raise ValueError("An entry's number or time cannot be.")
+        if entry.at.tzinfo is None or any(_clean(text) != text for text in texts):
+            raise ValueError("An entry's time has a zone, and its texts are those that a catalog can hold.")
         return entry
 
     def true_hash(self) -> str:

@@ -4,7 +4,6 @@ Nothing is gathered: messages come from the catalog page by page, folders from t
 listed. What looks wrong is looked at a second time before it counts, for the vault may be running.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from mmsvault.errors import NotFoundError
 from mmsvault.integrity.checking import Checked, Kind, Problem, check, digest, stray
 from mmsvault.integrity.sampling import Sample, everything
 from mmsvault.message import utc_now
+from mmsvault.outside import json_of, moment_of
 from mmsvault.vault import Vault
 
 READS_AT_ONCE = 8
@@ -131,8 +131,7 @@ def _of_folder(vault: Vault, message_id: str, prefix: str, *, elsewhere: bool) -
 def tombstone(vault: Vault, message_id: str) -> datetime | None:
     """Return when the message was deleted, None where it was not; a damaged tombstone is one as well."""
     try:
-        kept = json.loads(vault.bucket.read(layout.tombstone_key(message_id)))
-        return datetime.fromisoformat(kept["deleted_at"])
+        return moment_of(json_of(vault.bucket.read(layout.tombstone_key(message_id)))["deleted_at"])
     except NotFoundError:
         return None
     except (ValueError, LookupError, TypeError):

@@ -1,7 +1,9 @@
 """The trail in the bucket: what is changed, cut short or made anew in the catalog shows."""
 
 import json
+from datetime import UTC, datetime
 
+import pytest
 from sqlalchemy import delete, update
 
 from mmsvault import audit_chain, auditing
@@ -143,9 +145,10 @@ def test_an_object_of_the_trail_is_never_written_over(archive: Archive) -> None:
 
 
 def test_an_older_catalog_over_a_newer_bucket_overwrites_nothing_of_the_trail(archive: Archive) -> None:
-    walk_some(archive.vault)
+    walk_some(archive.vault, 2)
+    walk_some(archive.vault, 3)
     before = {key: archive.vault.bucket.read(key) for key in archive.keys(TRAIL)}
-    aged_catalog(archive.vault)
+    aged_catalog(archive.vault)  # whose next batch is of the same numbers as the last one in the bucket
     assert auditing.keep(archive.vault) == 3
     rebuild(archive.vault)
     auditing.keep(archive.vault)
@@ -216,6 +219,38 @@ def test_rebuild_brings_the_trail_back_and_the_chain_goes_on(archive: Archive) -
     assert list(trail.entries(archive.vault.catalog))[:5] == before
     trail.append(archive.vault.catalog, "looked at", who="anna")
     assert told(archive.vault) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("who", "half a character \ud800"),
+        ("details", "NUL \0"),
+        ("subject", "x" * (trail.LONGEST_TEXT + 1)),
+        ("at", "2026-01-01T00:00:00"),
+        ("number", trail.LARGEST_NUMBER),
+        ("number", 2**70),
+    ],
+)
+def test_a_crafted_entry_is_named_and_the_trail_goes_on(
+    archive: Archive, field: str, value: str | int
+) -> None:
+    walk_some(archive.vault)
+    last = list(trail.entries(archive.vault.catalog))[-1]
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    told = {"number": 6, "at": at.isoformat(), "previous": last.hash, "hash": ""}
+    told |= dict.fromkeys(("who", "source", "action", "subject", "details"), "x")
+    told[field] = value
+    drafted = Entry(**{**told, "at": datetime.fromisoformat(str(told["at"]))})  # type: ignore[arg-type]
+    told["hash"] = drafted.true_hash()
+    archive.vault.bucket.put(f"{TRAIL}2026/01/01/crafted.jsonl", json.dumps(told).encode(), content_type="x")
+    before = [one.key for one in audit_chain.compare(archive.vault).problems]
+    assert before
+    rebuild(archive.vault)
+    assert trail.append(archive.vault.catalog, "looked at", who="anna").number == 6
+    auditing.keep(archive.vault)
+    after = [one.key for one in audit_chain.compare(archive.vault).problems]
+    assert after == before, "all that came later can be read"
 
 
 def test_settings_are_noted_when_they_change_and_secrets_are_not_told(archive: Archive) -> None:

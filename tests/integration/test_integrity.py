@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, text, update
 
 from mmsvault import archiving, disposition, leases, previewing, settling, tallying
+from mmsvault.catalog import quarantine as quarantined
 from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.connection import is_broken, migrate, open_catalog, set_aside, writing
 from mmsvault.catalog.tables import media, messages, receipts
@@ -635,3 +636,31 @@ def test_a_thumbnail_of_before_that_is_not_whole_is_noticed_and_made_again(
     assert set(archive.problems()) == {key}
     assert archive.problems(repair=True) == {}
     assert archive.load(message.id).media == message.media
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"[]",
+        b'{"day": "2026-01-01", "receipts": [{"outcome": "other", "code": "x", "count": 1e999}]}',
+        b'{"day": "2026-01-01", "receipts": [{"outcome": "other", "code": "x", "count": 1000000000000}]}',
+        b'{"day": "0001-01-01", "receipts": [{"outcome": "other", "code": "\\ud800", "count": 1}]}',
+        b'{"number": "\\ud800", "name": "a\\ud800", "named_at": "0001-01-01T00:00:00+14:00"}',
+        b'{"received_at": "0001-01-01T00:00:00+14:00", "deleted_at": "9999-12-31T23:59:59-14:00"}',
+        b'{"received_at": "2026-01-01T00:00:00Z", "repeats": 1, "reason": "\\ud800", "id": "\\ud800"}',
+        b'{"received_at": "2026-01-01T00:00:00Z", "repeats": [1], "headers": 1, "understood_as": {}}',
+    ],
+    ids=lambda told: repr(told[:60]),
+)
+def test_rebuild_goes_on_whatever_stands_beside_the_messages(archive: Archive, told: bytes) -> None:
+    vault = archive.vault
+    folder = f"quarantine/2026/01/01/{'0' * 64}/"
+    for key in (f"{folder}reason.json", "receipts/2026/01/01.json", "deleted/sinch-x.json", "names/x.json"):
+        vault.bucket.put(key, told, content_type="application/json")
+    vault.bucket.put(f"{folder}body", b"<x/>", content_type="application/xml")
+    for _ in range(2):
+        assert rebuilding.rebuild(vault).messages == 0
+    archive.verify()
+    assert quarantined.known(vault.catalog) == {folder}
