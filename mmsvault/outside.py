@@ -43,7 +43,7 @@ from mmsvault.message import (
 )
 from mmsvault.postbacks import PROVIDERS
 
-LARGEST_RECORD_BYTES = 64 << 20
+LARGEST_RECORD_BYTES = 16 << 20
 LARGEST_INTEGER = 2**31 - 1
 LARGEST_SIZE = 2**62
 """Bytes or milliseconds."""
