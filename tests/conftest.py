@@ -1,5 +1,6 @@
 """Fixtures shared by all tests; what runs as a process is in servers.py, house.py and chromium.py."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,16 @@ def _the_same_main() -> Iterator[None]:
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(autouse=True)
+def _the_process_as_it_was() -> Iterator[None]:
+    """Undo what a program does to its process at its start: new files for their owner only, and a log."""
+    umask = os.umask(0o022)
+    handlers = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers = handlers
+    os.umask(umask)
 
 
 @pytest.fixture(scope="module")  # while it lives, its event loop is the thread's, and no other can run
