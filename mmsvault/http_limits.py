@@ -15,7 +15,6 @@ from enum import Enum
 from typing import Any
 
 import structlog
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mmsvault.clients import Network, caller_network, client_address, is_within
@@ -66,7 +65,10 @@ _SECONDS = {
     State.BODY: BODY_SECONDS,
     State.CLOSING: CLOSE_SECONDS,
 }
-_WAITS_FOR_CLIENT = (State.IDLE, State.HEAD, State.BODY)
+_IDLE, _HEAD, _BODY, _ANSWER, _CLOSING = (
+    *(State.IDLE, State.HEAD, State.BODY, State.ANSWER, State.CLOSING),
+)  # to look one up in its enumeration takes longer than all else that is done with it
+_WAITS_FOR_CLIENT = (_IDLE, _HEAD, _BODY)
 
 
 class ConnectionLimits:
@@ -197,6 +199,8 @@ class LimitedProtocol(HttpToolsProtocol):
     """How many came the last time."""
     _bare_bytes = 0
     """How many came since the head began, or ended, or since something of the body came."""
+    _now = 0.0
+    """The loop's time as it was last read."""
     _unsent = (0.0, 0)
     """Since when the answer waits for its client, and how many bytes of it waited then."""
 
@@ -215,7 +219,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
-        self._enter(State.HEAD)
+        self._now = self.loop.time()
+        self._enter(_HEAD)
         self.limits.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -224,54 +229,61 @@ class LimitedProtocol(HttpToolsProtocol):
         self._disconnect()
         super().connection_lost(exc)
 
+    # What follows is called for every request: the clock is read once for all that arrives together.
+
     def data_received(self, data: bytes) -> None:
         """Hand on what came, but for a head or trailers without an end."""
-        if self.state is State.CLOSING:
+        if self.state is _CLOSING:
             return
+        self._now = self.loop.time()
         self._arrived_bytes = len(data)
-        self._bare_bytes += len(data)
+        self._bare_bytes += self._arrived_bytes
         super().data_received(data)
-        if self.state in (State.HEAD, State.BODY) and self._bare_bytes > MAX_HEAD_BYTES:
+        if self._bare_bytes > MAX_HEAD_BYTES and self.state in (_HEAD, _BODY):
             self.end(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Wait for the rest of the head."""
         super().on_message_begin()
         self._bare_bytes = self._arrived_bytes
-        if self.state is not State.HEAD:
-            self._enter(State.HEAD)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head; those of trailers come after what was decided by the head."""
-        if self.state is State.HEAD:
-            super().on_header(name, value)
+        if self.state is not _HEAD:
+            self._enter(_HEAD)
 
     def on_headers_complete(self) -> Any:
         """Wait for the body."""
-        self._enter(State.BODY)
+        self._enter(_BODY)
         self._bare_bytes = 0
         self.limits.assign_forwarded(self, self.headers)
-        if len(self.pipeline) < MAX_PIPELINED:
-            return super().on_headers_complete()
-        self.end(b"")
-        return None
+        if self.cycle is None or self.cycle.response_complete:
+            super().on_headers_complete()
+            self._running = self.cycle
+        elif len(self.pipeline) < MAX_PIPELINED:
+            super().on_headers_complete()
+        else:
+            self.end(b"")
+        if not self.parser.should_upgrade():
+            self.headers = []  # trailers come after what was decided by the head, and are none of it
+
+    def on_body(self, body: bytes) -> None:
+        """Hand on what came of a body, unless the connection has ended."""
+        self._bare_bytes = 0
+        if self.state is not _CLOSING:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for the answer, which may be there already."""
         super().on_message_complete()
-        is_answered = self.cycle is not None and self.cycle.response_complete
-        self._enter(State.IDLE if is_answered else State.ANSWER)
+        self._enter(_IDLE if self.cycle is not None and self.cycle.response_complete else _ANSWER)
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless one is here or this one goes on."""
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
         super().on_response_complete()
-        if self.state is State.ANSWER and (self.cycle is None or self.cycle.response_complete):
-            self._enter(State.IDLE)
+        if self.state is _ANSWER and (self.cycle is None or self.cycle.response_complete):
+            self._now = self.loop.time()
+            self._enter(_IDLE)
             self.limits.release(self)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
 
     def handle_websocket_upgrade(self) -> None:
         """Leave the connection to the WebSocket's own limits; it still counts."""
@@ -280,6 +292,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def check(self, now: float) -> None:
         """End the connection where it has passed its time limit."""
+        self._now = now
         if self.transport.is_closing():
             if self.state is State.UPGRADED:
                 self.limits.remove(self)
@@ -294,12 +307,6 @@ class LimitedProtocol(HttpToolsProtocol):
         elif self.state is State.ANSWER:
             self._check_reading(now)
 
-    def on_body(self, body: bytes) -> None:
-        """Hand on what came of a body, unless the connection has ended."""
-        self._bare_bytes = 0
-        if self.state is not State.CLOSING:
-            super().on_body(body)
-
     def end(self, answer: bytes) -> None:
         """Send `answer`, unless another one stands or none is due, and close."""
         if not self.transport.is_closing():
@@ -307,7 +314,8 @@ class LimitedProtocol(HttpToolsProtocol):
                 self.transport.write(answer)
             self.transport.close()
         self._disconnect()
-        self._enter(State.CLOSING)
+        self._now = self.loop.time()
+        self._enter(_CLOSING)
 
     def _is_answer_due(self) -> bool:
         if self.state is State.BODY:
@@ -337,9 +345,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._unsent = (now, left)
 
     def _enter(self, state: State) -> None:
-        if self.state is not State.CLOSING:  # which nothing ends but the end itself
-            self.state = state
-            self.since = self.loop.time()
+        if self.state is not _CLOSING:  # which nothing ends but the end itself
+            self.state, self.since = state, self._now
 
 
 def _available_files() -> int:
