@@ -337,9 +337,17 @@ def test_what_children_are_forked_from_knows_no_setting() -> None:
     code = (
         "import mmsvault.media.sandbox as s; from multiprocessing import forkserver as f; s.start_server();"
     )
-    code += "print(open(f'/proc/{f._forkserver._forkserver_pid}/environ').read())"
+    code += "from tests.servers import until; from pathlib import Path;"  # it is empty until the program runs
+    code += "print(until(Path(f'/proc/{f._forkserver._forkserver_pid}/environ').read_text))"
     given = {**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=given,
+        cwd=Path(__file__).parents[2],
+    )
     assert "PATH=" in done.stdout
     assert "hidden" not in done.stdout
 
