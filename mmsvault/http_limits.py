@@ -119,7 +119,6 @@ class ConnectionLimits:
         if len(others) >= self._max_per_source:
             self._make_room(others)
         others[connection] = None
-        self._by_source[source] = others  # it went if it became empty
         connection.source = source
 
     def assign_forwarded(self, connection: "LimitedProtocol", headers: list[tuple[bytes, bytes]]) -> None:
