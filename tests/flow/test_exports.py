@@ -72,19 +72,20 @@ def written_at(vault: Vault, found: Export) -> dict[str, datetime]:
     }
 
 
+def hold(house: House, process: int) -> bool:
+    """Stop the process, unless it keeps others from writing just now; tell whether it is stopped."""
+    os.kill(process, signal.SIGSTOP)
+    if house.can_write():
+        return True
+    os.kill(process, signal.SIGCONT)
+    return False
+
+
 @contextmanager
 def held(house: House) -> Iterator[int]:
-    """Hold the worker that makes exports, and give its process; not while it keeps others from writing."""
-    (process,) = house.processes("-m worker exports")
-
-    def is_held() -> bool:
-        os.kill(process, signal.SIGSTOP)
-        if house.can_write():
-            return True
-        os.kill(process, signal.SIGCONT)
-        return False
-
-    until(is_held, what="the worker being held outside of a transaction")
+    """Hold the worker that makes exports, and give its process."""
+    (process,) = until(lambda: house.processes("-m worker exports"), what="the worker being there")
+    until(lambda: hold(house, process), what="the worker being held outside of a transaction")
     try:
         yield process
     finally:
@@ -93,25 +94,31 @@ def held(house: House) -> Iterator[int]:
 
 
 @contextmanager
-def held_half_way(house: House, vault: Vault, identity: str) -> Iterator[tuple[int, Export]]:
-    """Hold the worker while it works on the export, and give its process and how far it is."""
+def held_half_way(
+    house: House, vault: Vault, *, keyword: str = "exported"
+) -> Iterator[tuple[str, int, Export]]:
+    """Ask for an export and hold its worker when a part is made; give its id, the process and how far it is.
 
-    def look() -> Export | None:
-        found = register.find(vault.catalog, identity)
-        return found if found.plan and len(found.volumes) >= len(found.plan.volumes) // 2 else None
-
-    until(look, seconds=60, what="half of the export")
+    The worker is held before it is asked, then runs a little at a time: it cannot be done before it is seen.
+    """
     with held(house) as process:
-        half = register.find(vault.catalog, identity)
+        identity = requested(vault, volume_bytes=600_000, keyword=keyword)
+
+        def run_a_little() -> Export | None:
+            os.kill(process, signal.SIGCONT)
+            until(lambda: hold(house, process), what="the worker being held again")
+            found = register.find(vault.catalog, identity)
+            return found if found.plan and len(found.volumes) >= len(found.plan.volumes) // 4 else None
+
+        half = until(run_a_little, seconds=120, what="a part of the export")
         assert half.state is State.RUNNING
-        yield process, half
+        yield identity, process, half
 
 
 def test_an_export_finishes_though_its_worker_is_killed_half_way_and_begins_nothing_anew(
     house: House, filled: Vault, tmp_path: Path
 ) -> None:
-    identity = requested(filled, volume_bytes=600_000)
-    with held_half_way(house, filled, identity) as (process, half):
+    with held_half_way(house, filled) as (identity, process, half):
         before = written_at(filled, half)
         os.kill(process, signal.SIGKILL)
     found = ended(filled, identity)
@@ -134,8 +141,7 @@ def test_a_number_erased_while_the_worker_is_half_way_is_in_no_volume_of_the_fin
         sender = ERASED if number % 4 == 1 else "14085550123"
         data = chance.randbytes(FILE_BYTES)
         kept(filled, f"mixed-{number}", data, minutes=number, keyword="mixed", sender=sender)
-    identity = requested(filled, volume_bytes=600_000, keyword="mixed")
-    with held_half_way(house, filled, identity):
+    with held_half_way(house, filled, keyword="mixed") as (identity, _process, _half):
         receipt = erasing.erase(filled, ERASED, who="tests")
     found = ended(filled, identity)
     assert [one["key"] for one in receipt["exports"]] == [found.prefix]
@@ -151,8 +157,7 @@ def test_a_number_erased_while_the_worker_is_half_way_is_in_no_volume_of_the_fin
 
 
 def test_a_cancelled_export_leaves_nothing_behind(house: House, filled: Vault) -> None:
-    identity = requested(filled, volume_bytes=600_000)
-    with held_half_way(house, filled, identity):
+    with held_half_way(house, filled) as (identity, _process, _half):
         working.cancel(filled, identity)
     found = ended(filled, identity)
     assert found.state is State.CANCELLED
