@@ -1,0 +1,294 @@
+"""Every command of the pages that operators follow is carried out as printed.
+
+What needs a container engine or a cluster, which are not here, is checked against the files it works on.
+"""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from mmsvault.catalog import people
+from mmsvault.catalog.people import Role
+from mmsvault.errors import EXIT_DONE
+from mmsvault.sample import media
+from mmsvault.sample.provider import SampleProvider
+from mmsvault.settings.generated import free_port
+from tests.flow.test_archive import notice
+from tests.house import House
+from tests.servers import end, listens, minio_server, postgresql_server, redis_server, until
+
+pytestmark = pytest.mark.timeout(400)
+ROOT = Path(__file__).parents[2]
+PAGES = ("quick-start", "operator-guide", "backup", "upgrading", "real-servers")
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+# Programs that run until they are ended.
+LASTING = ("mmsvault sweep", "mmsvault dashboard")
+# Commands that other tests here carry out, since they need servers of their own, or that are only named.
+ELSEWHERE = ("mmsvault up", "mmsvault migrate", "mmsvault migrate --to real.env")
+# Tests that carry out the blocks of a page in their order.
+BLOCKS_ELSEWHERE = {"backup": "tests/integration/test_backup.py"}
+DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
+TOKEN = "a-token-that-nobody-guesses"
+PERSON = "newcomer"
+
+
+def tokens(page: str) -> Iterator[Token]:
+    def walk(found: Iterable[Token]) -> Iterator[Token]:
+        for token in found:
+            yield token
+            yield from walk(token.children or ())
+
+    yield from walk(MarkdownIt("commonmark").enable("table").parse((ROOT / f"docs/{page}.md").read_text()))
+
+
+def blocks(page: str) -> list[str]:
+    return [token.content for token in tokens(page) if token.type in {"fence", "code_block"}]
+
+
+def is_command(line: str) -> bool:
+    return line.partition(" ")[0] in {"mmsvault", "make", "docker", "kubectl", "mc", "rclone", "sqlite3"}
+
+
+def commands(program: str) -> list[str]:
+    """Return the commands of a program that stand in the text of the pages, each once."""
+    found = [
+        token.content
+        for page in PAGES
+        for token in tokens(page)
+        if token.type == "code_inline" and " " in token.content and token.content.startswith(f"{program} ")
+    ]
+    return sorted(set(found))
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A vault that runs, with an archived message of the keyword `hello` and a postback in quarantine."""
+    house = House(tmp_path_factory.mktemp("documented"), {"MMSVAULT_POSTBACK_TOKEN": TOKEN})
+    address = f"{house.receiver}/postbacks/sinch/{TOKEN}"
+    with SampleProvider() as provider, house.up():
+        assert httpx.post(address, content=b"no postback", trust_env=False).status_code == HTTPStatus.OK
+        provider.send(address, notice("first", provider.offer(media.drawing(0)), keyword="hello"))
+        house.archived("sinch-first")
+        until(lambda: house.receipts().get("quarantined"), what="the other being in quarantine")
+        yield house
+
+
+def filled(house: House, command: str) -> list[str]:
+    """Return the arguments of a command, with what its capitals stand for."""
+    if "NAME" in command:
+        with house.vault() as vault:
+            if PERSON not in {one.name for one in people.list_all(vault.catalog)}:
+                people.add(vault.catalog, PERSON, role=Role.VIEWER, scope="", password="p" * 12)
+    values = {"ID": "sinch-first", "QUERY": "keyword:hello", "NAME": PERSON}
+    return [values.get(word, word) for word in shlex.split(command)[1:]]
+
+
+@pytest.mark.parametrize("command", [c for c in commands("mmsvault") if c not in (*ELSEWHERE, *LASTING)])
+def test_a_command_of_the_guides_does_what_it_is_there_for(house: House, command: str) -> None:
+    done = house.call(*filled(house, command))
+    assert done.returncode == EXIT_DONE, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in commands("mmsvault") if c in LASTING])
+def test_a_program_of_the_guides_runs_until_it_is_ended(house: House, command: str) -> None:
+    port = free_port()
+    ports = {"MMSVAULT_DASHBOARD_PORT": str(port), "MMSVAULT_METRICS_PORT": str(port)}
+    log = house.folder / "program.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmsvault.cli", *shlex.split(command)[1:]],
+            env={**house.env, **ports},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        until(lambda: process.poll() is not None or listens(port), what=f"{command} running")
+        assert process.poll() is None, log.read_text()
+    finally:
+        end(process, number=signal.SIGTERM)
+    assert process.returncode in {EXIT_DONE, -signal.SIGTERM}, log.read_text()
+
+
+def test_a_target_of_the_guides_is_one_of_the_makefile() -> None:
+    named = {command.split()[1] for command in commands("make")}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named <= targets
+
+
+def in_blocks(program: str) -> list[str]:
+    return [
+        line.partition("#")[0].strip()
+        for page in PAGES
+        for block in blocks(page)
+        for line in block.splitlines()
+        if line.startswith(f"{program} ")
+    ]
+
+
+def test_what_the_guides_ask_of_compose_is_in_its_file() -> None:
+    services, profiles = (
+        set(COMPOSE["services"]),
+        {profile for service in COMPOSE["services"].values() for profile in service.get("profiles", ())},
+    )
+    for command in (*commands("docker compose"), *in_blocks("docker compose")):
+        words = shlex.split(command.partition("|")[0])[2:]
+        match words:
+            case ["up", *options]:
+                assert set(options) <= {"--build", "-d"}, command
+            case ["build"]:
+                pass
+            case ["logs", service]:
+                assert service in services, command
+            case ["exec", service, "mmsvault", *_]:
+                assert service in services, command
+            case _:
+                pytest.fail(f"nothing checks `{command}`")
+    guide = (ROOT / "docs/operator-guide.md").read_text()
+    assert set(re.findall(r"`--profile (\w+)`", guide)) <= profiles
+
+
+def test_an_image_that_the_guides_name_is_the_one_in_use() -> None:
+    images = {service.get("image", "").partition("@")[0] for service in COMPOSE["services"].values()}
+    named = [
+        command.removeprefix("docker buildx imagetools inspect ") for command in commands("docker buildx")
+    ]
+    assert named
+    assert set(named) <= images
+
+
+def test_what_kubectl_is_given_is_a_kustomization_whose_files_are_there() -> None:
+    assert commands("kubectl") == ["kubectl apply -k ."]
+    folder = ROOT / "deploy/kubernetes"
+    made = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert all((folder / name).exists() for name in made["resources"])
+
+
+def test_the_steps_before_compose_make_the_secrets_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    for name in ("deploy/make-secrets", ".env.example", "compose.yaml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+        (tmp_path / name).chmod((ROOT / name).stat().st_mode)
+    (block,) = (block for block in blocks("operator-guide") if "make-secrets" in block)
+    own = [line for line in block.splitlines() if not line.startswith("docker")]
+    subprocess.run(["/bin/sh", "-euc", "\n".join(own)], cwd=tmp_path, check=True, capture_output=True)
+    for secret in COMPOSE["secrets"].values():
+        assert (tmp_path / secret["file"]).stat().st_size, secret
+    assert (tmp_path / ".env").exists()
+
+
+def test_no_command_of_the_guides_is_without_a_test() -> None:
+    checked = ("mmsvault", "make", "docker compose", "docker buildx", "kubectl")
+    for page in PAGES:
+        for token in tokens(page):
+            if token.type == "code_inline" and " " in token.content and is_command(token.content):
+                assert token.content.startswith(tuple(f"{program} " for program in checked)), token.content
+    for page, test in BLOCKS_ELSEWHERE.items():
+        assert f"docs/{page}.md" in (ROOT / test).read_text()
+
+
+@contextmanager
+def made(target: str, env: dict[str, str], log: Path) -> Iterator[str]:
+    """Run a target of the Makefile until it says that it is ready; Ctrl-C at the end."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["/usr/bin/env", "make", target],
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        until(
+            lambda: "MMS Vault is ready." in log.read_text() or process.poll() is not None,
+            seconds=120,
+            what=f"`make {target}` being ready",
+        )
+        assert process.poll() is None, log.read_text()
+        yield log.read_text()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(60)
+
+
+def carried_out(block: str, folder: Path, env: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["/bin/bash", "-euc", block], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def labels(told: str) -> list[str]:
+    """Return the labels of what a start prints, in their order."""
+    _, _, told = told.partition("MMS Vault is ready.\n")
+    return [line.strip().split("  ")[0] for line in told.splitlines() if line.startswith("  ")]
+
+
+def test_the_quick_start_works_as_printed_from_the_first_look_to_the_first_message(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.env.pop("MMSVAULT_POSTBACK_TOKEN")
+    demo, printed, up, message, doctor = blocks("quick-start")
+    assert (demo, up) == ("make demo\n", "make up\n")
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+    with made("demo", house.env, tmp_path / "demo.log") as told:
+        assert labels(told)[: len(labels(printed))] == labels(printed)
+    with made("up", house.env, tmp_path / "make-up.log"):
+        said = carried_out(message, tmp_path, house.env)
+        assert said.startswith("OK")
+        assert "sinch-MMS_MO_first" in said
+        assert "28444" in said
+        carried_out(doctor, tmp_path, house.env)
+
+
+def settings_file(page_block: str, real: Sequence[tuple[str, str]]) -> str:
+    """Return the settings of the guide with the addresses of servers that are here."""
+    named = [line.partition("=")[0] for line in page_block.splitlines()]
+    values = dict(real)
+    return "".join(f"{name}={values.get(name, 'true')}\n" for name in named)
+
+
+def test_a_vault_moves_to_real_servers_by_the_command_and_the_settings_of_the_page(tmp_path: Path) -> None:
+    (acl,) = (block for block in blocks("real-servers") if block.startswith("user vault "))
+    (example,) = (block for block in blocks("real-servers") if block.startswith("MMSVAULT_REDIS_URL="))
+    (tmp_path / "users.acl").write_text(acl.replace("PASSWORD", "a-password") + "user default off\n")
+    house = House(tmp_path)
+    with SampleProvider() as provider, house.up():
+        provider.send(house.postbacks, notice("first", provider.offer(media.drawing(0))))
+        house.archived("sinch-first")
+    with (
+        redis_server(tmp_path, *DURABLE, "--aclfile", str(tmp_path / "users.acl")) as redis,
+        postgresql_server(tmp_path) as catalog,
+        minio_server(tmp_path) as bucket,
+    ):
+        real = {
+            "MMSVAULT_REDIS_URL": redis.replace("redis://", "redis://vault:a-password@"),
+            "MMSVAULT_DATABASE_URL": catalog,
+            **bucket,
+        }
+        (tmp_path / "real.env").write_text(settings_file(example, tuple(real.items())))
+        (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+        done = subprocess.run(
+            [sys.executable, "-m", "mmsvault.cli", "migrate", "--to", "real.env"],
+            cwd=tmp_path,
+            env=house.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == EXIT_DONE, done.stdout + done.stderr
+        there = House(tmp_path, {**real, "MMSVAULT_S3_OBJECT_LOCK": "true"})
+        assert there.json("search", "")["total"] == 1
