@@ -16,6 +16,9 @@ from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Person, Role
 from mmsvault.message import utc_now
+from mmsvault.ops.conditions import Finding, judge
+from mmsvault.ops.facts import Facts, QueueFacts
+from mmsvault.ops.gather import archive_facts
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 from tests.integration.archive import embedded_bucket
@@ -53,6 +56,13 @@ def own_room(shared: Settings, test: str) -> Iterator[ReadingRoom]:
     with reading_room(settings_in(shared.data_dir, redis_url=shared.redis_url, **own)) as room:
         room.bucket.make()
         yield room
+
+
+def findings(room: ReadingRoom, *, queue: QueueFacts | None = None) -> list[Finding]:
+    """Return what is found of this archive, and of programs that are as `queue` says."""
+    now = utc_now()
+    archive = archive_facts(room.vault, now=now)
+    return list(judge(Facts(room.settings, now, archive=archive, queue=queue)))
 
 
 def settings_in(folder: Path, **given: object) -> Settings:

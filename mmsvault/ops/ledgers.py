@@ -155,9 +155,9 @@ class Ledgers:
             yield may
 
     def read(self) -> dict[str, Sent]:
-        """Return the newest of what all say that answer."""
+        """Return the newest of what all say that answer; of the same second, what most programs share."""
         told = dict(self._in_memory)
-        for ledger in self._all():
+        for ledger in reversed(self._all()):
             with suppress(UnavailableError, RedisError, ValueError, TypeError):
                 for name, sent in ledger.read().items():
                     if sent.at >= told.get(name, Sent(at=-1)).at:

@@ -50,6 +50,14 @@ def test_what_was_told_while_a_server_was_away_is_not_told_again_when_it_is_back
     assert other.read() == {"webhook spool": Sent(3, at=100)}
 
 
+def test_of_the_same_second_what_others_told_since_is_believed(tmp_path: Path) -> None:
+    queue = Shared("queue")
+    ledgers = Ledgers((queue,), FileLedger(tmp_path))
+    ledgers.write("webhook no_sweep", Sent(1, at=100))
+    queue.told["webhook no_sweep"] = Sent(0, at=100)
+    assert ledgers.read() == {"webhook no_sweep": Sent(0, at=100)}
+
+
 def test_one_program_of_a_machine_sends_at_a_time(tmp_path: Path) -> None:
     first, second = (Ledgers((), FileLedger(tmp_path)) for _ in range(2))
     with first.alone() as may:
