@@ -94,7 +94,7 @@ def _at_risk(scope: str) -> int:
     return view.at_risk(before=utc_now() + AT_RISK)
 
 
-@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
+@st.cache_resource(ttl=KEPT_SECONDS, show_spinner=False)  # nobody changes it, and it has functions in it
 def findings() -> list[Finding]:
     """Return what is so of every condition that is known, asked once for everybody who looks."""
     return list(judge(gather(reading_room().vault)))

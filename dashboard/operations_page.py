@@ -41,10 +41,11 @@ def operations_page() -> None:
     with notices.spoken():
         visitor = visit(Action.REQUEUE)
         st.title("Operations")
+        if visitor.may(Action.OPERATE):
+            st.fragment(_watched, run_every=FRESH_EVERY_SECONDS)()
         st.fragment(_flow, run_every=FRESH_EVERY_SECONDS)()
         st.fragment(_waiting, run_every=FRESH_EVERY_SECONDS)()
         if visitor.may(Action.OPERATE):
-            st.fragment(_watched, run_every=FRESH_EVERY_SECONDS)()
             st.fragment(_health, run_every=FRESH_EVERY_SECONDS)()
             st.fragment(_verified)()
             st.fragment(_quarantine, run_every=FRESH_EVERY_SECONDS)()
@@ -151,24 +152,27 @@ def _show_waiting(message: Message, names: Names) -> None:
 def _watched() -> None:
     with notices.spoken():
         visit(Action.OPERATE)
-        st.header("Alerts")
         found = alerts.findings()
         wrong = [one for one in found if one.stands]
         if wrong:
+            st.header("Alerts")
             lines = "".join(_line(one) for one in wrong)
             st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
-        else:
-            st.info("Nothing is wrong. It stands here when something is, and is sent to whom you name.")
         others = [one for one in found if not one.stands]
-        with st.expander(f"{len(others)} of {len(CONDITIONS)} things that are watched are well"):
+        unknown = len(CONDITIONS) - len(found)
+        known = f"; {unknown} cannot be seen from here now" if unknown else ""
+        with st.expander(f"{len(others)} of {len(CONDITIONS)} things that are watched are well{known}"):
             lines = "".join(_line(one) for one in others)
             st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
 
 
 def _line(one: Finding) -> str:
     said = f"{one.answer.sentence} {one.answer.details}".strip()
+    answer = "Yes" if one.answer.level else "No"
     kind, first, then = (
-        ("wrong", said, one.next_step) if one.stands else ("good", one.condition.question, said)
+        ("wrong", said, one.next_step)
+        if one.stands
+        else ("good", one.condition.question, f"{answer}. {said}")
     )
     # Commands stand between backticks in our own words; what is not ours is escaped before.
     shown = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(then))

@@ -105,7 +105,8 @@ def of_conditions(vault: Vault, found: Sequence[Finding]) -> Findings:
             yield Finding(condition.check, state, said, one.next_step, condition.id)
     wrong = sum(one.stands for one in judged)
     said = (
-        f"{len(judged)} of {len(conditions.CONDITIONS)} were looked at, and {wrong or 'none'} of them stand."
+        f"{len(judged)} of {len(conditions.CONDITIONS)} things that alerts tell of are seen from here; "
+        f"{wrong or 'none'} {'is' if wrong == 1 else 'are'} wrong."
     )
     yield Finding("conditions", State.OK if not wrong else State.ADVICE, said)
 

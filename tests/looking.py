@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import visiting
+from dashboard import alerts, visiting
 from dashboard.links import Links
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.catalog.connection import migrate
@@ -35,6 +35,7 @@ def reading_room(settings: Settings) -> Iterator[ReadingRoom]:
     )
     open_for_visitors(room)
     st.cache_data.clear()
+    alerts.findings.clear()
     try:
         yield room
     finally:

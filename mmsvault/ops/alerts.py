@@ -18,6 +18,8 @@ from mmsvault.ops.conditions import Finding, judge
 from mmsvault.ops.facts import Facts
 from mmsvault.ops.ledgers import SECONDS_TO_SEND, FileLedger, Ledger, Ledgers, Sent
 from mmsvault.settings import Settings
+from mmsvault.settings.secrets import HIDDEN, secret_pattern
+from mmsvault.terminal import masked
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,7 @@ class Alerter:
     def __init__(self, settings: Settings, gather: Callable[[], Facts], shared: Sequence[Ledger]) -> None:
         self._gather = gather
         self._channels = channels(settings)
+        self._secrets = secret_pattern(settings)
         self._ledgers = Ledgers(shared, FileLedger(settings.data_dir))
         self._reminder = timedelta(hours=settings.alert_reminder_hours)
         self._failed_at: dict[str, datetime] = {}
@@ -74,7 +77,9 @@ class Alerter:
                 if finding.condition.host:
                     key = f"{key} {socket.gethostname()}"
                 state = self._due(finding, told.get(key, Sent()), now)
-                if state and not self._tell(name, channel, key=key, told=_message(finding, state, facts)):
+                if state and not self._tell(
+                    name, channel, key=key, told=self._message(finding, state, facts)
+                ):
                     self._failed_at[name] = now
                     break
                 if state:
@@ -104,19 +109,20 @@ class Alerter:
         log.info("alert sent", way=name, alert=told.alert, state=told.state, key=key)
         return True
 
-
-def _message(finding: Finding, state: str, facts: Facts) -> Told:
-    condition, answer = finding.condition, finding.answer
-    is_wrong = bool(answer.level)
-    return Told(
-        alert=condition.id,
-        state=state,
-        level=answer.level,
-        summary=answer.sentence,
-        advice=finding.next_step if is_wrong else "",
-        at=facts.now.isoformat(timespec="seconds"),
-        host=socket.gethostname(),
-        details=answer.details if is_wrong else "",
-        link=facts.settings.page(condition.page) if is_wrong else "",
-        severity=condition.severity.value,
-    )
+    def _message(self, finding: Finding, state: str, facts: Facts) -> Told:
+        condition, answer = finding.condition, finding.answer
+        is_wrong = bool(answer.level)
+        # Details may quote a stranger or a server's error.
+        details = masked(self._secrets.sub(HIDDEN, answer.details))
+        return Told(
+            alert=condition.id,
+            state=state,
+            level=answer.level,
+            summary=answer.sentence,
+            advice=finding.next_step if is_wrong else "",
+            at=facts.now.isoformat(timespec="seconds"),
+            host=socket.gethostname(),
+            details=details if is_wrong else "",
+            link=facts.settings.page(condition.page) if is_wrong else "",
+            severity=condition.severity.value,
+        )

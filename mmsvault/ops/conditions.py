@@ -118,14 +118,18 @@ def _at_risk(facts: Facts) -> Answer | None:
     number = facts.archive.counts.at_risk
     files = _count(number, "file has", "files have")
     said = f"{files} under a day until the provider deletes {'it' if number == 1 else 'them'}."
-    return Answer(number, said if number else "No file is at risk any more.")
+    return Answer(number, said if number else "No file is at risk.")
+
+
+def _lost_in_all(number: int) -> str:
+    return f"{_count(number, 'file is', 'files are')} lost in all." if number else "No file is lost."
 
 
 def _lost(facts: Facts) -> Answer | None:
     if facts.archive is None:
         return None
     number = facts.archive.counts.media["lost"]
-    return Answer(number, f"{_count(number, 'file', 'files')} in all {'is' if number == 1 else 'are'} lost.")
+    return Answer(number, _lost_in_all(number))
 
 
 def _not_allowed(facts: Facts) -> Answer | None:
@@ -133,7 +137,7 @@ def _not_allowed(facts: Facts) -> Answer | None:
         return None
     number = facts.archive.not_allowed
     said = f"The provider refuses {_count(number, 'file', 'files')} to this server (401 or 403)."
-    return Answer(number, said if number else "The provider refuses no file to this server any more.")
+    return Answer(number, said if number else "The provider refuses no file to this server.")
 
 
 def _quarantine(facts: Facts) -> Answer | None:
@@ -142,7 +146,7 @@ def _quarantine(facts: Facts) -> Answer | None:
     waiting = facts.archive.quarantine
     newest, link = waiting.newest, facts.settings.page("quarantine")
     if newest is None:
-        return Answer(0, "No postback is in quarantine any more.")
+        return Answer(0, "No postback is in quarantine.")
     one = waiting.count == 1
     where = f"at {link}" if link else "on the dashboard's page /quarantine"
     reason = " ".join(newest.reason.split())[:LONGEST_REASON]
@@ -202,9 +206,7 @@ def _keeps_nothing(facts: Facts) -> Answer | None:
         return None
     reason = facts.host.keeps_nothing
     said = "Postbacks are answered with 503: neither the queue nor the spool keeps them."
-    return Answer(
-        int(bool(reason)), said if reason else "The receiver keeps postbacks again.", details=reason
-    )
+    return Answer(int(bool(reason)), said if reason else "The receiver keeps postbacks.", details=reason)
 
 
 def _spool(facts: Facts) -> Answer | None:
@@ -227,7 +229,7 @@ def _disk(*, is_full: bool) -> Callable[[Facts], Answer | None]:
         is_short = host.free_bytes < least
         said = f"The disk of the data directory is {state}: {free}."
         # Its level is the same however little is left, so that it is told once.
-        return Answer(int(is_short), said if is_short else f"The disk has room again: {free}.")
+        return Answer(int(is_short), said if is_short else f"The disk has room: {free}.")
 
     return ask
 
@@ -264,7 +266,7 @@ def _queue_old(facts: Facts) -> Answer | None:
         return None
     minutes = int(facts.queue.oldest / timedelta(minutes=1)) if facts.queue.oldest > QUEUE_AGE else 0
     said = f"A postback has waited for {minutes:,} minutes."
-    return Answer(minutes, said if minutes else "No postback waits for long any more.")
+    return Answer(minutes, said if minutes else "No postback waits for long.")
 
 
 def _refused(facts: Facts) -> Answer | None:
@@ -274,7 +276,7 @@ def _refused(facts: Facts) -> Answer | None:
     refused = facts.queue.refused
     number = sum(refused.values())
     if number < least:
-        return Answer(0, "Postbacks are let in again.")
+        return Answer(0, f"{_count(number, 'postback was', 'postbacks were')} refused in the last hour.")
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(refused.items()))
     return Answer(
         number,
@@ -288,7 +290,7 @@ def _silent(facts: Facts) -> Answer | None:
         return None
     silences = facts.archive.silences
     if not silences:
-        return Answer(0, "Every source has messages again, or is silent for four weeks and given up.")
+        return Answer(0, "No source is silent for longer than usual.")
     names = ", ".join(
         f"{one.name} for {_count(one.hours, 'hour', 'hours')}" for one in silences[:NAMES_SHOWN]
     )
@@ -297,6 +299,7 @@ def _silent(facts: Facts) -> Answer | None:
         len(silences),
         f"{_count(len(silences), 'source is', 'sources are')} silent for longer than usual.",
         details=f"No message came to {names}{more}.",
+        newest=len(silences),
     )
 
 

@@ -8,11 +8,12 @@ wrong: nights and weekends without messages are no regular hours, and are not mi
 from collections.abc import Sequence
 from itertools import pairwise
 
+from mmsvault.catalog.source_activity import FEWEST_HOURS
+
 WEEK_HOURS = 7 * 24
 WEEKS_LOOKED_AT = 4
 FEWEST_WEEKS = 2
 """Of history; a source that is known for less has no habit yet."""
-FEWEST_HOURS = 10
 MISSED_HOURS = 3
 """So many regular hours in a row without a message are too many."""
 TIMES_THE_LONGEST_PAUSE = 2

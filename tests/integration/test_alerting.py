@@ -222,7 +222,7 @@ def test_quarantine_is_told_at_once_with_count_reason_and_the_way_to_replay(
         index.leave(vault.catalog, [folder])
         alerter.look()
         assert said()[1:] == [("quarantine", "over", 0)]
-        assert Hook.posted[-1]["text"] == "MMS Vault: No postback is in quarantine any more."
+        assert Hook.posted[-1]["text"] == "MMS Vault: No postback is in quarantine."
 
 
 def test_more_in_quarantine_is_told_together_and_the_same_body_again_is_not(

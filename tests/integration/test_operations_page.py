@@ -8,7 +8,7 @@ from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
 from mmsvault import auditing
 from mmsvault.attempts import REASONS_NOT_ALLOWED
-from mmsvault.catalog import entering, names, queries, trail, verdicts, writes
+from mmsvault.catalog import entering, key_values, names, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.verdicts import Extent, Verdict
@@ -120,6 +120,18 @@ def test_alerts_are_for_those_whom_they_concern(
     assert said.count("<p>") == len(sees)
     for words in sees:
         assert words in said
+
+
+def test_what_really_is_wrong_stands_above_the_pages_and_on_operations_with_what_to_do(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    key_values.put(room.catalog, key_values.BACKUP_FINISHED_AT, "2026-01-05T02:00:00Z")
+    (shown,) = look_at("alerts.show_alerts", monkeypatch).get("html")
+    assert "No worker is running: postbacks are kept, and nothing is fetched." in shown.proto.body
+    assert "The last backup is old: it is of 2026-01-05 02:00 UTC." in shown.proto.body
+    page = " ".join(one.proto.body for one in look_at(PAGE, monkeypatch).get("html"))
+    assert "Start <code>mmsvault worker</code>; if one ended, its log says why." in page
+    assert "Is the catalog (PostgreSQL, SQLite) away?" in page
 
 
 def test_nothing_is_said_while_all_is_well(room: ReadingRoom, monkeypatch: Patch) -> None:

@@ -144,6 +144,28 @@ def test_promtool_sees_every_rule_fire() -> None:
     assert fired == {one.rule.name for one in CONDITIONS} | {rule.name for _, rule, _ in RULES_OF_RATES}
 
 
+def test_no_message_holds_a_number_in_full_or_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "a-secret-of-the-tests"
+    settings = samples.settings(tmp_path, postback_token=secret, s3_secret_key=secret * 2, s3_access_key="me")
+    teller, wrong = Teller(settings, monkeypatch), samples.all_wrong(settings)
+    quoted = f"It is about 12025550145 and {secret} and {secret * 2}."
+    assert wrong.archive
+    newest = wrong.archive.quarantine.newest
+    assert newest
+    waiting = replace(wrong.archive.quarantine, newest=replace(newest, reason=quoted))
+    archive = replace(wrong.archive, quarantine=waiting)
+    wrong = replace(wrong, archive=archive, servers={"bucket": quoted})
+    teller.look(wrong)
+    teller.look(wrong, hours=2)
+    said = str(teller.told)
+    assert "about 1202555****" in said
+    assert secret not in said
+    assert "12025550145" not in said
+    assert {one.alert for one in teller.told} >= {"quarantine", "bucket_away"}
+
+
 def test_nothing_is_judged_by_what_is_not_known(made: Settings, teller: Teller) -> None:
     teller.look(samples.all_wrong(made))
     nothing = Facts(made, samples.NOW)
