@@ -18,11 +18,12 @@ from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import VaultError
 from mmsvault.health import Health
 from mmsvault.message import utc_now
-from mmsvault.ops.conditions import Finding, judge
+from mmsvault.ops.conditions import Finding, Severity, judge
 from mmsvault.ops.gather import gather
 
 LOOKED_EVERY_SECONDS = 15
 KEPT_SECONDS = 10
+MOST_IN_A_LINE = 3
 WAITING = "./?q=state%3Apending"
 OPERATIONS, QUARANTINE = "operations", "quarantine"
 
@@ -49,6 +50,8 @@ def _show(over_the_page: bool) -> None:
         found = alerts(visit())
     except VaultError:  # the page itself says so
         return
+    if over_the_page:
+        found = in_one_line(found)
     if found:
         lines = "".join(
             f"<p><span>{html.escape(one.said)}</span> "
@@ -57,6 +60,14 @@ def _show(over_the_page: bool) -> None:
         )
         kind = "mms-alerts over" if over_the_page else "mms-alerts"
         st.html(f"<style>{_STYLE}</style><div class='{kind}' role='alert'>{lines}</div>")
+
+
+def in_one_line(found: list[Alert]) -> list[Alert]:
+    """Return as many as one line has room for, the last of them for all the others."""
+    if len(found) <= MOST_IN_A_LINE:
+        return found
+    others = len(found) - MOST_IN_A_LINE + 1
+    return [*found[: MOST_IN_A_LINE - 1], Alert(f"{others} more alerts.", OPERATIONS, "See all")]
 
 
 def alerts(visitor: Visit) -> list[Alert]:
@@ -69,7 +80,9 @@ def alerts(visitor: Visit) -> list[Alert]:
         manages = visitor.may(Action.REQUEUE)
         found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
     if visitor.may(Action.REPLAY) or visitor.may(Action.OPERATE):
-        found += [of_finding(one) for one in findings() if one.stands and concerns(visitor, one)]
+        wrong = [one for one in findings() if one.stands and concerns(visitor, one)]
+        wrong.sort(key=lambda one: one.condition.severity is not Severity.PAGE)
+        found += [of_finding(one) for one in wrong]
     return found
 
 

@@ -160,7 +160,7 @@ def _watched() -> None:
             st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
         others = [one for one in found if not one.stands]
         unknown = len(CONDITIONS) - len(found)
-        known = f"; {unknown} cannot be seen from here now" if unknown else ""
+        known = f"; nothing is known of {unknown}" if unknown else ""
         with st.expander(f"{len(others)} of {len(CONDITIONS)} things that are watched are well{known}"):
             lines = "".join(_line(one) for one in others)
             st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
@@ -168,11 +168,8 @@ def _watched() -> None:
 
 def _line(one: Finding) -> str:
     said = f"{one.answer.sentence} {one.answer.details}".strip()
-    answer = "Yes" if one.answer.level else "No"
     kind, first, then = (
-        ("wrong", said, one.next_step)
-        if one.stands
-        else ("good", one.condition.question, f"{answer}. {said}")
+        ("wrong", said, one.next_step) if one.stands else ("good", one.condition.question, said)
     )
     # Commands stand between backticks in our own words; what is not ours is escaped before.
     shown = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(then))

@@ -91,6 +91,15 @@ def test_every_condition_is_above_the_pages_and_on_operations(made: Settings) ->
         assert ("class='wrong'" in line) is finding.stands
 
 
+def test_one_line_over_the_gallery_has_room_for_three_and_says_how_many_more(made: Settings) -> None:
+    shown = [page_alerts.of_finding(finding) for finding in found(made)]
+    assert page_alerts.in_one_line(shown[:3]) == shown[:3]
+    line = page_alerts.in_one_line(shown[:7])
+    assert line[:2] == shown[:2]
+    assert line[2].said == "5 more alerts."
+    assert len(line) == 3
+
+
 def test_what_a_stranger_wrote_is_no_markup_on_operations(made: Settings) -> None:
     facts = samples.all_wrong(made)
     facts = replace(facts, servers={"bucket": "<script>`x`"})
