@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -433,3 +434,48 @@ def test_a_spool_is_counted_only_so_far(tmp_path: Path, monkeypatch: Patch) -> N
     for number in range(5):
         (settings.spool_dir / f"{number}.json").write_text("{}")
     assert host_facts.host_facts(settings).spooled == 3
+
+
+def test_a_server_that_hangs_is_away_and_is_asked_once(
+    tmp_path: Path, redis_url: str, hook: str, monkeypatch: Patch, later: Callable[[float], None]
+) -> None:
+    released, asked = threading.Event(), []
+
+    def hang(*_: object, **__: object) -> None:
+        asked.append(1)
+        released.wait()
+
+    with (
+        opened(tmp_path, redis_url=redis_url, alert_webhook=hook) as vault,
+        looking(vault) as look,
+    ):
+        monkeypatch.setattr(gather, "SECONDS_FOR_AN_ANSWER", 0.5)
+        monkeypatch.setattr(gather, "archive_facts", hang)
+        try:
+            alive(redis_url)
+            look()
+            later(3)
+            alive(redis_url, seconds_ahead=180)
+            look()
+            assert told() == [("catalog_away", "begun")]
+            assert len(asked) == 1
+        finally:
+            released.set()
+
+
+@pytest.mark.parametrize("job", ["sweep", "archive"])
+def test_the_sweep_tells_and_a_worker_in_its_stead(
+    tmp_path: Path, redis_url: str, hook: str, job: str
+) -> None:
+    env = {
+        "MMSVAULT_DATA_DIR": str(tmp_path / "vault"),
+        "MMSVAULT_REDIS_URL": redis_url,
+        "MMSVAULT_RECEIVER_PORT": str(free_port()),
+        "MMSVAULT_ALERT_WEBHOOK": hook,
+        "MMSVAULT_ALERT_DISK_LOW_BYTES": str(1 << 60),
+    }
+    command = [sys.executable, "-m", "worker", job]
+    with running(command, log=tmp_path / "log", env=env, answers=lambda: True):
+        until(lambda: Hook.posted, seconds=90, what="an alert")
+    assert told() == [("disk_low", "begun")]
+    assert "Traceback" not in (tmp_path / "log").read_text()
