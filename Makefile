@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks fuzz
 .PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds repairs
-.PHONY: check format lock schema sbom audit screenshots clean
+.PHONY: check format lock schema rules sbom audit screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,9 @@ format: dev ## write the code in the project's format
 
 schema: dev ## write the form that the migrations make into mmsvault/catalog/newest.sql
 	$(BIN)/python -m tests.newest_form
+
+rules: dev ## write Prometheus's rules and the operator guide's table from the list of conditions
+	$(BIN)/python -m mmsvault.ops.rules
 
 lock: dev ## lock the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,11 +1,10 @@
-"""What is wrong, on top of every page: files at risk, quarantine, no workers, a verify that failed.
+"""What is wrong, on top of every page: the conditions that alerts tell of as well.
 
 Files at risk are said to whoever may see them; the rest to those who can do something about it.
 """
 
 import html
 from dataclasses import dataclass
-from datetime import datetime
 
 import streamlit as st
 
@@ -13,20 +12,18 @@ from dashboard import locally
 from dashboard.reading_room import reading_room
 from dashboard.visiting import Visit, visit
 from mmsvault import health
-from mmsvault.attempts import REASONS_NOT_ALLOWED
-from mmsvault.catalog import quarantine, totals, verdicts
 from mmsvault.catalog.permissions import Action
-from mmsvault.catalog.quarantine import Waiting
 from mmsvault.catalog.totals import AT_RISK
-from mmsvault.catalog.verdicts import Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import VaultError
 from mmsvault.health import Health
 from mmsvault.message import utc_now
-from mmsvault.queueing.jobs import ARCHIVE_QUEUE
+from mmsvault.ops.conditions import Finding, Severity, judge
+from mmsvault.ops.gather import gather
 
 LOOKED_EVERY_SECONDS = 15
 KEPT_SECONDS = 10
+MOST_IN_A_LINE = 3
 WAITING = "./?q=state%3Apending"
 OPERATIONS, QUARANTINE = "operations", "quarantine"
 
@@ -53,6 +50,8 @@ def _show(over_the_page: bool) -> None:
         found = alerts(visit())
     except VaultError:  # the page itself says so
         return
+    if over_the_page:
+        found = in_one_line(found)
     if found:
         lines = "".join(
             f"<p><span>{html.escape(one.said)}</span> "
@@ -61,6 +60,14 @@ def _show(over_the_page: bool) -> None:
         )
         kind = "mms-alerts over" if over_the_page else "mms-alerts"
         st.html(f"<style>{_STYLE}</style><div class='{kind}' role='alert'>{lines}</div>")
+
+
+def in_one_line(found: list[Alert]) -> list[Alert]:
+    """Return as many as one line has room for, the last of them for all the others."""
+    if len(found) <= MOST_IN_A_LINE:
+        return found
+    others = len(found) - MOST_IN_A_LINE + 1
+    return [*found[: MOST_IN_A_LINE - 1], Alert(f"{others} more alerts.", OPERATIONS, "See all")]
 
 
 def alerts(visitor: Visit) -> list[Alert]:
@@ -72,54 +79,25 @@ def alerts(visitor: Visit) -> list[Alert]:
         said = f"{files} still missing with less than a day until the provider deletes {them}."
         manages = visitor.may(Action.REQUEUE)
         found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
-    if visitor.may(Action.REPLAY):
-        found += of_quarantine(_quarantine())
-    if visitor.may(Action.OPERATE):
-        found += [of_refusals(refused)] if (refused := _not_allowed()) else []
-        found += of_programs(how_it_is(), now=utc_now())
-        failing = verdicts.failing(verdicts.latest(visitor.room.catalog))
-        found += [of_verdict(failing)] if failing else []
+    if visitor.may(Action.REPLAY) or visitor.may(Action.OPERATE):
+        wrong = [one for one in findings() if one.stands and concerns(visitor, one)]
+        wrong.sort(key=lambda one: one.condition.severity is not Severity.PAGE)
+        found += [of_finding(one) for one in wrong]
     return found
 
 
-def of_programs(found: Health, *, now: datetime) -> list[Alert]:
-    """Return what is wrong with workers and the sweep; while the queue is away nobody can tell."""
-    if not found.queues:
-        return [Alert("The queue does not answer; postbacks are kept in the spool.", OPERATIONS, "Look")]
-    told = []
-    if not found.queues[ARCHIVE_QUEUE].workers:
-        said = "No worker is running: what comes in is kept, and nothing is fetched."
-        told.append(Alert(said, OPERATIONS, "Look"))
-    if not found.sweeps:
-        since = f" since {locally.clock(found.swept_at)}" if found.swept_at and found.swept_at < now else ""
-        said = f"No sweep has run{since}: what is due a second time is not fetched."
-        told.append(Alert(said, OPERATIONS, "Look"))
-    return told
+def concerns(visitor: Visit, finding: Finding) -> bool:
+    """Return whether this visitor is to know of it, who may hear of files at risk in another way."""
+    if finding.condition.id == "at_risk":
+        return False
+    return visitor.may(Action.REPLAY if finding.condition.page == QUARANTINE else Action.OPERATE)
 
 
-def of_quarantine(waiting: Waiting) -> list[Alert]:
-    """Return what is said of postbacks that were not understood."""
-    if waiting.newest is None:
-        return []
-    count = locally.plural(waiting.count, "postback was", "postbacks were")
-    said = f"{count} not understood. Newest: {waiting.newest.reason}"
-    return [Alert(said, QUARANTINE, "Correct and replay")]
-
-
-def of_refusals(files: int) -> Alert:
-    """Return that the provider wants something of an operator before it lets go of files."""
-    refused = locally.plural(files, "file")
-    said = (
-        f"The provider refuses {refused} to this server (401 or 403). Ask it what lets this server have them."
-    )
-    return Alert(said, WAITING, "See which")
-
-
-def of_verdict(failing: Verdict) -> Alert:
-    """Return what the last verify found wrong."""
-    count = locally.plural(failing.problems, "problem")
-    said = f"The last check of the archive, on {locally.day(failing.ended_at)}, found {count}."
-    return Alert(said, OPERATIONS, "See which")
+def of_finding(finding: Finding) -> Alert:
+    """Return what is said of it above a page."""
+    said = f"{finding.answer.sentence} {finding.answer.details}".strip()
+    page = finding.condition.page
+    return Alert(said, page, "Correct and replay" if page == QUARANTINE else "What to do")
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
@@ -129,14 +107,10 @@ def _at_risk(scope: str) -> int:
     return view.at_risk(before=utc_now() + AT_RISK)
 
 
-@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def _quarantine() -> Waiting:
-    return quarantine.waiting(reading_room().catalog)
-
-
-@st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def _not_allowed() -> int:
-    return totals.waiting_for(reading_room().catalog, REASONS_NOT_ALLOWED)
+@st.cache_resource(ttl=KEPT_SECONDS, show_spinner=False)  # nobody changes it, and it has functions in it
+def findings() -> list[Finding]:
+    """Return what is so of every condition that is known, asked once for everybody who looks."""
+    return list(judge(gather(reading_room().vault)))
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)

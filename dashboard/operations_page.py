@@ -5,12 +5,13 @@ those who see everything.
 """
 
 import html
+import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
 import streamlit as st
 
-from dashboard import callers, locally, notices, retrying, wording
+from dashboard import alerts, callers, locally, notices, retrying, wording
 from dashboard.alerts import how_it_is
 from dashboard.anchors import anchor
 from dashboard.callers import Names
@@ -23,9 +24,10 @@ from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.totals import AT_RISK, Counts
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.catalog.views import View, scope_of
-from mmsvault.health import LITTLE_FREE_BYTES, Answer, Health
+from mmsvault.health import Answer, Health
 from mmsvault.integrity import remembering
 from mmsvault.message import MediaState, Message, MessageState, utc_now
+from mmsvault.ops.conditions import CONDITIONS, Finding
 
 HOURS = 24
 FRESH_EVERY_SECONDS = 10
@@ -39,6 +41,8 @@ def operations_page() -> None:
     with notices.spoken():
         visitor = visit(Action.REQUEUE)
         st.title("Operations")
+        if visitor.may(Action.OPERATE):
+            st.fragment(_watched, run_every=FRESH_EVERY_SECONDS)()
         st.fragment(_flow, run_every=FRESH_EVERY_SECONDS)()
         st.fragment(_waiting, run_every=FRESH_EVERY_SECONDS)()
         if visitor.may(Action.OPERATE):
@@ -145,20 +149,47 @@ def _show_waiting(message: Message, names: Names) -> None:
         st.text(f"File {item.position + 1}, {tried}, the next {after}{reason}")
 
 
+def _watched() -> None:
+    with notices.spoken():
+        visit(Action.OPERATE)
+        found = alerts.findings()
+        wrong = [one for one in found if one.stands]
+        if wrong:
+            st.header("Alerts")
+            lines = "".join(_line(one) for one in wrong)
+            st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
+        others = [one for one in found if not one.stands]
+        unknown = len(CONDITIONS) - len(found)
+        known = f"; nothing is known of {unknown}" if unknown else ""
+        with st.expander(f"{len(others)} of {len(CONDITIONS)} things that are watched are well{known}"):
+            lines = "".join(_line(one) for one in others)
+            st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
+
+
+def _line(one: Finding) -> str:
+    said = f"{one.answer.sentence} {one.answer.details}".strip()
+    kind, first, then = (
+        ("wrong", said, one.next_step) if one.stands else ("good", one.condition.question, said)
+    )
+    # Commands stand between backticks in our own words; what is not ours is escaped before.
+    shown = re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(then))
+    return f"<div role='listitem' class='{kind}'><b>{html.escape(first)}</b><span>{shown}</span></div>"
+
+
 def _health() -> None:
     with notices.spoken():
         visit(Action.OPERATE)
         st.header("Servers and programs")
-        found = how_it_is()
+        found, low_bytes = how_it_is(), reading_room().settings.alert_disk_low_bytes
         lines = "".join(
             f"<div role='listitem' class='{'good' if one.ok else 'wrong'}'><b>{html.escape(one.name)}</b>"
             f"<span>{'' if one.ok else 'Wrong: '}{html.escape(one.said)}</span></div>"
-            for one in (*found.servers, *programs(found))
+            for one in (*found.servers, *programs(found, low_bytes=low_bytes))
         )
         st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health'>{lines}</div>")
 
 
-def programs(found: Health) -> list[Answer]:
+def programs(found: Health, *, low_bytes: int) -> list[Answer]:
     """Return how workers, sweep, spool and disk are, in words."""
     told = []
     for name, line in found.queues.items():
@@ -172,7 +203,7 @@ def programs(found: Health) -> list[Answer]:
     spooled = f"{locally.plural(found.spooled, 'receipt')} on this host"
     told.append(Answer("Spool", not found.spooled, spooled if found.spooled else "empty"))
     free = f"{locally.size(found.free_bytes)} free of {locally.size(found.disk_bytes)}"
-    told.append(Answer("Disk of the data directory", found.free_bytes >= LITTLE_FREE_BYTES, free))
+    told.append(Answer("Disk of the data directory", found.free_bytes >= low_bytes, free))
     return told
 
 
@@ -240,8 +271,10 @@ _STYLE = """
   background: light-dark(#1f7a3d, #6fd08c); align-self: center; }
 .mms-health .wrong::before { background: light-dark(#b3261e, #ff8a80); border-radius: 0; }
 .mms-health .wrong span { font-weight: 600; }
+.mms-health.told div { grid-template-columns: 1rem minmax(7rem, 1fr) 1fr; }
+.mms-health.told .wrong span { font-weight: 400; }
 @media (max-width: 640px) {
-  .mms-health div { grid-template-columns: 1rem 1fr; }
+  .mms-health div, .mms-health.told div { grid-template-columns: 1rem 1fr; }
   .mms-health span { grid-column: 2; }
 }
 """

@@ -56,7 +56,8 @@ def show() -> None:
         icon = ":material/settings:"
         pages.append(st.Page(settings_page, title="Settings", icon=icon, url_path="settings"))
     chosen = st.navigation(pages, position="top")
-    show_alerts(over_the_page=chosen.url_path == "")  # the gallery's tiles are there before they are
+    if not (chosen.url_path == "operations" and visitor.may(Action.OPERATE)):  # it has them all, and more
+        show_alerts(over_the_page=chosen.url_path == "")  # the gallery's tiles are there before they are
     chosen.run()
 
 

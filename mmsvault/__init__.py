@@ -32,7 +32,6 @@ Reading order, which is also the order of import (a module imports only what sta
     annotating  tags and notes on a message
     naming      names for senders
     watching    what there is to watch, in Prometheus's form
-    alerting    who is told when files are at risk
     audit_chain the trail's two copies compared, entry by entry
     auditing    who did what: the trail, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
@@ -40,6 +39,7 @@ Reading order, which is also the order of import (a module imports only what sta
     sweeping    what was left undone is taken up again
     rehearsal   a test postback, followed until it is archived
     health      how servers, workers and the sweep are
+    ops         what can be wrong, and who is told
     diagnosis   every setting and server, and what to do about it
     integrity   verify, repair, rebuild
     replaying   postbacks from files or quarantine, once more

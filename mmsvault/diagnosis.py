@@ -6,8 +6,7 @@ Nothing here changes the archive: what is written to find out whether it can be 
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -18,17 +17,17 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault import health
-from mmsvault.alerting import NotToldError, mail_server
-from mmsvault.catalog import second_factors, totals, verdicts, writes
+from mmsvault.catalog import second_factors, verdicts, writes
 from mmsvault.catalog.connection import migrate
-from mmsvault.catalog.totals import AT_RISK
 from mmsvault.clients import untrusted_peer
 from mmsvault.errors import ConfigurationError, VaultError
-from mmsvault.health import LEAST_FREE_BYTES, LITTLE_FREE_BYTES
 from mmsvault.message import utc_now
+from mmsvault.ops import conditions
+from mmsvault.ops.channels import NotToldError, mail_server
+from mmsvault.ops.conditions import VERIFIED_WITHIN, Severity
+from mmsvault.ops.gather import gather
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
-from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import from_here
 from mmsvault.settings.sources import PREFIX
@@ -37,7 +36,6 @@ from mmsvault.vault import Vault
 SHORT_TOKEN = 16
 SECONDS_TO_ANSWER = 3
 CLOCKS_APART = timedelta(seconds=5)
-VERIFIED_WITHIN = timedelta(days=8)
 PROBE_BYTES = 1 << 10
 
 
@@ -51,12 +49,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, how it stands, and what to do."""
+    """What was looked at, how it stands, and what to do. `condition`: the alert that tells of it as well."""
 
     check: str
     state: State
     said: str
     advice: str = ""
+    condition: str = ""
 
 
 Findings = Iterator[Finding]
@@ -75,13 +74,41 @@ def examine(vault: Vault) -> Findings:
         ("alerts", lambda: alerts(settings)),
         ("archive", lambda: archive(vault)),
     )
+    found = []
     for name, check in checks:
-        try:
-            yield from check()
-        except ConfigurationError as error:
-            yield Finding(error.setting, State.WRONG, error.problem, "Change the setting, or the server.")
-        except (VaultError, RedisError, OSError) as error:
-            yield Finding(name, State.WRONG, str(error), _hint(settings, name))
+        for finding in _tried(settings, name, check):
+            found.append(finding)
+            yield finding
+    yield from _tried(settings, "conditions", lambda: of_conditions(vault, found))
+
+
+def _tried(settings: Settings, name: str, check: Callable[[], Findings]) -> Findings:
+    try:
+        yield from check()
+    except ConfigurationError as error:
+        yield Finding(error.setting, State.WRONG, error.problem, "Change the setting, or the server.")
+    except (VaultError, RedisError, OSError) as error:
+        yield Finding(name, State.WRONG, str(error), _hint(settings, name))
+
+
+def of_conditions(vault: Vault, found: Sequence[Finding]) -> Findings:
+    """Give each condition that alerts tell of, but for what was `found` to be at least as bad already."""
+    judged = list(conditions.judge(gather(vault)))
+    known = {(finding.check, finding.state) for finding in found}
+    for one in judged:
+        condition = one.condition
+        is_urgent = condition.severity is Severity.PAGE and one.stands
+        state = State.WRONG if is_urgent else State.ADVICE
+        is_known = bool(known & {(condition.check, state), (condition.check, State.WRONG)})
+        if one.answer.level and not is_known:
+            said = f"{one.answer.sentence} {one.answer.details}".strip()
+            yield Finding(condition.check, state, said, one.next_step, condition.id)
+    wrong = sum(one.stands for one in judged)
+    said = (
+        f"{len(judged)} of {len(conditions.CONDITIONS)} things that alerts tell of are seen from here; "
+        f"{wrong or 'none'} {'is' if wrong == 1 else 'are'} wrong."
+    )
+    yield Finding("conditions", State.OK if not wrong else State.ADVICE, said)
 
 
 def settings_that_matter(settings: Settings) -> Findings:
@@ -140,8 +167,8 @@ def folder(settings: Settings) -> Findings:
         file.flush()
     free = shutil.disk_usage(settings.data_dir).free
     said = f"{settings.data_dir.absolute()} has {free / (1 << 30):,.1f} GiB free."
-    if free < LITTLE_FREE_BYTES:
-        state = State.WRONG if free < LEAST_FREE_BYTES else State.ADVICE
+    if free < settings.alert_disk_low_bytes:
+        state = State.WRONG if free < settings.alert_disk_full_bytes else State.ADVICE
         yield Finding("folder", state, said, "Make room: downloads and the spool stand here for a moment.")
     else:
         yield Finding("folder", State.OK, said)
@@ -249,7 +276,7 @@ def alerts(settings: Settings) -> Findings:
         yield Finding(
             "alerts",
             State.ADVICE,
-            "Nobody is told when files are at risk.",
+            "Nobody is told when something is wrong: files at risk, a server away, a full disk.",
             f"Set {PREFIX}ALERT_WEBHOOK or {PREFIX}ALERT_EMAIL, or load deploy/prometheus/alerts.yml.",
         )
     for name, url in (("ALERT_WEBHOOK", settings.alert_webhook), ("TRACING_URL", settings.tracing_url)):
@@ -278,43 +305,16 @@ def alerts(settings: Settings) -> Findings:
 
 
 def archive(vault: Vault) -> Findings:
-    """Look at what is in danger, and when it was last made sure that everything is there."""
-    counts = totals.counts(vault.catalog, at_risk_before=utc_now() + AT_RISK)
-    if counts.at_risk:
-        yield Finding(
-            "at risk",
-            State.WRONG,
-            f"{counts.at_risk:,} files have under a day until the provider deletes them.",
-            "`mmsvault search state:pending` lists them, `mmsvault show ID` says why each is not here.",
-        )
-    spooled = 0
-    with suppress(OSError):
-        spooled = len(Spool(vault.settings.spool_dir))
-    if spooled:
-        yield Finding(
-            "spool",
-            State.ADVICE,
-            f"{spooled:,} receipts wait for the queue.",
-            "It drains itself, once that is there.",
-        )
+    """Look when it was last made sure that everything is there; `conditions` tell what is in danger."""
     found = verdicts.latest(vault.catalog)
-    failing = verdicts.failing(found)
-    if failing:
-        yield Finding(
-            "verify",
-            State.WRONG,
-            f"It found {failing.problems:,} problems at {failing.ended_at:%Y-%m-%d %H:%M} UTC.",
-            "Run `mmsvault verify --repair`.",
-        )
-    elif not found or utc_now() - found[0].ended_at > VERIFIED_WITHIN:
-        when = f"since {found[0].ended_at:%Y-%m-%d}" if found else "yet"
+    if not found:
         yield Finding(
             "verify",
             State.ADVICE,
-            f"The archive was not checked {when}.",
+            "The archive was not checked yet.",
             "Run `mmsvault verify` every week, or `--sample 2/7` and so on every night.",
         )
-    else:
+    elif verdicts.failing(found) is None and utc_now() - found[0].ended_at <= VERIFIED_WITHIN:
         yield Finding("verify", State.OK, f"It was clean at {found[0].ended_at:%Y-%m-%d %H:%M} UTC.")
 
 

@@ -20,17 +20,14 @@ from mmsvault.errors import ConfigurationError, NotFoundError, UnavailableError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
-from mmsvault.queueing.figures import Line
+from mmsvault.queueing.figures import SWEPT, Line
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings.forms import from_here
-from mmsvault.sweeping import SWEPT
 from mmsvault.vault import Vault
 
 SWEPT_WITHIN = timedelta(minutes=3)
 SECONDS_FOR_AN_ANSWER = 2
 LONGEST_REPLY = 2000
-LEAST_FREE_BYTES, LITTLE_FREE_BYTES = 1 << 30, 5 << 30
-"""Of the disk with the data directory: with less than the first, what comes in has no room soon."""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,8 @@ from mmsvault.errors import EXIT_USAGE, EXIT_WRONG, ConfigurationError, VaultErr
 from mmsvault.settings import Settings
 from mmsvault.settings.data_dir import close_new_files
 from mmsvault.settings.secrets import HIDDEN, secret_pattern
-from mmsvault.terminal import visible, visible_json, visible_line
+from mmsvault.terminal import masked, visible, visible_json, visible_line
 
-_NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
-"""A phone number as it may stand in a sentence; ids, hashes, times and paths are none."""
 _masking = [True]
 _secrets: list[re.Pattern[str]] = []
 _OF_SEVERAL_LINES = ("exception", "stack")
@@ -41,11 +39,6 @@ def start(program: Callable[[Settings], None]) -> None:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:
         sys.exit(_complain(error, EXIT_WRONG))
-
-
-def masked(text: str) -> str:
-    """Return a text in which phone numbers have lost their last four digits."""
-    return _NUMBER.sub(r"\1****", text)
 
 
 def _hide_secrets(

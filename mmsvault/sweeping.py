@@ -16,7 +16,7 @@ import structlog
 from rq import Queue
 
 from mmsvault import auditing, previewing, quarantine, retention
-from mmsvault.catalog import queries, totals, upkeep, writes
+from mmsvault.catalog import queries, source_activity, totals, upkeep, writes
 from mmsvault.folder import HALF_WRITTEN
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
@@ -32,8 +32,6 @@ log = structlog.get_logger(__name__)
 MOST_AT_ONCE = 1000
 REQUEUED_AFTER = timedelta(minutes=5)
 """A message whose job got lost on the way is looked at again after this."""
-SWEPT = "mmsvault:swept"
-"""Where in Redis stands when the last sweep ended."""
 STRANDED_EVERY_SECONDS = 300
 TEMPORARY_FILES_KEPT = timedelta(hours=2)
 BUCKET_DRAFTS_KEPT = timedelta(hours=6)
@@ -105,6 +103,7 @@ class Sweeper:
             log.info("sweep", **asdict(swept))
         self._list_quarantine()
         keep_tallies(self._vault)
+        source_activity.count_new(self._vault.catalog, now=utc_now())
         auditing.keep(self._vault)
         return swept
 

@@ -17,7 +17,14 @@ _FLAG = "\U0001f3f4[\U000e0020-\U000e007e]{1,30}\U000e007f"
 _LOOSE_JOINER = r"(?<![^\s\x00-\x7f\u200c\u200d])[\u200c\u200d]"
 """A joiner that joins nothing: at the beginning, after a space, ASCII or another joiner."""
 _HARMFUL = re.compile(f"(?P<flag>{_FLAG})|{_SEEN_WRONG}|{_LOOSE_JOINER}")
+_NUMBER = re.compile(r"(?<![\w\-./+])(\+?\d{3,11})\d{4}(?![\w\-/]|\.\d)")
+"""A phone number as it may stand in a sentence; ids, hashes, times and paths are none."""
 _COLOUR = re.compile(r"(\x1b\[[0-9;]{0,20}m)")
+
+
+def masked(text: str) -> str:
+    """Return a text in which phone numbers have lost their last four digits."""
+    return _NUMBER.sub(r"\1****", text)
 
 
 def visible(text: str) -> str:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from mmsvault.errors import UnavailableError
+from mmsvault.ops.metrics import ConditionCollector
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.intake import Intake
@@ -19,9 +20,10 @@ from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.steps import traced
 from receiver import postbacks, watching
-from receiver.doorkeeper import Doorkeeper
+from receiver.doorkeeper import Doorkeeper, Refused
 from receiver.metrics import Metrics
 from receiver.tracing import TracedIntake
+from receiver.watch import Watch
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -36,13 +38,18 @@ def create_app(settings: Settings) -> FastAPI:
     with suppress(UnavailableError):  # the spool keeps receipts until it is there
         queue.check()
 
+    metrics = Metrics(intake)
+    watch = Watch(settings, intake, metrics)
+    metrics.registry.register(ConditionCollector(watch.host_facts))
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         with traced(settings.tracing_url, program="receiver"):
             async with intake:
                 gc.collect()
                 gc.freeze()  # collecting would look at all that was loaded, in the middle of a burst
-                yield
+                with watch.running():
+                    yield
         connection.close()
 
     app = Receiver(lifespan=lifespan, openapi_url=None)
@@ -52,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings.postback_networks,
         settings.trusted_proxies,
     )
-    app.state.metrics = Metrics(intake)
+    app.state.metrics = metrics
     app.state.metrics_token = settings.effective_metrics_token
     app.state.max_postback_bytes = settings.max_postback_bytes
     app.router.routes.extend(postbacks.ROUTES)
@@ -78,6 +85,8 @@ class Receiver(FastAPI):
         try:
             response = await postbacks.keep(request)
         except HTTPException as error:
+            if isinstance(error, Refused):
+                self.state.metrics.refused(error.reason)
             response = await http_exception_handler(request, error)
         except ClientDisconnect:  # nobody is there to be answered
             return

@@ -10,6 +10,14 @@ from fastapi import HTTPException, Request
 from mmsvault.clients import Network, client_address, is_within
 
 
+class Refused(HTTPException):
+    """The answer to a postback that may not come in; `reason` is what was wrong, for counting."""
+
+    def __init__(self, status: int, said: str, headers: dict[str, str] | None = None, *, reason: str) -> None:
+        super().__init__(status, said, headers)
+        self.reason = reason
+
+
 class Doorkeeper:
     """Lets a request through, or answers 401 or 403.
 
@@ -27,7 +35,7 @@ class Doorkeeper:
     def check(self, request: Request) -> None:
         """Raise the answer for a request that may not come in."""
         if self._networks and not is_within(self.source(request), self._networks):
-            raise HTTPException(403, "This address may not post here.")
+            raise Refused(403, "This address may not post here.", reason="network")
         offered = (
             request.path_params.get("_token"),
             request.query_params.get("token") if request.scope["query_string"] else None,
@@ -38,8 +46,11 @@ class Doorkeeper:
             hmac.compare_digest(text.encode(), token) for text in offered if text for token in self._tokens
         ]
         if not any(compared):
-            raise HTTPException(
-                401, "The token is missing or wrong.", {"WWW-Authenticate": 'Basic realm="postbacks"'}
+            raise Refused(
+                401,
+                "The token is missing or wrong.",
+                {"WWW-Authenticate": 'Basic realm="postbacks"'},
+                reason="token",
             )
 
     def source(self, request: Request) -> str:

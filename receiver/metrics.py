@@ -1,5 +1,8 @@
 """What the receiver counts, for Prometheus; docs/metrics.md lists it."""
 
+import threading
+from collections import Counter as Tally
+from collections.abc import Mapping
 from functools import partial
 from typing import get_args
 
@@ -7,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.intake import Intake, Place
+
+REFUSALS = ("token", "signature", "network")
 
 
 class Metrics:
@@ -36,6 +41,34 @@ class Metrics:
         self._seconds = Histogram(
             "mmsvault_postback_seconds", "Time from a postback to its answer", registry=self.registry
         )
+
+        self._refused = Counter(
+            "mmsvault_postbacks_refused",
+            "Postbacks refused, by what was wrong: token, signature, network",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in REFUSALS:
+            self._refused.labels(reason)  # a rate needs a zero to begin with
+        self._untold: Tally[str] = Tally()
+        self._lock = threading.Lock()
+
+    def refused(self, reason: str) -> None:
+        """Count one postback that may not come in, by what was wrong, one of REFUSALS."""
+        self._refused.labels(reason).inc()
+        with self._lock:
+            self._untold[reason] += 1
+
+    def take_refused(self) -> Mapping[str, int]:
+        """Return what was refused since this was called last."""
+        with self._lock:
+            untold, self._untold = self._untold, Tally()
+        return untold
+
+    def give_back_refused(self, untold: Mapping[str, int]) -> None:
+        """Take back what could not be told."""
+        with self._lock:
+            self._untold.update(untold)
 
     def answered(self, status: int, *, seconds: float) -> None:
         """Count one postback and how long it took."""

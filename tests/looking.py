@@ -10,12 +10,15 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import visiting
+from dashboard import alerts, visiting
 from dashboard.links import Links
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Person, Role
 from mmsvault.message import utc_now
+from mmsvault.ops.conditions import Finding, judge
+from mmsvault.ops.facts import Facts, QueueFacts
+from mmsvault.ops.gather import archive_facts
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
 from tests.integration.archive import embedded_bucket
@@ -32,6 +35,7 @@ def reading_room(settings: Settings) -> Iterator[ReadingRoom]:
     )
     open_for_visitors(room)
     st.cache_data.clear()
+    alerts.findings.clear()
     try:
         yield room
     finally:
@@ -53,6 +57,13 @@ def own_room(shared: Settings, test: str) -> Iterator[ReadingRoom]:
     with reading_room(settings_in(shared.data_dir, redis_url=shared.redis_url, **own)) as room:
         room.bucket.make()
         yield room
+
+
+def findings(room: ReadingRoom, *, queue: QueueFacts | None = None) -> list[Finding]:
+    """Return what is found of this archive, and of programs that are as `queue` says."""
+    now = utc_now()
+    archive = archive_facts(room.vault, now=now)
+    return list(judge(Facts(room.settings, now, archive=archive, queue=queue)))
 
 
 def settings_in(folder: Path, **given: object) -> Settings:

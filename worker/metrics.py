@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.message import utc_now
+from mmsvault.ops.gather import Gatherer
+from mmsvault.ops.metrics import ConditionCollector
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.vault import Vault
 from mmsvault.watching import VaultCollector
@@ -45,6 +47,7 @@ def answering(
     with connect_to_answer(vault.settings.effective_redis_url) as connection:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(VaultCollector(vault, connection, swept_at=swept_at))
+        registry.register(ConditionCollector(Gatherer(vault, connection)))
         try:
             server = make_server(
                 host, port, _application(registry, came_round_at), _Server, handler_class=_Quiet

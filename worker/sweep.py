@@ -13,13 +13,14 @@ import structlog
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 
-from mmsvault.alerting import Alerter
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
 from mmsvault.message import utc_now
+from mmsvault.ops.watch import watched
 from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.figures import SWEPT
 from mmsvault.queueing.jobs import open_queue
-from mmsvault.sweeping import SWEPT, Sweeper
+from mmsvault.sweeping import Sweeper
 from mmsvault.vault import Vault
 from worker.metrics import answering
 
@@ -48,12 +49,13 @@ def keep_sweeping(vault: Vault) -> None:
     with (
         connect_to_answer(vault.settings.effective_redis_url) as connection,
         answering(vault, swept_at=lambda: swept.ended_at, came_round_at=lambda: swept.came_round_at),
+        watched(vault),
     ):
-        sweeper, alerter = Sweeper(vault, open_queue(connection)), Alerter(vault)
+        sweeper = Sweeper(vault, open_queue(connection))
         while not ended.is_set():
             try:
                 sweeper.drain_spool()
-                sweep_alone(sweeper, connection, alerter)
+                sweep_alone(sweeper, connection)
                 working.sweep(vault, connection)
                 swept.ended_at = utc_now()
             except (UnavailableError, ConfigurationError, RedisError) as error:
@@ -66,7 +68,7 @@ def keep_sweeping(vault: Vault) -> None:
             ended.wait(SWEEP_SECONDS)
 
 
-def sweep_alone(sweeper: Sweeper, connection: "Redis", alerter: Alerter) -> None:
+def sweep_alone(sweeper: Sweeper, connection: "Redis") -> None:
     """Sweep, unless another host is at it."""
     lock = connection.lock(LOCK, timeout=LOCK_SECONDS)
     if not lock.acquire(blocking=False):
@@ -74,7 +76,6 @@ def sweep_alone(sweeper: Sweeper, connection: "Redis", alerter: Alerter) -> None
     try:
         sweeper.sweep()
         connection.set(SWEPT, utc_now().isoformat())
-        alerter.look()
     finally:
         try:
             lock.release()

@@ -10,6 +10,7 @@ from rq.exceptions import StopRequested
 from mmsvault import archiving, previewing
 from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
+from mmsvault.ops.watch import watched
 from mmsvault.queueing.figures import SWEEP
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.queueing.workers import QueueWorker
@@ -41,7 +42,8 @@ def work(vault: Vault, job: str) -> None:
             if job == SWEEP:
                 keep_sweeping(vault)
             else:
-                keep_working(vault, job)
+                with watched(vault, in_stead=True):
+                    keep_working(vault, job)
     finally:
         vault.close()
 

@@ -60,6 +60,12 @@ CREATE TABLE failures (
 	CONSTRAINT pk_failures PRIMARY KEY ("key")
 )
 
+CREATE TABLE key_values (
+	"key" VARCHAR NOT NULL, 
+	value TEXT NOT NULL, 
+	CONSTRAINT pk_key_values PRIMARY KEY ("key")
+)
+
 CREATE TABLE keywords (
 	"key" TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -209,6 +215,14 @@ CREATE TABLE sessions (
 	CONSTRAINT fk_sessions_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
 )
 
+CREATE TABLE source_hours (
+	provider VARCHAR NOT NULL, 
+	recipient TEXT NOT NULL, 
+	hour BIGINT NOT NULL, 
+	messages BIGINT NOT NULL, 
+	CONSTRAINT pk_source_hours PRIMARY KEY (provider, recipient, hour)
+)
+
 CREATE TABLE tombstones (
 	id VARCHAR NOT NULL, 
 	deleted_at DATETIME NOT NULL, 
@@ -295,11 +309,13 @@ CREATE INDEX ix_senders_messages_key ON senders (messages, "key")
 
 CREATE INDEX ix_sessions_name ON sessions (name)
 
+CREATE INDEX ix_source_hours_hour ON source_hours (hour)
+
 CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0016')
+INSERT INTO alembic_version VALUES ('0020')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

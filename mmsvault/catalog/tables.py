@@ -246,6 +246,26 @@ serials = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+# Texts by name, each in place of the last: `backup.finished_at` is when the last backup ended (ISO, UTC).
+key_values = Table(
+    "key_values",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# How many messages each of the business's numbers had in an hour (counted since 1970); hours without
+# any have no row. `source_activity` counts them after they are recorded, and forgets old ones.
+source_hours = Table(
+    "source_hours",
+    metadata,
+    Column("provider", String, primary_key=True),
+    Column("recipient", Text, primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("messages", BigInteger, nullable=False),
+)
+Index(None, source_hours.c.hour)
+
 
 def _tallies(name: str) -> Table:
     # One row for each sender or keyword. Triggers keep them: whoever writes a message, they hold.

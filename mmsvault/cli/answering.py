@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -20,6 +20,8 @@ from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
+from mmsvault.ops import conditions
+from mmsvault.ops.gather import gather
 from mmsvault.queueing import figures
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
@@ -113,6 +115,7 @@ def status(*, as_json: AsJson = False) -> None:
         spooled = len(Spool(vault.settings.spool_dir))
         waiting = quarantine.waiting(vault.catalog)
         verified = verdicts.latest(vault.catalog)
+        wrong = [one for one in conditions.judge(gather(vault)) if one.stands]
     oldest = counts.oldest_pending_at
     answer = {
         "messages": counts.messages,
@@ -125,12 +128,14 @@ def status(*, as_json: AsJson = False) -> None:
         "bytes": counts.bytes,
         "quarantine": _quarantine(waiting),
         "verified": {one.extent.value: _verdict(one) for one in verified},
+        "conditions": [_condition(one) for one in wrong],
     }
     if as_json:
         print_json(answer)
         return
     table = Table(show_header=False, box=None)
-    for name, value in {**answer, "quarantine": _quarantine_said(waiting)}.items():
+    said = {"quarantine": _quarantine_said(waiting), "conditions": _conditions_said(wrong)}
+    for name, value in {**answer, **said}.items():
         text = (
             ", ".join(f"{key} {_said(number)}" for key, number in value.items())
             if isinstance(value, dict)
@@ -158,6 +163,20 @@ def _quarantine_said(waiting: quarantine.Waiting) -> str:
         f"{waiting.count:,} not understood; the newest, of {newest.received_at:%Y-%m-%d %H:%M} UTC: "
         f"{newest.reason} Correct it on the dashboard, or run `mmsvault replay {newest.folder}`."
     )
+
+
+def _condition(one: conditions.Finding) -> dict[str, str]:
+    return {
+        "id": one.condition.id,
+        "severity": one.condition.severity.value,
+        "summary": one.answer.sentence,
+        "details": one.answer.details,
+        "advice": one.next_step,
+    }
+
+
+def _conditions_said(wrong: Sequence[conditions.Finding]) -> str:
+    return "\n".join(f"{one.answer.sentence} {one.next_step}" for one in wrong) or "all is well"
 
 
 def _verdict(one: verdicts.Verdict) -> dict[str, Any]:

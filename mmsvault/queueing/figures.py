@@ -20,6 +20,8 @@ COUNTS = "mmsvault:counts"
 WORKERS = "mmsvault:workers:"
 SWEEP = "sweep"
 """What the sweep is called among the workers."""
+SWEPT = "mmsvault:swept"
+"""Where in Redis stands when the last sweep ended."""
 ALIVE_WITHIN = timedelta(seconds=30)
 LOOKED_AT = 20
 """Urgent jobs are put at the front; so many are looked at for the oldest."""

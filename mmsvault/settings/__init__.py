@@ -219,6 +219,26 @@ class Settings(BaseSettings):
     alert_email: Names = Field((), description="addresses that alerts are mailed to; empty: none")
     alert_sender: str = Field("mms-vault@localhost", description="address that such mail comes from")
     alert_reminder_hours: float = Field(24, gt=0, description="hours until an alert that lasts is sent again")
+    alert_disk_low_bytes: int = Field(
+        5 << 30, ge=0, description="free bytes of a disk below which it is nearly full; 0: never"
+    )
+    alert_disk_full_bytes: int = Field(
+        1 << 30, ge=0, description="free bytes of a disk below which it is as good as full; 0: never"
+    )
+    alert_refused: int = Field(
+        5, ge=0, description="postbacks refused in an hour (token, signature, network) that alert; 0: never"
+    )
+    alert_silent_by_habit: bool = Field(
+        True, description="alert when a number of yours has no message for longer than is usual for it"
+    )
+    alert_silent_hours: float = Field(
+        0, ge=0, description="hours without a message to a number that alert whatever is usual; 0: none"
+    )
+    alert_backup_days: float | None = Field(
+        None,
+        ge=0,
+        description="days after which a backup is old; 0: never; empty: 8, once a backup was made",
+    )
     smtp_url: str = Field(
         "",
         pattern=r"^(smtps?://.+)?$",

@@ -1,22 +1,15 @@
 """Who is told what, and how often: a real catalog, a real web server and a real mail server."""
 
-import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage, Message
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message as MessageHandler
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from mmsvault import alerting, quarantine, replaying
-from mmsvault.alerting import Alerter, NotToldError, Told, mail
+from mmsvault import quarantine, replaying
 from mmsvault.attempts import REASONS_NOT_ALLOWED
 from mmsvault.catalog import quarantine as index
 from mmsvault.catalog import upkeep, verdicts, writes
@@ -24,59 +17,16 @@ from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.message import MediaItem, MediaState, Receipt, utc_now
 from mmsvault.message import Message as VaultMessage
+from mmsvault.ops import alerts, gather
+from mmsvault.ops.alerts import Alerter
+from mmsvault.ops.catalog_ledger import CatalogLedger
+from mmsvault.ops.channels import NotToldError, Told, mail
+from mmsvault.ops.facts import Facts
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
+from tests.operators import Hook, hook, mail_server, said
 
-
-class Hook(BaseHTTPRequestHandler):
-    """A chat service: keeps what is posted, or answers as it is told to."""
-
-    posted: ClassVar[list[dict[str, Any]]] = []
-    status: ClassVar[int] = 200
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(Hook.status)
-        self.end_headers()
-        if Hook.status == 200:
-            Hook.posted.append(json.loads(body))
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-class Letters(MessageHandler):
-    def __init__(self) -> None:
-        super().__init__(EmailMessage)
-        self.received: list[Message] = []
-
-    def handle_message(self, message: Message) -> None:
-        self.received.append(message)
-
-
-@pytest.fixture
-def hook() -> Iterator[str]:
-    Hook.posted.clear()
-    Hook.status = 200
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@contextmanager
-def mail_server(**options: Any) -> Iterator[tuple[Letters, int]]:
-    letters = Letters()
-    controller = Controller(letters, hostname="127.0.0.1", port=free_port(), **options)
-    controller.start()
-    try:
-        yield letters, controller.port
-    finally:
-        controller.stop()
+__all__ = ["hook"]
 
 
 @contextmanager
@@ -101,13 +51,29 @@ def record(
     writes.record(vault.catalog, message, Receipt.of(name.encode(), provider="sinch"))
 
 
-def said() -> list[tuple[str, str, int]]:
-    return [(one["alert"], one["state"], one["level"]) for one in Hook.posted]
+def alerter_of(vault: Vault) -> Alerter:
+    """Return one that looks at the catalog alone, and remembers there what it told."""
+
+    def facts() -> Facts:
+        now = alerts_clock()
+        return Facts(vault.settings, now, archive=gather.archive_facts(vault, now=now))
+
+    return Alerter(vault.settings, facts, [CatalogLedger(vault.catalog)])
+
+
+def alerts_clock() -> datetime:
+    return utc_now() + Clock.ahead
+
+
+class Clock:
+    """How far the tests' clock is ahead of the real one."""
+
+    ahead: ClassVar[timedelta] = timedelta()
 
 
 def test_files_that_the_provider_refuses_are_told_until_it_gives_them(tmp_path: Path, hook: str) -> None:
     with opened(tmp_path, alert_webhook=hook) as vault:
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         record(vault, "busy", hours_left=700, reason="The provider answered 503.")
         alerter.look()
         assert said() == []
@@ -124,16 +90,16 @@ def test_files_that_the_provider_refuses_are_told_until_it_gives_them(tmp_path: 
 
 def test_files_at_risk_are_told_once_and_again_when_they_are_safe(tmp_path: Path, hook: str) -> None:
     with opened(tmp_path, alert_webhook=hook) as vault:
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         record(vault, "in-time", hours_left=700)
         alerter.look()
         assert said() == []
         record(vault, "urgent", hours_left=3)
         alerter.look()
         alerter.look()
-        Alerter(vault).look()  # another sweep, after a restart
+        alerter_of(vault).look()  # another sweep, after a restart
         assert said() == [("at_risk", "begun", 1)]
-        assert "1 files have under a day" in Hook.posted[0]["text"]
+        assert "1 file has under a day" in Hook.posted[0]["text"]
         upkeep.bury(vault.catalog, {"urgent": utc_now()})
         alerter.look()
         assert said()[1:] == [("at_risk", "over", 0)]
@@ -143,19 +109,18 @@ def test_an_alert_that_lasts_is_said_again_after_a_while(
     tmp_path: Path, hook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(tmp_path, alert_webhook=hook, alert_reminder_hours=6) as vault:
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         record(vault, "urgent", hours_left=20)
         alerter.look()
         for hours, states in ((5, ["begun"]), (7, ["begun", "reminder"]), (8, ["begun", "reminder"])):
-            at = datetime.now(UTC) + timedelta(hours=hours)
-            monkeypatch.setattr(alerting, "utc_now", lambda at=at: at)
+            monkeypatch.setattr(Clock, "ahead", timedelta(hours=hours))
             alerter.look()
             assert [state for _, state, _ in said()] == states, hours
 
 
 def test_every_loss_and_a_verify_that_fails_are_told(tmp_path: Path, hook: str) -> None:
     with opened(tmp_path, alert_webhook=hook) as vault:
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         for name in ("first", "second"):
             record(vault, name, hours_left=700, state=MediaState.LOST)
             alerter.look()
@@ -181,18 +146,17 @@ def test_a_way_that_is_away_is_told_later_and_the_other_at_once(
     ):
         Hook.status = 503
         record(vault, "urgent", hours_left=3)
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         alerter.look()
         assert said() == []
         (letter,) = letters.received
         assert letter["To"] == "ops@example.org, night@example.org"
-        assert letter["Subject"] == "MMS Vault: 1 files have under a day until the provider deletes them."
+        assert letter["Subject"] == "MMS Vault: 1 file has under a day until the provider deletes it."
         assert "mmsvault search state:pending" in str(letter.get_payload())
         Hook.status = 200
         alerter.look()
         assert said() == [], "not at every sweep"
-        later = datetime.now(UTC) + timedelta(minutes=2)
-        monkeypatch.setattr(alerting, "utc_now", lambda: later)
+        monkeypatch.setattr(Clock, "ahead", timedelta(minutes=2))
         alerter.look()
         assert said() == [("at_risk", "begun", 1)]
         assert len(letters.received) == 1
@@ -237,7 +201,7 @@ def test_quarantine_is_told_at_once_with_count_reason_and_the_way_to_replay(
         ) as vault,
     ):
         vault.bucket.make()
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         alerter.look()
         assert said() == []
         folder = refuse(vault, b"torn", "The postback\nhas no code.")
@@ -258,7 +222,7 @@ def test_quarantine_is_told_at_once_with_count_reason_and_the_way_to_replay(
         index.leave(vault.catalog, [folder])
         alerter.look()
         assert said()[1:] == [("quarantine", "over", 0)]
-        assert Hook.posted[-1]["text"] == "MMS Vault: No postback is in quarantine any more."
+        assert Hook.posted[-1]["text"] == "MMS Vault: No postback is in quarantine."
 
 
 def test_more_in_quarantine_is_told_together_and_the_same_body_again_is_not(
@@ -266,15 +230,14 @@ def test_more_in_quarantine_is_told_together_and_the_same_body_again_is_not(
 ) -> None:
     with opened(tmp_path, alert_webhook=hook) as vault:
         vault.bucket.make()
-        alerter = Alerter(vault)
+        alerter = alerter_of(vault)
         folder = refuse(vault, b"one", "No code.")
         alerter.look()
-        at = datetime.now(UTC)
         for body in (b"two", b"three"):
             refuse(vault, body, "No tracking id.")
             alerter.look()
         assert said() == [("quarantine", "begun", 1)], "not for each of them"
-        monkeypatch.setattr(alerting, "utc_now", lambda: at + alerting.MORE_AFTER)
+        monkeypatch.setattr(Clock, "ahead", alerts.MORE_AFTER)
         alerter.look()
         assert said()[1:] == [("quarantine", "more", 3)]
         assert "No tracking id." in Hook.posted[-1]["text"]
@@ -282,12 +245,12 @@ def test_more_in_quarantine_is_told_together_and_the_same_body_again_is_not(
         (receipt,) = replaying.receipts(vault, [folder], provider="sinch")
         assert isinstance(receipt, Receipt)
         quarantine.keep(vault, receipt, "Still no code.")
-        monkeypatch.setattr(alerting, "utc_now", lambda: at + 2 * alerting.MORE_AFTER)
+        monkeypatch.setattr(Clock, "ahead", 2 * alerts.MORE_AFTER)
         alerter.look()
         assert len(said()) == 2, "nothing new came"
         index.leave(vault.catalog, [folder])
         refuse(vault, b"four", "No code.")
-        monkeypatch.setattr(alerting, "utc_now", lambda: at + 3 * alerting.MORE_AFTER)
+        monkeypatch.setattr(Clock, "ahead", 3 * alerts.MORE_AFTER)
         alerter.look()
         assert said()[2:] == [("quarantine", "more", 3)], "as many as before, and one of them new"
 
@@ -296,7 +259,7 @@ def test_without_a_public_address_the_alert_names_the_page_and_the_command(tmp_p
     with opened(tmp_path, alert_webhook=hook) as vault:
         vault.bucket.make()
         refuse(vault, b"torn", "x" * 5000)
-        Alerter(vault).look()
+        alerter_of(vault).look()
         assert Hook.posted[0]["link"] == ""
         assert "on the dashboard's page /quarantine" in Hook.posted[0]["advice"]
         assert len(Hook.posted[0]["details"]) < 600

@@ -52,6 +52,7 @@ def test_what_runs_is_well_and_what_does_not_is_missed(tmp_path: Path) -> None:
         before = found(tmp_path, redis_url=url)
         for name in ("archive", "sweep"):
             figures.tell(vault.redis, Counts(), queue_name=name, worker="tests", now=utc_now())
+        vault.redis.set(figures.SWEPT, utc_now().isoformat())
         vault.close()
         after = found(tmp_path, redis_url=url)
     assert before["queue"].state is before["bucket"].state is State.OK

@@ -8,16 +8,15 @@ from dashboard import alerts, operations_page
 from dashboard.reading_room import ReadingRoom
 from mmsvault import auditing
 from mmsvault.attempts import REASONS_NOT_ALLOWED
-from mmsvault.catalog import entering, names, queries, trail, verdicts, writes
+from mmsvault.catalog import entering, key_values, names, queries, trail, verdicts, writes
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.verdicts import Extent, Verdict
-from mmsvault.health import Answer, Health
 from mmsvault.message import Receipt, utc_now
-from mmsvault.queueing.figures import Line
+from mmsvault.ops.facts import QueueFacts
 from mmsvault.sample.notices import Notice, lower_case_xml
 from tests.integration.searchable import message
-from tests.looking import look_at, texts
+from tests.looking import findings, look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "operations_page.operations_page"
@@ -28,12 +27,6 @@ def waits(room: ReadingRoom, *, days: float, keyword: str = "") -> None:
     item = one.media[0].model_copy(update={"reason": "The *provider* said 503.", "attempts": 2})
     with writing(room.catalog) as connection:
         entering.insert_whole(connection, one.model_copy(update={"media": (item,)}))
-
-
-def health(*, workers: int = 2, swept: bool = True) -> Health:
-    line = Line(waiting=3, in_hand=1, failed=0, workers=workers)
-    swept_at = utc_now() if swept else None
-    return Health((Answer("Queue", ok=True, said="answers"),), {"archive": line}, swept_at, 0, 100, 50)
 
 
 def test_an_empty_vault_says_that_all_is_well_and_what_to_run(room: ReadingRoom, monkeypatch: Patch) -> None:
@@ -85,8 +78,8 @@ def test_a_sample_is_verified_and_remembered(room: ReadingRoom, monkeypatch: Pat
     assert "the catalog has this message, and the bucket has nothing of it" in said
     (verdict,) = verdicts.latest(room.catalog)
     assert verdict.problems == 1
-    monkeypatch.setattr(alerts, "how_it_is", health)
-    assert "found 1 problem." in " ".join(
+    monkeypatch.setattr(alerts, "findings", lambda: findings(room))
+    assert "verify found 1 problem" in " ".join(
         one.proto.body for one in look_at("alerts.show_alerts", monkeypatch).get("html")
     )
 
@@ -96,7 +89,7 @@ def test_files_that_the_provider_refuses_are_an_alert(room: ReadingRoom, monkeyp
     waits = one.media[0].model_copy(update={"reason": REASONS_NOT_ALLOWED[0], "next_attempt_at": utc_now()})
     with writing(room.catalog) as connection:
         entering.insert_whole(connection, one.model_copy(update={"media": (waits,)}))
-    monkeypatch.setattr(alerts, "how_it_is", health)
+    monkeypatch.setattr(alerts, "findings", lambda: findings(room))
     (shown,) = look_at("alerts.show_alerts", monkeypatch).get("html")
     assert "The provider refuses 1 file to this server (401 or 403)." in shown.proto.body
 
@@ -120,7 +113,8 @@ def test_alerts_are_for_those_whom_they_concern(
     waits(room, days=0.5)
     now = utc_now()
     verdicts.keep(room.catalog, Verdict(Extent.EVERYTHING, now, now, 9, 2, ()))
-    monkeypatch.setattr(alerts, "how_it_is", lambda: health(workers=0, swept=False))
+    nobody = QueueFacts({"archive": 0}, timedelta(), None, None, {})
+    monkeypatch.setattr(alerts, "findings", lambda: findings(room, queue=nobody))
     app = look_at("alerts.show_alerts", monkeypatch, role=role, scope=scope)
     said = " ".join(one.proto.body for one in app.get("html"))
     assert said.count("<p>") == len(sees)
@@ -128,9 +122,21 @@ def test_alerts_are_for_those_whom_they_concern(
         assert words in said
 
 
+def test_what_really_is_wrong_stands_above_the_pages_and_on_operations_with_what_to_do(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    key_values.put(room.catalog, key_values.BACKUP_FINISHED_AT, "2026-01-05T02:00:00Z")
+    (shown,) = look_at("alerts.show_alerts", monkeypatch).get("html")
+    assert "No worker is running: postbacks are kept, and nothing is fetched." in shown.proto.body
+    assert "The last backup is old: it is of 2026-01-05 02:00 UTC." in shown.proto.body
+    page = " ".join(one.proto.body for one in look_at(PAGE, monkeypatch).get("html"))
+    assert "Start <code>mmsvault worker</code>; if one ended, its log says why." in page
+    assert "Is the catalog (PostgreSQL, SQLite) away?" in page
+
+
 def test_nothing_is_said_while_all_is_well(room: ReadingRoom, monkeypatch: Patch) -> None:
     waits(room, days=5)
-    monkeypatch.setattr(alerts, "how_it_is", health)
+    monkeypatch.setattr(alerts, "findings", lambda: findings(room))
     assert not look_at("alerts.show_alerts", monkeypatch).get("html")
 
 

@@ -12,8 +12,7 @@ from mmsvault.catalog.people import Role
 from mmsvault.message import Receipt
 from mmsvault.sample.notices import lower_case_xml
 from tests.integration.archive import notice
-from tests.integration.test_operations_page import health
-from tests.looking import look_at, texts
+from tests.looking import findings, look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "quarantine_page.quarantine_page"
@@ -56,7 +55,7 @@ def test_quarantine_is_for_managers_who_see_everything(
     app = look_at(PAGE, monkeypatch, role=role, scope=scope)
     assert "a reason" not in texts(app)
     assert not app.button
-    monkeypatch.setattr(alerts, "how_it_is", health)
+    monkeypatch.setattr(alerts, "findings", lambda: findings(room))
     assert not look_at("alerts.show_alerts", monkeypatch, role=role, scope=scope).get("html")
 
 
@@ -173,9 +172,10 @@ def test_more_than_a_page_is_shown_page_by_page(room: ReadingRoom, monkeypatch: 
 def test_every_page_says_how_many_wait_and_the_newest_reason(room: ReadingRoom, monkeypatch: Patch) -> None:
     refuse(room, b"one", "No code.")
     refuse(room, b"two", "No <b>tracking</b> id.")
-    monkeypatch.setattr(alerts, "how_it_is", health)
+    monkeypatch.setattr(alerts, "findings", lambda: findings(room))
     (shown,) = look_at("alerts.show_alerts", monkeypatch, role=Role.MANAGER).get("html")
-    assert "2 postbacks were not understood. Newest: No &lt;b&gt;tracking&lt;/b&gt; id." in shown.proto.body
+    assert "2 postbacks were not understood: see Quarantine." in shown.proto.body
+    assert "UTC: No &lt;b&gt;tracking&lt;/b&gt; id." in shown.proto.body
     assert "href='quarantine'" in shown.proto.body
     said = texts(look_at("operations_page.operations_page", monkeypatch))
     assert "2 postbacks not understood" in said

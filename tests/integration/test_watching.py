@@ -21,6 +21,8 @@ from mmsvault.catalog.verdicts import Extent
 from mmsvault.integrity.remembering import remember
 from mmsvault.integrity.verifying import Report
 from mmsvault.message import Receipt, utc_now
+from mmsvault.ops.gather import Gatherer
+from mmsvault.ops.metrics import ConditionCollector
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue
@@ -79,6 +81,7 @@ def scraped(archive: Archive) -> str:
     url = archive.vault.settings.effective_redis_url
     with connect_to_answer(url) as connection:
         registry.register(VaultCollector(archive.vault, connection, swept_at=lambda: NOW))
+        registry.register(ConditionCollector(Gatherer(archive.vault, connection)))
         return generate_latest(registry).decode()
 
 
