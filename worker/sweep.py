@@ -16,6 +16,7 @@ from redis.exceptions import LockError, RedisError
 from mmsvault.alerting import Alerter
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
+from mmsvault.integrity import recovery
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
@@ -50,9 +51,13 @@ def keep_sweeping(vault: Vault) -> None:
         answering(vault, swept_at=lambda: swept.ended_at, came_round_at=lambda: swept.came_round_at),
     ):
         sweeper, alerter = Sweeper(vault, open_queue(connection)), Alerter(vault)
+        is_filled_up = False
         while not ended.is_set():
             try:
                 sweeper.drain_spool()
+                if not is_filled_up:
+                    recovery.fill_up(vault)
+                    is_filled_up = True
                 sweep_alone(sweeper, connection, alerter)
                 working.sweep(vault, connection)
                 swept.ended_at = utc_now()

@@ -32,8 +32,8 @@ _NEVER_AFTER_DAMAGE = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB", b"EVAL", b"EVALSHA", 
 """What nobody but an operator sends; bytes that only look like it are not run."""
 _REFUSED = re.compile(
     r"Bad file format reading the append only file|Unexpected end of file reading the append only file"
-    r"|reading the append only file .*unknown command|Unknown command .* reading the append only file|Invalid AOF manifest|Fatal error loading the DB"
-    r"|Wrong signature trying to load|Internal error in RDB|AOF loading|Failed to load AOF"
+    r"|reading the append only file .*unknown command|Unknown command .* reading the append only file"
+    r"|Invalid AOF manifest|Fatal error loading the DB|Wrong signature trying to load|Internal error in RDB"
 )
 """What the server says where it cannot read its own files; nothing of permissions or of memory."""
 _LOG_BYTES = 4096

@@ -326,8 +326,27 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The catalog's address, embedded or given."""
         if not self.database_url:
-            return f"sqlite:///{(self.data_dir / 'catalog.sqlite').absolute()}"
+            from sqlalchemy import URL  # noqa: PLC0415 - a start does without
+
+            made = URL.create("sqlite", database=str(self.catalog_file))
+            return made.render_as_string(hide_password=False)
         return with_password(self.database_url, self.database_password)
+
+    @property
+    def catalog_file(self) -> Path | None:
+        """The file of an SQLite catalog; None for a server, and for a URL that cannot be read."""
+        if not self.database_url:
+            return self.data_dir.absolute() / "catalog.sqlite"
+        if not self.database_url.startswith("sqlite"):
+            return None
+        from sqlalchemy.engine import make_url  # noqa: PLC0415 - a start does without
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+        try:
+            named = make_url(self.database_url).database
+        except ArgumentError:
+            return None
+        return Path(named).absolute() if named and named != ":memory:" else None
 
     @property
     def effective_token(self) -> str:
