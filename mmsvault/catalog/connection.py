@@ -8,6 +8,7 @@ from pathlib import Path
 from random import uniform
 from time import sleep
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
@@ -69,12 +70,8 @@ def open_catalog(url: str | URL, *, connections: int = 10) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigurationError("MMSVAULT_DATABASE_URL", "use sqlite:///path or postgresql://user@host/name")
-    if parsed.get_backend_name() == "sqlite" and (unknown := set(parsed.query) - SQLITE_OPTIONS):
-        raise ConfigurationError(
-            "MMSVAULT_DATABASE_URL",
-            f"SQLite has no option {min(unknown)!r}; in the name of a file, write %3F for a question mark "
-            "and %25 for a percent sign",
-        )
+    if parsed.get_backend_name() == "sqlite":
+        _refuse_unknown_options(str(url))
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(query={**PATIENCE, **parsed.query})
     try:
@@ -92,6 +89,17 @@ def open_catalog(url: str | URL, *, connections: int = 10) -> Engine:
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "handle_error", _let_go_of_moved)
     return engine
+
+
+def _refuse_unknown_options(url: str) -> None:
+    """Refuse an SQLite URL whose file would be another than it seems to name, as `?` ends a name."""
+    given = {name for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
+    if unknown := given - SQLITE_OPTIONS:
+        raise ConfigurationError(
+            "MMSVAULT_DATABASE_URL",
+            f"SQLite has no option {min(unknown)!r}; in the name of a file, write %3F for a question mark "
+            "and %25 for a percent sign",
+        )
 
 
 def _pool(connections: int) -> dict[str, Any]:

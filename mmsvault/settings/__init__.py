@@ -9,6 +9,7 @@ first start makes, `sources` where settings come from, `secrets` which of them a
 folder that is the vault's alone.
 """
 
+import errno
 import hmac
 import os
 import sys
@@ -23,7 +24,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings.agreement import check, check_addresses
-from mmsvault.settings.data_dir import prepare_data_dir, queue_socket
+from mmsvault.settings.data_dir import (
+    MAX_CATALOG_PATH_BYTES,
+    MAX_PATH_BYTES,
+    check_path,
+    prepare_data_dir,
+    queue_socket,
+)
 from mmsvault.settings.forms import (
     Days,
     DaysByName,
@@ -241,10 +248,19 @@ class Settings(BaseSettings):
             quoted = "" if may_hold_secret(name) else f" (it is {first['input']!r})"
             raise ConfigurationError(PREFIX + name.upper(), f"{first['msg']}{quoted}") from error
         check_addresses(settings)
+        check_path(settings.data_dir, setting=PREFIX + "DATA_DIR", most_bytes=MAX_PATH_BYTES)
+        if catalog := settings.catalog_file:
+            name = PREFIX + ("DATABASE_URL" if settings.database_url else "DATA_DIR")
+            check_path(catalog, setting=name, most_bytes=MAX_CATALOG_PATH_BYTES)
         try:
             prepare_data_dir(settings.data_dir)
             _ = settings.generated
-        except (OSError, ValidationError) as error:
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                text = "a name in its path is too long for the file system; choose a shorter one"
+                raise ConfigurationError(PREFIX + "DATA_DIR", text) from error
+            raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
+        except ValidationError as error:
             raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
         check(settings)
         return settings
