@@ -18,9 +18,9 @@ def main() -> None:
     if os.path.exists(os.path.join(folder, PID_FILE)):  # noqa: PTH110, PTH118 - nothing is loaded for it
         repair = os.path.join(os.path.dirname(os.path.abspath(__file__)), REPAIR)  # noqa: PTH100, PTH118, PTH120
         os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-I", "-S", repair, folder, server])  # noqa: S606 - our own program
-    # By its standard input: the server takes a path with `?`, `*` or `[` in it for a pattern.
+    # By its standard input, since the server takes a path with `?`, `*` or `[` in it for a pattern
     os.dup2(os.open(config, os.O_RDONLY), 0)
-    os.execv(server, [server, "-"])  # noqa: S606 - the supervisor's own command
+    os.execv(server, [server, "/dev/stdin"])  # noqa: S606 - the supervisor's own command
 
 
 if __name__ == "__main__":

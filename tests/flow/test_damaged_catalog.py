@@ -104,10 +104,11 @@ def test_a_rebuild_that_was_cut_off_begins_again_and_makes_no_first_admin_before
     elsewhere = bucket.rename(bucket.with_name("elsewhere"))
     bucket.touch()
     house.log.unlink()
-    with cut_off(house):
+    with house.up() as process:
         until(lambda: "waiting for a server" in house.log.read_text(), what="the rebuild waiting")
         with house.vault() as vault:
             assert people.list_all(vault.catalog) == []
+    assert process.returncode == 0
     bucket.unlink()
     elsewhere.rename(bucket)
     with house.up():
