@@ -15,6 +15,7 @@ from redis.exceptions import LockError, RedisError
 
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
+from mmsvault.integrity import recovery
 from mmsvault.message import utc_now
 from mmsvault.ops.watch import watched
 from mmsvault.queueing.connection import connect_to_answer
@@ -52,9 +53,13 @@ def keep_sweeping(vault: Vault) -> None:
         watched(vault),
     ):
         sweeper = Sweeper(vault, open_queue(connection))
+        is_filled_up = False
         while not ended.is_set():
             try:
                 sweeper.drain_spool()
+                if not is_filled_up:
+                    recovery.fill_up(vault)
+                    is_filled_up = True
                 sweep_alone(sweeper, connection)
                 working.sweep(vault, connection)
                 swept.ended_at = utc_now()

@@ -8,21 +8,20 @@ from pathlib import Path
 from random import uniform
 from time import sleep
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
-    DatabaseError,
     DBAPIError,
     DisconnectionError,
     NoSuchModuleError,
-    OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from mmsvault.catalog import forms
+from mmsvault.catalog import forms, sqlite_file
 from mmsvault.catalog.forms import MIGRATIONS
 from mmsvault.errors import ConfigurationError, UnavailableError
 
@@ -39,6 +38,8 @@ PATIENCE: Mapping[str, str] = {
 }
 """How PostgreSQL is found to be away; the URL may say otherwise."""
 
+SQLITE_OPTIONS = frozenset(("timeout", "cached_statements", "uri", "mode", "cache", "vfs", "immutable"))
+"""What may stand after the `?` of an SQLite URL."""
 
 PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "25006")
 """SQLSTATEs of a transaction that may go through when it is tried again: it met another one, or its
@@ -56,7 +57,7 @@ class PassingError(UnavailableError):
     """A transaction was broken off that may go through when it is tried again."""
 
 
-def open_catalog(url: str, *, connections: int = 10) -> Engine:
+def open_catalog(url: str | URL, *, connections: int = 10) -> Engine:
     """Return an engine for `url` with at most so many connections; nothing is connected yet.
 
     Raises ConfigurationError where the URL is none that the catalog can use.
@@ -69,6 +70,8 @@ def open_catalog(url: str, *, connections: int = 10) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigurationError("MMSVAULT_DATABASE_URL", "use sqlite:///path or postgresql://user@host/name")
+    if parsed.get_backend_name() == "sqlite":
+        _refuse_unknown_options(str(url))
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(query={**PATIENCE, **parsed.query})
     try:
@@ -86,6 +89,17 @@ def open_catalog(url: str, *, connections: int = 10) -> Engine:
         event.listen(engine, "connect", _prepare_postgresql)
         event.listen(engine, "handle_error", _let_go_of_moved)
     return engine
+
+
+def _refuse_unknown_options(url: str) -> None:
+    """Refuse an SQLite URL whose file would be another than it seems to name, as `?` ends a name."""
+    given = {name for name, _ in parse_qsl(url.partition("?")[2], keep_blank_values=True)}
+    if unknown := given - SQLITE_OPTIONS:
+        raise ConfigurationError(
+            "MMSVAULT_DATABASE_URL",
+            f"SQLite has no option {min(unknown)!r}; in the name of a file, write %3F for a question mark "
+            "and %25 for a percent sign",
+        )
 
 
 def _pool(connections: int) -> dict[str, Any]:
@@ -157,7 +171,7 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose queries all see one state. Raises UnavailableError."""
-    with _translated(), engine.connect() as connection, connection.begin():
+    with _translated(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
@@ -169,7 +183,7 @@ def writing(engine: Engine, *, forced: bool = True) -> Iterator[Connection]:
     lost with the power before: for steps of a job that is let go only after a forced one.
     """
     with (
-        _translated(),
+        _translated(engine),
         _turn(engine),
         engine.connect().execution_options(**{WRITES: True, FORCED: forced}) as connection,
         connection.begin(),
@@ -208,7 +222,7 @@ def retried(transaction: Callable[P, T]) -> Callable[P, T]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
@@ -225,34 +239,31 @@ def _translated() -> Iterator[None]:
         if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
             raise UnavailableError(f"The catalog cannot be used: {error.orig}") from error
         if getattr(error.orig, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
+            if path := sqlite_path(engine):
+                sqlite_file.doubt(path)
             raise UnavailableError(
-                "The catalog's file is broken; end the vault, and `mmsvault rebuild` makes it anew."
+                "The catalog's file is broken. End `mmsvault up` and start it again: it makes the catalog "
+                "anew from the bucket. Where nothing runs, `mmsvault rebuild` makes it anew."
             ) from error
         raise
 
 
+def sqlite_path(engine: Engine) -> Path | None:
+    """Return the file of an SQLite catalog, None for another database."""
+    is_file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")
+    return Path(str(engine.url.database)) if is_file else None
+
+
 def is_broken(engine: Engine) -> bool:
     """Return whether the catalog is an SQLite file whose own structure is damaged."""
-    if engine.dialect.name != "sqlite" or not engine.url.database:
-        return False
-    try:
-        with engine.connect() as connection:
-            return bool(connection.scalar(text("PRAGMA quick_check(1)")) != "ok")
-    except OperationalError:  # busy, or no such folder: not this question
-        return False
-    except DatabaseError:
-        return True
+    path = sqlite_path(engine)
+    return bool(path and sqlite_file.is_there(path) and sqlite_file.damage(path, closely=True))
 
 
 def set_aside(engine: Engine, *, mark: str) -> Path:
     """Rename the file of an SQLite catalog, for a new one to be made; return its new name."""
     engine.dispose()
-    path = Path(str(engine.url.database))
-    aside = path.with_name(f"{path.name}.{mark}")
-    for ending in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + ending).rename(aside.with_name(aside.name + ending))
-    return aside
+    return sqlite_file.set_aside(Path(str(engine.url.database)), mark=mark)
 
 
 def migrate(engine: Engine) -> None:
@@ -290,7 +301,7 @@ def upgrade(connection: Connection, current: str | None) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # it fills in what % names
     if current and current not in {
         one.revision for one in ScriptDirectory.from_config(config).walk_revisions()
     }:

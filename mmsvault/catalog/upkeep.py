@@ -115,6 +115,16 @@ def folders(engine: Engine, ids: Sequence[str]) -> dict[str, str]:
 
 
 @retried
+def waiting_folders(engine: Engine, *, limit: int) -> list[str]:
+    """Return the folders of messages that wait for files, the newest of them; 0 means of all."""
+    found = select(messages.c.prefix).where(messages.c.state == MessageState.PENDING.value)
+    if limit:
+        found = found.order_by(messages.c.deadline_at.desc()).limit(limit)
+    with reading(engine) as connection:
+        return list(connection.scalars(found))
+
+
+@retried
 def enter(engine: Engine, records: Sequence[Message], *, now: datetime) -> dict[str, Entered]:
     """Enter messages as their records in the bucket say, and return what came of each.
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from mmsvault import audit_chain, auditing
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.people import Person, Role
+from mmsvault.catalog.sqlite_file import wants_rebuild
 from mmsvault.catalog.trail import Entry
 from mmsvault.catalog.views import scope_of
 from mmsvault.cli import logins
@@ -170,9 +171,10 @@ def verify_trail(
 def first_admin(vault: Vault) -> str | None:
     """Make an admin where there is nobody yet; return the one-time password, None where there is somebody.
 
-    Where a provider or a proxy names people there is none to make: anybody there could be called so.
+    Where a provider or a proxy names people there is none to make: anybody there could be called so. Nor is
+    there while the catalog waits to be made again from the bucket, which may have people.
     """
-    if people.list_all(vault.catalog):
+    if people.list_all(vault.catalog) or wants_rebuild(vault.settings.catalog_file):
         return None
     auditing.mend(vault)  # the chain of an earlier catalog goes on
     if not vault.settings.has_passwords:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
+from mmsvault.catalog.sqlite_file import have_rebuilt
 from mmsvault.catalog.verdicts import Extent
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.embedded import supervisor
@@ -82,6 +83,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
     """Make the catalog again from the bucket, into an empty or a damaged one; the vault may run."""
     with _new_where_broken() as vault, _progress("reading", total=None) as done:
         rebuilt = rebuilding.rebuild(vault, progress=done)
+        have_rebuilt(vault.settings.catalog_file)
     if as_json:
         print_json({"messages": rebuilt.messages, "problems": _as_json(rebuilt.problems)})
     else:
@@ -209,7 +211,10 @@ def _new_where_broken() -> Iterator[Vault]:
     try:
         if is_broken(vault.catalog):
             if supervisor.runs(vault.settings):
-                raise VaultError("The catalog's file is broken. End the vault first, then rebuild.")
+                raise VaultError(
+                    "The catalog's file is broken. End the vault first, then start it again: "
+                    "it makes the catalog anew by itself."
+                )
             aside = set_aside(vault.catalog, mark=f"broken-{utc_now():%Y%m%dT%H%M%SZ}")
             sys.stderr.write(visible(f"The catalog's file is broken; it is now {aside}.\n"))
         migrate(vault.catalog)

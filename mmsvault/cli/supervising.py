@@ -9,9 +9,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from mmsvault.catalog import forms
+from mmsvault.catalog import forms, sqlite_file
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
 from mmsvault.errors import UnavailableError
@@ -36,32 +37,54 @@ def demo() -> None:
 
 def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool = False) -> int:
     _ = settings.bucket_keys  # workers and dashboard would refuse to start without
+    catalog = settings.catalog_file
+    closely = catalog is not None and is_in_doubt(settings, catalog)
     return supervisor.run(
         settings,
         programs,
-        prepare=None if is_prepared(settings) else partial(prepare, settings),
+        prepare=None if is_prepared(settings) else partial(prepare, settings, closely=closely),
+        rebuild=supervisor.Rebuild(
+            Part("rebuild", [sys.executable, "-m", "mmsvault.cli.catalog_recovery"]),
+            is_wanted=lambda: bool(sqlite_file.wants_rebuild(catalog)),
+        ),
         on_ready=partial(welcome, is_demo=is_demo),
     )
 
 
 def is_prepared(settings: Settings) -> bool:
     """Make catalog and bucket where they are files here, and return whether that is all there is to do."""
-    folder = settings.embedded_bucket_dir
-    if folder is None or settings.database_url or settings.s3_object_lock:
+    folder, catalog = settings.embedded_bucket_dir, settings.catalog_file
+    if folder is None or catalog is None or settings.database_url or settings.s3_object_lock:
+        return False
+    if is_in_doubt(settings, catalog) or sqlite_file.wants_rebuild(catalog):
         return False
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return forms.lay_out(settings.data_dir / "catalog.sqlite")
+    is_empty = not any(folder.iterdir())
+    return (is_empty or sqlite_file.is_there(catalog)) and forms.lay_out(catalog)
 
 
-def prepare(settings: Settings) -> None:
+def is_in_doubt(settings: Settings, catalog: Path) -> bool:
+    """Return whether the catalog may be damaged: then every page of it is looked at."""
+    try:
+        is_damaged = bool(sqlite_file.damage(catalog, closely=False))
+    except OSError:  # the programs say what it is
+        return False
+    return is_damaged or sqlite_file.is_in_doubt(catalog) or not supervisor.ended_cleanly(settings)
+
+
+def prepare(settings: Settings, *, closely: bool = False) -> None:
     """Make catalog and bucket, so that whoever finds the vault ready finds them.
 
-    Where a server is away, say so: receipts are kept meanwhile, and the workers go on trying.
+    A catalog that is damaged is set aside, to be made again from the bucket; every page is looked at if
+    `closely`. Where a server is away, say so: receipts are kept meanwhile, and the workers go on trying.
     """
-    from mmsvault.vault import Vault  # noqa: PLC0415 - the usual start does without
+    from mmsvault.integrity.recovery import set_damaged_aside  # noqa: PLC0415 - the usual start does without
+    from mmsvault.vault import Vault  # noqa: PLC0415
 
     vault = Vault(settings)
     try:
+        if said := set_damaged_aside(vault, closely=closely):
+            sys.stderr.write(visible(f"{said}\n"))
         vault.prepare()
     except UnavailableError as error:
         sys.stderr.write(visible(f"{error} Until then, what comes in waits.\n"))
@@ -77,6 +100,7 @@ def parts(settings: Settings) -> list[Part]:
             "receiver",
             [python, "-m", "receiver"],
             ready=partial(_answers, f"{settings.receiver_address}/readyz"),
+            keeps_postbacks=True,
         ),
         Part("workers", [python, "-m", "worker", "workers"]),
         Part(

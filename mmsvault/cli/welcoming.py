@@ -6,6 +6,7 @@ from mmsvault import rehearsal
 from mmsvault.auditing import note_settings
 from mmsvault.catalog import people
 from mmsvault.catalog.people import Role
+from mmsvault.catalog.sqlite_file import wants_rebuild
 from mmsvault.cli.admitting import first_admin
 from mmsvault.cli.supervising import dashboard_address
 from mmsvault.errors import UnavailableError
@@ -51,6 +52,8 @@ def first_login(vault: Vault) -> str:
     vault.prepare()  # once more, for where a server was away until now
     password = first_admin(vault)
     note_settings(vault)
+    if wants_rebuild(vault.settings.catalog_file):
+        return "once `mmsvault rebuild` has brought back who was there"
     return (
         f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
         if password

@@ -11,7 +11,8 @@ from pathlib import Path
 class Part:
     """One program. `env` is added to the environment; `ready` may be asked from any thread.
 
-    `log` is the file that it writes its log to, where that is not what it prints.
+    `log` is the file that it writes its log to, where that is not what it prints. What `keeps_postbacks`
+    needs neither catalog nor bucket: it begins with the servers, whatever has to be made or mended first.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] | None = None
     log: Path | None = None
+    keeps_postbacks: bool = False
 
     @property
     def is_ours(self) -> bool:

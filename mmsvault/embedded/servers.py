@@ -10,9 +10,12 @@ import importlib.metadata
 import os
 import shutil
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
+from string import ascii_letters, digits
 
+from mmsvault.embedded import queue_server
 from mmsvault.embedded.part import Part
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
@@ -20,6 +23,7 @@ from mmsvault.settings.data_dir import queue_socket
 from mmsvault.settings.generated import free_port
 
 LOG = "server.log"
+_PLAIN = f"{ascii_letters}{digits}/._-".encode()
 
 
 def embedded_servers(settings: Settings) -> list[Part]:
@@ -43,27 +47,36 @@ def claim_ports(settings: Settings) -> None:
 def redis_part(settings: Settings) -> Part:
     """Return the queue server: every receipt is on the disk before it is answered for."""
     binary = _redis_binary()
-    folder = settings.data_dir / "redis"
+    folder = settings.data_dir.absolute() / "redis"
     folder.mkdir(mode=0o700, exist_ok=True)
     made = settings.generated
     lines = (
         "port 0",
-        f'unixsocket "{queue_socket(settings.data_dir)}"',
+        f"unixsocket {quoted(queue_socket(settings.data_dir))}",
         "unixsocketperm 700",
         f"requirepass {made.redis_password}",
-        f'dir "{folder.absolute()}"',
+        f"dir {quoted(folder)}",
+        f"pidfile {quoted(folder / queue_server.PID_FILE)}",
         "appendonly yes",
         "appendfsync always",  # WAITAOF does not do: see docs/decisions/0070
-        "aof-load-truncated yes",  # what a power cut left half written was never answered for
+        "aof-use-rdb-preamble no",  # commands can be read on both sides of damage, a snapshot cannot
+        "aof-load-truncated no",  # it would cut without a copy, see `append_only_file`
         'save ""',
         "maxmemory-policy noeviction",
         "set-proc-title no",  # it would write over the environment that tells whose server it is
-        f'logfile "{(folder / LOG).absolute()}"',
+        f"logfile {quoted(folder / LOG)}",
     )
     config = folder / "server.conf"
     config.touch(mode=0o600)
     config.write_text("\n".join(lines) + "\n")
-    return Part("redis", (binary, str(config)), ready=lambda: _redis_answers(settings), log=folder / LOG)
+    command = (sys.executable, "-I", "-S", str(queue_server.__file__), str(folder), binary, str(config))
+    return Part("redis", command, ready=lambda: _redis_answers(settings), log=folder / LOG)
+
+
+def quoted(path: Path) -> str:
+    """Return a path as the server's configuration takes it, whatever bytes it has."""
+    written = (chr(byte) if byte in _PLAIN else f"\\x{byte:02x}" for byte in os.fsencode(path))
+    return f'"{"".join(written)}"'
 
 
 def bucket_part(settings: Settings) -> Part:

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 
 from rich.console import Console
@@ -28,10 +29,20 @@ LOCK = "up.lock"
 SECONDS_TO_GET_READY = 60.0
 LOOKS_EVERY_SECONDS = 0.05
 SECONDS_TO_END = 30.0
+REBUILD_PAUSES_SECONDS = (1.0, 10.0, 0.0)
+"""After each try that broke off. A server that is away is no such thing: the program waits for it."""
 
 Process = asyncio.subprocess.Process | forking.Forked
 
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """The program that makes the catalog again from the bucket, and whether that has to be done."""
+
+    part: Part
+    is_wanted: Callable[[], bool]
 
 
 def run(
@@ -39,21 +50,22 @@ def run(
     programs: Sequence[Part],
     *,
     prepare: Callable[[], None] | None,
+    rebuild: Rebuild,
     on_ready: Callable[[], None],
 ) -> int:
     """Run the embedded servers and `programs` until SIGTERM or Ctrl-C, and return the exit code.
 
-    `prepare` is called when the servers are ready and before any program starts; without it all start
-    at once. `on_ready` is called once every part that can tell is ready. Raises VaultError where
-    another vault runs in the same folder.
+    `prepare` is called when the servers are ready and before any program starts but what keeps postbacks;
+    without it all start at once. Then `rebuild` runs, where it is wanted. `on_ready` is called once every
+    part that can tell is ready. Raises VaultError where another vault runs in the same folder.
     """
-    with alone(settings):
+    with alone(settings, has_looked=True):
         servers.claim_ports(settings)
         first = servers.embedded_servers(settings)
         begun = {} if prepare else _forks(programs)
         gc.freeze()
         gc.enable()  # the forks do so once they have loaded what they need
-        made = Supervisor(first, programs, begun=begun, prepare=prepare, on_ready=on_ready)
+        made = Supervisor(first, programs, begun=begun, prepare=prepare, rebuild=rebuild, on_ready=on_ready)
         return asyncio.run(made.run())
 
 
@@ -73,16 +85,27 @@ def runs(settings: Settings) -> bool:
     return False
 
 
+def ended_cleanly(settings: Settings) -> bool:
+    """Return whether whoever ran last in this folder let go of it; ask before `run`."""
+    with contextlib.suppress(FileNotFoundError):
+        return not (settings.data_dir / LOCK).read_text().strip()
+    return True
+
+
 @contextlib.contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Keep every other vault out of the folder. Raises VaultError where one runs in it."""
+def alone(settings: Settings, *, has_looked: bool = False) -> Iterator[None]:
+    """Keep every other vault out of the folder. Raises VaultError where one runs in it.
+
+    That the one before did not end cleanly stays to be seen, unless the caller `has_looked` what came of it.
+    """
     path = settings.data_dir / LOCK
     with path.open("a+") as file:
+        file.seek(0)
+        before = file.read()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
+            holder = before.strip() or "unknown"
             raise VaultError(
                 f"A vault runs in {path.parent.absolute()} already (process {holder}); end it first, "
                 "or set MMSVAULT_DATA_DIR."
@@ -90,7 +113,10 @@ def alone(settings: Settings) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
+        os.fsync(file.fileno())
         yield
+        file.truncate(0)  # not where an error passes by: then the next start looks closer
+        file.write("" if has_looked else before)
 
 
 def _look() -> dict[str, str]:
@@ -108,9 +134,11 @@ class Supervisor:
         *,
         begun: Mapping[str, tuple[int, int]],
         prepare: Callable[[], None] | None,
+        rebuild: Rebuild,
         on_ready: Callable[[], None],
     ) -> None:
         self._begun = dict(begun)
+        self._rebuild = rebuild
         self._first = first
         self._rest = rest
         self._prepare = prepare
@@ -129,13 +157,15 @@ class Supervisor:
         keepers: list[asyncio.Task[None]] = []
         try:
             telling = [part for part in self._rest if part.ready]
-            keepers += [asyncio.create_task(self._keep(part)) for part in self._first]
+            at_once = [part for part in telling if part.keeps_postbacks]
+            keepers += [asyncio.create_task(self._keep(part)) for part in (*self._first, *at_once)]
             if self._prepare:
                 await asyncio.gather(*(self._until_ready(part) for part in self._first))
                 if not self._ending.is_set():
                     await asyncio.to_thread(self._prepare)
-            keepers += [asyncio.create_task(self._keep(part)) for part in telling]
+            keepers += [asyncio.create_task(self._keep(part)) for part in telling if part not in at_once]
             await asyncio.gather(*(self._until_ready(part) for part in (*self._first, *telling)))
+            await self._make_again()
             if not self._ending.is_set():
                 await asyncio.to_thread(self._on_ready)
             if not self._ending.is_set():
@@ -182,6 +212,31 @@ class Supervisor:
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), pause)
+
+    async def _make_again(self) -> None:
+        """Have the catalog made again where that is wanted, before anything works on what is in it."""
+        for pause in REBUILD_PAUSES_SECONDS:
+            if self._ending.is_set() or not self._rebuild.is_wanted():
+                return
+            code = await self._run_until_ending(self._rebuild.part)
+            if code and not self._ending.is_set():
+                self._say("up", f"{self._rebuild.part.name} ended ({in_words(code)})")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), pause)
+        if not self._ending.is_set() and self._rebuild.is_wanted():
+            self._say(
+                "up",
+                "The catalog could not be made again from the bucket. New messages are archived; end the "
+                "vault and run `mmsvault rebuild`, which says what is wrong.",
+            )
+
+    async def _run_until_ending(self, part: Part) -> int:
+        running, ending = asyncio.create_task(self._run_once(part)), asyncio.create_task(self._ending.wait())
+        await asyncio.wait((running, ending), return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not running.done():
+            await self._end([part])
+        return await running
 
     async def _run_once(self, part: Part) -> int:
         """Run the part to its end, saying what it says; return its exit code."""

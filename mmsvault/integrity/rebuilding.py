@@ -85,6 +85,21 @@ def enter_folder(vault: Vault, prefix: str) -> str:
     return ""
 
 
+def enter_folders(vault: Vault, prefixes: Sequence[str]) -> Counter[Entered]:
+    """Enter the messages of these folders, and return what came of them.
+
+    What cannot be read is left for `verify` to name. Raises UnavailableError.
+    """
+    rebuilt = Rebuilt()
+    if not prefixes:
+        return rebuilt.entered
+    with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="enter") as side_by_side:
+        for batch in upkeep.batches(iter(prefixes)):
+            read = side_by_side.map(partial(_read, vault), batch)
+            _enter(vault, [one for one in read if isinstance(one, Account)], rebuilt)
+    return rebuilt.entered
+
+
 def bury(vault: Vault) -> None:
     """Enter the tombstones of deleted messages."""
     for batch in upkeep.batches(vault.bucket.list(layout.DELETED)):

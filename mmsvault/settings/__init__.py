@@ -9,6 +9,7 @@ first start makes, `sources` where settings come from, `secrets` which of them a
 folder that is the vault's alone.
 """
 
+import errno
 import hmac
 import os
 import sys
@@ -23,7 +24,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings.agreement import check, check_addresses
-from mmsvault.settings.data_dir import prepare_data_dir, queue_socket
+from mmsvault.settings.data_dir import (
+    MAX_CATALOG_PATH_BYTES,
+    MAX_PATH_BYTES,
+    check_path,
+    prepare_data_dir,
+    queue_socket,
+)
 from mmsvault.settings.forms import (
     Days,
     DaysByName,
@@ -261,10 +268,19 @@ class Settings(BaseSettings):
             quoted = "" if may_hold_secret(name) else f" (it is {first['input']!r})"
             raise ConfigurationError(PREFIX + name.upper(), f"{first['msg']}{quoted}") from error
         check_addresses(settings)
+        check_path(settings.data_dir, setting=PREFIX + "DATA_DIR", most_bytes=MAX_PATH_BYTES)
+        if catalog := settings.catalog_file:
+            name = PREFIX + ("DATABASE_URL" if settings.database_url else "DATA_DIR")
+            check_path(catalog, setting=name, most_bytes=MAX_CATALOG_PATH_BYTES)
         try:
             prepare_data_dir(settings.data_dir)
             _ = settings.generated
-        except (OSError, ValidationError) as error:
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                text = "a name in its path is too long for the file system; choose a shorter one"
+                raise ConfigurationError(PREFIX + "DATA_DIR", text) from error
+            raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
+        except ValidationError as error:
             raise ConfigurationError(PREFIX + "DATA_DIR", f"cannot be used: {error}") from error
         check(settings)
         return settings
@@ -346,8 +362,27 @@ class Settings(BaseSettings):
     def effective_database_url(self) -> str:
         """The catalog's address, embedded or given."""
         if not self.database_url:
-            return f"sqlite:///{(self.data_dir / 'catalog.sqlite').absolute()}"
+            from sqlalchemy import URL  # noqa: PLC0415 - a start does without
+
+            made = URL.create("sqlite", database=str(self.catalog_file))
+            return made.render_as_string(hide_password=False)
         return with_password(self.database_url, self.database_password)
+
+    @property
+    def catalog_file(self) -> Path | None:
+        """The file of an SQLite catalog; None for a server, and for a URL that cannot be read."""
+        if not self.database_url:
+            return self.data_dir.absolute() / "catalog.sqlite"
+        if not self.database_url.startswith("sqlite"):
+            return None
+        from sqlalchemy.engine import make_url  # noqa: PLC0415 - a start does without
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+        try:
+            named = make_url(self.database_url).database
+        except ArgumentError:
+            return None
+        return Path(named).absolute() if named and named != ":memory:" else None
 
     @property
     def effective_token(self) -> str:

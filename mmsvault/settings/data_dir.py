@@ -19,11 +19,33 @@ MAY_BE_LINKS = frozenset(("bucket", "catalog.sqlite", "redis", "spool", "tmp"))
 """What of the vault's own may lie on another disk, with a link to it: it is closed there."""
 MAX_SOCKET_PATH_BYTES = 100
 """Of an address of a Unix socket; the kernel takes 107 (unix(7)), macOS 103."""
+MAX_CATALOG_PATH_BYTES = 500
+"""Of an SQLite file; SQLite takes 512 with what it appends (MAX_PATHNAME in its os_unix.c)."""
+MAX_PATH_BYTES = 3000
+"""Of the data directory; Linux takes 4095 (PATH_MAX), and a message's files stand deep in it."""
 
 
 def close_new_files() -> None:
     """Have every file that this process and its children make be readable by its owner only."""
     os.umask(0o077)
+
+
+def check_path(path: Path, *, setting: str, most_bytes: int) -> None:
+    """Refuse a path that one of the servers or libraries could not open. Raises ConfigurationError."""
+    try:
+        given, size = str(path), len(str(path.absolute()).encode())
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(
+            setting, "its path is not in UTF-8; rename the folder, or choose another path"
+        ) from error
+    if "\0" in given:
+        raise ConfigurationError(setting, "its path has a zero byte in it; choose another path")
+    if size > most_bytes:
+        raise ConfigurationError(
+            setting,
+            f"a path of {size:,} bytes comes of it, and at most {most_bytes:,} can be used; choose a shorter "
+            "one",
+        )
 
 
 def prepare_data_dir(folder: Path) -> None:
@@ -76,7 +98,13 @@ def queue_socket(data_dir: Path) -> Path:
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         return path
     digest = hashlib.sha256(os.fsencode(data_dir.absolute())).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"mmsvault-{digest}"
+    folder = Path(tempfile.gettempdir()).absolute() / f"mmsvault-{digest}"
+    if len(os.fsencode(folder / "queue.sock")) > MAX_SOCKET_PATH_BYTES:
+        raise ConfigurationError(
+            SETTING,
+            "its path is too long for a socket, and so is that of the temporary directory; choose a shorter "
+            "path, or set TMPDIR to one",
+        )
     folder.mkdir(mode=0o700, exist_ok=True)
     about = folder.lstat()
     owners = (os.geteuid(), data_dir.stat().st_uid)

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mmsvault.catalog.connection import migrate, open_catalog
+from mmsvault.embedded.servers import quoted
 from mmsvault.errors import ConfigurationError
+from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.settings import Settings
 from mmsvault.settings.data_dir import MAX_SOCKET_PATH_BYTES, prepare_data_dir, queue_socket
 
@@ -111,3 +114,61 @@ def test_a_path_too_long_for_a_socket_has_one_in_a_closed_folder(
         queue_socket(long)
     socket.parent.rmdir()
     short.rmdir()
+
+
+ODD = "a?b#c%41\"d'e \\ f é\ng:h;i$(x)&j"
+
+
+def test_the_catalog_of_a_folder_with_an_odd_name_is_in_that_folder(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / ODD)
+    engine = open_catalog(settings.effective_database_url)
+    migrate(engine)
+    engine.dispose()
+    assert settings.catalog_file == tmp_path / ODD / "catalog.sqlite"
+    assert (tmp_path / ODD / "catalog.sqlite").stat().st_size
+    assert [path.name for path in tmp_path.iterdir()] == [ODD]
+
+
+def test_the_queue_of_a_folder_with_an_odd_name_is_asked_there(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / ODD)
+    options = connect_to_answer(settings.effective_redis_url).connection_pool.connection_kwargs
+    assert options["path"] == str(queue_socket(tmp_path / ODD))
+
+
+def test_paths_in_the_queues_configuration_have_no_byte_of_a_meaning_of_its_own() -> None:
+    assert quoted(Path("/data/vault-1/queue.sock")) == '"/data/vault-1/queue.sock"'
+    assert quoted(Path('/a "b"\\\n%')) == '"/a\\x20\\x22b\\x22\\x5c\\x0a\\x25"'
+    assert quoted(Path("/é")) == '"/\\xc3\\xa9"'
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("/".join(["x" * 100] * 5), "choose a shorter one"),
+        ("x" * 300, "a name in its path is too long"),
+        (os.fsdecode(b"\xff"), "not in UTF-8"),
+        ("a\0b", "zero byte"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_with_the_setting_and_a_remedy(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=reason) as refused:
+        Settings.load(data_dir=tmp_path / name)
+    assert refused.value.setting == "MMSVAULT_DATA_DIR"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_temporary_folder_that_is_too_long_for_the_socket_is_refused_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 90)))
+    with pytest.raises(ConfigurationError, match="set TMPDIR"):
+        queue_socket(tmp_path / ("x" * 100))
+
+
+def test_a_sqlite_url_whose_file_would_be_another_than_it_says_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="write %3F for a question mark"):
+        open_catalog(f"sqlite:///{tmp_path}/a?b.sqlite")
+    named = Settings.load(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path}/a%3Fb.sqlite").catalog_file
+    assert named == tmp_path / "a?b.sqlite"
