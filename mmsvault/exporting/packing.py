@@ -225,6 +225,7 @@ class _Contents:
     scratch: Path
     messages: int = 0
     left_out: int = 0
+    missing: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
     _day: str = ""
@@ -248,6 +249,7 @@ class _Contents:
         self.lists.jsonl.write(tables.json_line(message))
         self.lists.gallery.write((gallery.SEPARATOR if self.messages else b"") + gallery.row(message, paths))
         self.messages += 1
+        self.missing += sum(item.state is not MediaState.STORED for item in message.media)
         self.first_at = min(self.first_at or message.received_at, message.received_at)
         self.last_at = max(self.last_at or message.received_at, message.received_at)
         self.progress(1, self.bag.payload_bytes - before)
@@ -264,10 +266,12 @@ class _Contents:
         span = [("Messages-From", self.first_at), ("Messages-To", self.last_at)]
         gone = f"{self.left_out} (deleted from the archive while this export was made)"
         left_out = [("Messages-Left-Out", gone)]
+        missing = [("Files-Missing", f"{self.missing} (named in data/messages.csv: file_state, reason)")]
         return [
             ("Messages", str(self.messages)),
             *((label, _iso(at)) for label, at in span if at),
             *(left_out if self.left_out else ()),
+            *(missing if self.missing else ()),
         ]
 
     def objects(self, message: Message) -> Iterator[Wanted]:
