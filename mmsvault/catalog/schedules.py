@@ -17,7 +17,7 @@ from mmsvault.catalog.tables import messages, scheduled_exports, scheduled_messa
 from mmsvault.message import MessageState
 
 PAGE = 10_000
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)

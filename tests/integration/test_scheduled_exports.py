@@ -147,6 +147,7 @@ def test_a_catalog_made_anew_knows_what_was_exported(archive: Archive, vault: Va
     one = kept(vault, "one", b"x")
     (first,) = swept(vault, MIDNIGHT)
     made(vault, first)
+    assert archive.problems() == {}, "the list that is kept of it is no stranger to verify"
     archive.forget_catalog()
     two = kept(vault, "two", b"x")
     entered(vault, one)
