@@ -17,6 +17,8 @@ _JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES = "names/"
+STATE = "state/"
+SCHEDULED_EXPORTS = f"{STATE}scheduled-exports/"
 EVIDENCE = "evidence/"
 """Where in a message's folder the answers are that were not the file."""
 HASH_DIGITS = 16
@@ -123,6 +125,11 @@ def erasure_key(at: datetime, sha256: str) -> str:
 def name_key(number: str) -> str:
     """Return the key of the name that people gave to a sender, whose number may be any text."""
     return f"{NAMES}{hashlib.sha256(number.encode('utf-8', 'replace')).hexdigest()}.json"
+
+
+def scheduled_export_key(export_id: str) -> str:
+    """Return the key of the list of what a scheduled export holds."""
+    return f"{SCHEDULED_EXPORTS}{export_id}.txt"
 
 
 def message_id_in(key: str) -> str:

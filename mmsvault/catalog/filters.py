@@ -14,7 +14,7 @@ from mmsvault.catalog import documents
 from mmsvault.catalog.documents import EVERY
 from mmsvault.catalog.language import Query, Term
 from mmsvault.catalog.places import first_place
-from mmsvault.catalog.tables import keywords, message_words, messages, senders
+from mmsvault.catalog.tables import keywords, message_words, messages, scheduled_messages, senders
 from mmsvault.catalog.words import words_of
 from mmsvault.message import fold, normal_number, part_of_number
 
@@ -31,6 +31,10 @@ CARRIERS: Mapping[str, str] = {
 
 CHOSEN = "chosen"
 """The field of terms that name a message by its id; nobody writes them."""
+SCHEDULED = "scheduled"
+"""The field of a term that names the scheduled export that a message is in; nobody writes it, either."""
+
+_NAMED = (CHOSEN, SCHEDULED)
 
 Phrase = tuple[str, ...]
 Group = tuple[Term, ...]
@@ -44,7 +48,7 @@ def phrases(term: Term) -> tuple[Phrase, ...]:
 def places(query: Query, dialect: str, *, below: int | None = None) -> Select[int]:
     """Return the statement for the places of the query's messages, the newest (below one) first."""
     bounds = [group[0] for group in query.groups if _is_bound(group)]
-    chosen = [group for group in query.groups if group[0].field == CHOSEN]
+    chosen = [group for group in query.groups if group[0].field in _NAMED]
     groups = [group for group in query.groups if not _is_bound(group) and group not in chosen]
     column = _of_column(groups[0]) if len(groups) == 1 else None
     place: ColumnElement[int] = messages.c.place
@@ -70,7 +74,15 @@ def chosen(ids: Sequence[str]) -> Group:
     return tuple(Term(CHOSEN, identity) for identity in ids)
 
 
+def scheduled(export_id: str) -> Group:
+    """Return the term that holds for the messages of a scheduled export and no other."""
+    return (Term(SCHEDULED, export_id),)
+
+
 def _places_of(group: Group) -> Select[int]:
+    if group[0].field == SCHEDULED:
+        its = select(scheduled_messages.c.message_id).where(scheduled_messages.c.export_id == group[0].value)
+        return select(messages.c.place).where(messages.c.id.in_(its)).correlate(None)
     return select(messages.c.place).where(messages.c.id.in_([term.value for term in group])).correlate(None)
 
 
@@ -86,7 +98,7 @@ def tally_of(query: Query) -> Select[int] | None:
 def tokens(query: Query) -> int:
     """Return how many tokens a query asks for, if it asks for nothing else; 0 for any other one."""
     terms = [term for group in query.groups for term in group]
-    if any(term.moment or term.negated or term.field == CHOSEN for term in terms):
+    if any(term.moment or term.negated or term.field in _NAMED for term in terms):
         return 0
     found = [phrase for term in terms for phrase in phrases(term)]
     return len(found) if all(len(phrase) == 1 for phrase in found) else 0

@@ -177,6 +177,21 @@ CREATE TABLE recovery_codes (
 	CONSTRAINT fk_recovery_codes_name FOREIGN KEY(name) REFERENCES users (name) ON DELETE CASCADE
 )
 
+CREATE TABLE scheduled_exports (
+	id VARCHAR NOT NULL, 
+	schedule VARCHAR NOT NULL, 
+	ended_at DATETIME NOT NULL, 
+	has_taken BOOLEAN NOT NULL, 
+	CONSTRAINT pk_scheduled_exports PRIMARY KEY (id)
+)
+
+CREATE TABLE scheduled_messages (
+	schedule VARCHAR NOT NULL, 
+	message_id VARCHAR NOT NULL, 
+	export_id VARCHAR NOT NULL, 
+	CONSTRAINT pk_scheduled_messages PRIMARY KEY (schedule, message_id)
+)
+
 CREATE TABLE searches (
 	name TEXT NOT NULL, 
 	"query" TEXT NOT NULL, 
@@ -301,6 +316,10 @@ CREATE INDEX ix_receipts_received_at ON receipts (received_at)
 
 CREATE INDEX ix_recipients_recipient_number ON recipients (recipient_number)
 
+CREATE INDEX ix_scheduled_exports_schedule_ended_at ON scheduled_exports (schedule, ended_at)
+
+CREATE INDEX ix_scheduled_messages_export_id_message_id ON scheduled_messages (export_id, message_id)
+
 CREATE INDEX ix_senders_first_at_key ON senders (first_at, "key")
 
 CREATE INDEX ix_senders_last_at_key ON senders (last_at, "key")
@@ -315,7 +334,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0020')
+INSERT INTO alembic_version VALUES ('0021')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

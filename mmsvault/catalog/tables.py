@@ -237,6 +237,31 @@ exports = Table(
 )
 Index(None, exports.c.made_at)
 
+# Scheduled exports by the end of their period. What has taken its messages takes no more.
+scheduled_exports = Table(
+    "scheduled_exports",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("schedule", String, nullable=False),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("has_taken", Boolean, nullable=False),
+)
+Index("ix_scheduled_exports_schedule_ended_at", scheduled_exports.c.schedule, scheduled_exports.c.ended_at)
+
+# In which export of a schedule a message is. Rows stay when messages go: what comes back is in it still.
+scheduled_messages = Table(
+    "scheduled_messages",
+    metadata,
+    Column("schedule", String, primary_key=True),
+    Column("message_id", String, primary_key=True),
+    Column("export_id", String, nullable=False),
+)
+Index(
+    "ix_scheduled_messages_export_id_message_id",
+    scheduled_messages.c.export_id,
+    scheduled_messages.c.message_id,
+)
+
 # Numbers that only grow: `sweep` is the newest sweep's fencing token, `probe` is written to find
 # out whether the catalog takes anything in.
 serials = Table(

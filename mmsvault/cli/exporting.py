@@ -1,7 +1,9 @@
 """Commands over archives that leave the house: make one, prove one, bring one back."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +22,7 @@ from mmsvault import auditing, importing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RejectedInputError
 from mmsvault.exporting import delivering, packing, sets
+from mmsvault.exporting.outputs import refuse_taken
 from mmsvault.exporting.packing import Order, Written
 from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice, size_in_bytes
 
@@ -39,8 +42,15 @@ def export(
     *,
     query: Annotated[str, typer.Option(help="Which messages, as in `search`; all without it.")] = "",
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE|DIR", help="One ZIP file, or a folder for volumes.")
-    ] = None,
+        str,
+        typer.Option(
+            metavar="FILE|DIR/",
+            help="One ZIP file; or a folder for volumes, which is made where it ends in /.",
+        ),
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over files that are there already.")
+    ] = False,
     volume_size: Annotated[
         str, typer.Option(help="Split at this size, like 500M or 4G; 4G in a folder, never in one file.")
     ] = "",
@@ -54,8 +64,10 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write messages to ZIP files that open anywhere and prove themselves (BagIt)."""
-    target = output or Path()
-    into_folder = output is None or target.is_dir() or str(output).endswith("/")
+    target = Path(output)
+    into_folder = target.is_dir() or output.endswith(("/", os.sep))
+    if not into_folder:
+        refuse_taken(target, replace=replace)
     chosen = Choice(
         query=query,
         volume_bytes=size_in_bytes(volume_size) if volume_size else VOLUME_BYTES * into_folder,
@@ -75,10 +87,11 @@ def export(
         with _progress("exporting", total=order.plan.bytes) as done:
             if into_folder or len(order.plan.volumes) > 1:
                 folder = target if into_folder else target.parent
-                written = delivering.to_folder(vault, order, folder, progress=lambda _, size: done(size))
+                write = partial(delivering.to_folder, vault, order, folder)
             else:
                 folder = target.parent
-                written = delivering.to_one_file(vault, order, target, progress=lambda _, size: done(size))
+                write = partial(delivering.to_one_file, vault, order, target)
+            written = write(progress=lambda _, size: done(size), replace=replace)
     _tell(order, folder, written, as_json=as_json)
 
 

@@ -1,5 +1,6 @@
 """Commands by which messages leave the archive for good: deleted, past their time, or erased on request."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from mmsvault.catalog import scrubbing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import Holding, held, holding
+from mmsvault.exporting.outputs import refuse_taken, to_file
 from mmsvault.message import pretty_json
 
 Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
@@ -92,6 +94,9 @@ def erase(
     *,
     yes: Yes = False,
     receipt: Annotated[Path | None, typer.Option(help="Write the receipt into this file as well.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a receipt that is there already.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Erase every message from a number or to it, for somebody who asks to be forgotten.
@@ -99,11 +104,14 @@ def erase(
     Held ones stay, with the reason, and the exit code is 1 then. The receipt says what was erased, by
     id, and nothing of what was in it.
     """
+    if receipt:
+        _refuse_unwritable(receipt, replace=replace)
     with opened_vault() as vault:
         _ask_before_deleting(len(erasing.messages_of(vault, number)), yes=yes)
         done = erasing.erase(vault, number, who=auditing.this_person())
     if receipt:
-        receipt.write_text(pretty_json(done), encoding="utf-8")
+        with to_file(receipt, replace=replace) as output:
+            output.write(pretty_json(done).encode())
     if as_json:
         print_json(done)
     else:
@@ -115,6 +123,13 @@ def erase(
             say(f"{folder}: a postback that was not understood names the number; look at it.")
     if done["kept"]:
         raise typer.Exit(EXIT_WRONG)
+
+
+def _refuse_unwritable(receipt: Path, *, replace: bool) -> None:
+    """Raise RejectedInputError where the receipt could not be written: what is erased is gone by then."""
+    refuse_taken(receipt, replace=replace)
+    if not (receipt.parent.is_dir() and os.access(receipt.parent, os.W_OK)):
+        raise RejectedInputError(f"{receipt} cannot be written: its folder is missing or read-only.")
 
 
 def _say_exports(exports: list[Holding]) -> None:

@@ -8,7 +8,7 @@ from mmsvault.catalog import upkeep
 from mmsvault.errors import RejectedInputError
 from mmsvault.exporting import planning
 from mmsvault.exporting.holding import CLOCKS_DIFFER, messages_in
-from mmsvault.exporting.outputs import to_file
+from mmsvault.exporting.outputs import refuse_taken, to_file
 from mmsvault.exporting.packing import MessageGoneError, Order, Progress, Written, pack, set_manifest
 from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.signing import own_signer
@@ -34,32 +34,42 @@ def order(
     )
 
 
-def to_one_file(vault: Vault, order: Order, path: Path, *, progress: Progress) -> list[Written]:
-    """Write the only volume of an export to `path`."""
+def to_one_file(
+    vault: Vault, order: Order, path: Path, *, progress: Progress, replace: bool = False
+) -> list[Written]:
+    """Write the only volume of an export to `path`. Raises RejectedInputError where a file is in the way."""
     began_at = utc_now()
-    written = _written(vault, order, 1, path, progress=progress)
+    written = _written(vault, order, 1, path, progress=progress, replace=replace)
     while messages_in(path) & upkeep.deleted_since(vault.catalog, began_at - CLOCKS_DIFFER):
-        written = _written(vault, order, 1, path, progress=progress)
+        written = _written(vault, order, 1, path, progress=progress, replace=True)
     return [written.model_copy(update={"name": path.name})]
 
 
-def to_folder(vault: Vault, order: Order, folder: Path, *, progress: Progress) -> list[Written]:
-    """Write all volumes and the set manifest into a folder; where one fails, none is left."""
+def to_folder(
+    vault: Vault, order: Order, folder: Path, *, progress: Progress, replace: bool = False
+) -> list[Written]:
+    """Write all volumes and the set manifest into a folder, which is made; where one fails, none is left.
+
+    Raises RejectedInputError, before anything is written, where a file is in the way.
+    """
     finished: list[Written] = []
     began_at = utc_now()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RejectedInputError(f"{folder} cannot be made: {error.strerror}.") from error
+    numbers = range(1, max(1, len(order.plan.volumes)) + 1)
+    for name in (*map(order.volume_name, numbers), order.set_name):
+        refuse_taken(folder / name, replace=replace)
     try:
-        for number in range(1, max(1, len(order.plan.volumes)) + 1):
+        for number in numbers:
             path = folder / order.volume_name(number)
-            finished.append(_written(vault, order, number, path, progress=progress))
+            finished.append(_written(vault, order, number, path, progress=progress, replace=replace))
         while again := _with_deleted(vault, folder, finished, since=began_at):
             for number in again:
                 path = folder / order.volume_name(number)
-                finished[number - 1] = _written(vault, order, number, path, progress=progress)
-        with to_file(folder / order.set_name) as output:
+                finished[number - 1] = _written(vault, order, number, path, progress=progress, replace=True)
+        with to_file(folder / order.set_name, replace=replace) as output:
             output.write(set_manifest(order, finished))
     except BaseException:
         for written in finished:
@@ -68,11 +78,13 @@ def to_folder(vault: Vault, order: Order, folder: Path, *, progress: Progress) -
     return finished
 
 
-def _written(vault: Vault, order: Order, number: int, path: Path, *, progress: Progress) -> Written:
+def _written(
+    vault: Vault, order: Order, number: int, path: Path, *, progress: Progress, replace: bool
+) -> Written:
     """Write a volume to a file, as often as a message of it is deleted meanwhile."""
     while True:
         try:
-            with to_file(path) as output:
+            with to_file(path, replace=replace) as output:
                 return pack(vault, order, number, output, progress=progress)
         except MessageGoneError:
             continue

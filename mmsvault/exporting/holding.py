@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmsvault.bucket import Bucket
+from mmsvault.bucket import Bucket, Listed
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting import register
 from mmsvault.layout import EXPORTS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 PIECE_BYTES = 1 << 18
+UNREADABLE = (zipfile.BadZipFile, OSError, ValueError)
 CLOCKS_DIFFER = timedelta(hours=1)
 """At the most, between the machine that deletes and the one that exports."""
 BEING_MADE = "it is being made, was told, and leaves these messages out before it ends"
@@ -57,10 +58,10 @@ def holding(bucket: Bucket, ids: Collection[str], *, prefix: str = EXPORTS) -> I
         if not found.key.endswith(".zip"):
             continue
         try:
-            held = len(wanted & _messages_in(bucket, found.key, found.size))
+            held = len(wanted & messages_in_object(bucket, found))
         except NotFoundError:  # it was deleted since
             continue
-        except (zipfile.BadZipFile, OSError, ValueError):
+        except UNREADABLE:
             yield Holding(found.key, 0, "it cannot be read, and may hold some")
             continue
         if held:
@@ -88,8 +89,10 @@ def messages_in(path: Path) -> set[str]:
         return _ids(archive.namelist())
 
 
-def _messages_in(bucket: Bucket, key: str, size: int) -> set[str]:
-    with io.BufferedReader(_Object(bucket, key, size), PIECE_BYTES) as file, zipfile.ZipFile(file) as archive:
+def messages_in_object(bucket: Bucket, found: Listed) -> set[str]:
+    """Return the ids of the messages that a volume in the bucket holds. Raises what is `UNREADABLE`."""
+    reader = io.BufferedReader(_Object(bucket, found.key, found.size), PIECE_BYTES)
+    with reader as file, zipfile.ZipFile(file) as archive:
         return _ids(archive.namelist())
 
 

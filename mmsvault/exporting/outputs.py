@@ -43,8 +43,12 @@ class Forward:
 
 
 @contextmanager
-def to_file(path: Path) -> Iterator[Forward]:
-    """Write a file under a temporary name, and give it its own once it is whole and on the disk."""
+def to_file(path: Path, *, replace: bool = False) -> Iterator[Forward]:
+    """Write a file under a temporary name, and give it its own once it is whole and on the disk.
+
+    Raises RejectedInputError where it cannot be, or is there already and `replace` was not said.
+    """
+    refuse_taken(path, replace=replace)
     draft = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         file = draft.open("wb")
@@ -55,11 +59,36 @@ def to_file(path: Path) -> Iterator[Forward]:
             yield Forward(file)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        _give_name(draft, path, replace=replace)
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def refuse_taken(path: Path, *, replace: bool) -> None:
+    """Raise RejectedInputError where a file cannot be written to `path` without loss, before any work."""
+    if path.is_symlink() or path.exists():
+        if not path.is_file() or path.is_symlink():
+            raise RejectedInputError(f"{path} is no ordinary file. Choose another name.")
+        if not replace:
+            raise RejectedInputError(f"{path} exists already. Choose another name, or add --replace.")
+
+
+def _give_name(draft: Path, path: Path, *, replace: bool) -> None:
+    """Give the draft its name; a file that came there meanwhile is replaced only where that was said."""
+    if not replace:
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            raise RejectedInputError(
+                f"{path} was made by another program meanwhile. Choose another name, or add --replace."
+            ) from None
+        except OSError:  # some file systems know no links
+            refuse_taken(path, replace=False)
+        else:
+            return
+    draft.replace(path)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,10 +23,10 @@ from mmsvault.bucket import Bucket
 from mmsvault.catalog import upkeep
 from mmsvault.errors import DamagedError, NotFoundError
 from mmsvault.exporting import bags, gallery, letters, tables
-from mmsvault.exporting.bags import Bag, Tag
+from mmsvault.exporting.bags import Bag, Member, Tag
 from mmsvault.exporting.outputs import Forward
 from mmsvault.exporting.planning import Choice, Plan, messages_of
-from mmsvault.exporting.reading import Found, Wanted, read_ahead
+from mmsvault.exporting.reading import SMALL_BYTES, Found, Wanted, read_ahead
 from mmsvault.exporting.signing import PUBLIC_KEY, SIGNATURE, Signer
 from mmsvault.layout import RECORD_NAME
 from mmsvault.message import VIEWS, MediaState, Message, Value, pretty_json
@@ -98,32 +98,11 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
 
     Raises DamagedError, UnavailableError, and MessageGoneError where it must be made again.
     """
-    volume = order.plan.volumes[number - 1] if order.plan.volumes else None
-    messages = messages_of(vault.catalog, order.choice, volume) if volume else iter(())
     scratch = vault.settings.temporary_dir
-    with (
-        bags.writing(output, written_at=order.made_at, scratch=scratch, password=order.password) as bag,
-        _lists(vault) as lists,
-        ExitStack() as stack,
-    ):
-        contents = _Contents(bag, vault.bucket, order.choice, lists, progress)
-        sheets = stack.enter_context(_sheets()) if "pdf" in order.choice.formats else None
-        with closing(read_ahead(vault.bucket, messages, contents.objects)) as ahead:
-            for message, found in ahead:
-                with _gone_or_damaged(vault, message):
-                    contents.add(message, found)
-                if sheets:
-                    sheets.note(message)
-        if sheets:
-            for name, sheet in sheets.sheets(partial(_picture, vault), made_at=order.made_at):
-                bag.add(f"contact-sheets/{name}", [sheet])
-        contents.finish()
-        left_out = max(0, volume.messages - contents.messages) if volume else 0
-        about = [*_about(order, number), *contents.about(), *_of_left_out(left_out)]
-        signed = [(PUBLIC_KEY, order.signer.public_key)] if order.signer else []
-        listed = bag.finish(about, more=signed)
-        if order.signer:
-            bag.add_unlisted(SIGNATURE, order.signer.sign(listed))
+    with Bag(written_at=order.made_at, scratch=scratch) as bag, _lists(vault) as lists:
+        contents = _Contents(bag, vault.bucket, order.choice, lists, progress, scratch)
+        with closing(_members(vault, order, number, contents)) as members:
+            bags.write(output, members, password=order.password)
     return Written(
         name=order.volume_name(number),
         bytes=output.size,
@@ -131,8 +110,34 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         messages=contents.messages,
         files=bag.payload_files,
         payload_bytes=bag.payload_bytes,
-        left_out=left_out,
+        left_out=contents.left_out,
     )
+
+
+def _members(vault: Vault, order: Order, number: int, contents: "_Contents") -> Generator[Member, None, None]:
+    """Give the files of a volume in their order."""
+    volume = order.plan.volumes[number - 1] if order.plan.volumes else None
+    messages = messages_of(vault.catalog, order.choice, volume) if volume else iter(())
+    bag = contents.bag
+    yield bag.declaration()
+    with ExitStack() as stack:
+        sheets = stack.enter_context(_sheets()) if "pdf" in order.choice.formats else None
+        ahead = stack.enter_context(closing(read_ahead(vault.bucket, messages, contents.objects)))
+        for message, found in ahead:
+            with _gone_or_damaged(vault, message):
+                yield from contents.add(message, found)
+            if sheets:
+                sheets.note(message)
+        if sheets:
+            for name, sheet in sheets.sheets(partial(_picture, vault), made_at=order.made_at):
+                yield bag.add(f"contact-sheets/{name}", sheet)
+    yield from contents.lists_and_page()
+    contents.left_out = max(0, volume.messages - contents.messages) if volume else 0
+    about = [*_about(order, number), *contents.about()]
+    signed = [(PUBLIC_KEY, order.signer.public_key)] if order.signer else []
+    listed = yield from bag.finish(about, more=signed)
+    if order.signer:
+        yield bag.unlisted(SIGNATURE, order.signer.sign(listed))
 
 
 @contextmanager
@@ -148,12 +153,6 @@ def _gone_or_damaged(vault: Vault, message: Message) -> Iterator[None]:
                 message.prefix, f"{error} `mmsvault verify --repair` may bring it back."
             ) from error
         raise
-
-
-def _of_left_out(count: int) -> list[Tag]:
-    if not count:
-        return []
-    return [("Messages-Left-Out", f"{count} (deleted from the archive while this export was made)")]
 
 
 def set_manifest(order: Order, volumes: Sequence[Written]) -> bytes:
@@ -223,46 +222,56 @@ class _Contents:
     choice: Choice
     lists: _Lists
     progress: Progress
+    scratch: Path
     messages: int = 0
+    left_out: int = 0
+    missing: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
     _day: str = ""
     _folders: set[str] = field(default_factory=set)
 
-    def add(self, message: Message, found: Sequence[Found]) -> None:
-        """Write a message's folder, and note it in the lists."""
+    def add(self, message: Message, found: Sequence[Found]) -> Iterator[Member]:
+        """Give the files of a message's folder, and note it in the lists."""
         before = self.bag.payload_bytes
         folder = self._folder(message)
         paths = {}
         for one in found:
             name = folder + one.wanted.key.removeprefix(message.prefix)
-            self._copy(message, one, name)
+            yield from self._copy(message, one, name)
             paths[one.wanted.key] = name
         if "eml" in self.choice.formats:
             name = f"eml/{folder.removeprefix('messages/').rstrip('/')}.eml"
-            self.bag.add(name, letters.letter(message, self.bucket.chunks), at=message.received_at)
-        record = message.as_record()
-        self.bag.add(folder + RECORD_NAME, [record], at=message.received_at, size=len(record))
+            with bags.kept(letters.letter(message, self.bucket.chunks), self.scratch) as letter:
+                yield self.bag.add(name, letter, at=message.received_at)
+        yield self.bag.add(folder + RECORD_NAME, message.as_record(), at=message.received_at)
         self.lists.csv.write(tables.rows(message, paths))
         self.lists.jsonl.write(tables.json_line(message))
         self.lists.gallery.write((gallery.SEPARATOR if self.messages else b"") + gallery.row(message, paths))
         self.messages += 1
+        self.missing += sum(item.state is not MediaState.STORED for item in message.media)
         self.first_at = min(self.first_at or message.received_at, message.received_at)
         self.last_at = max(self.last_at or message.received_at, message.received_at)
         self.progress(1, self.bag.payload_bytes - before)
 
-    def finish(self) -> None:
-        """Write the lists and the page over the messages."""
-        self.bag.add("messages.csv", bags.pieces(self.lists.csv))
-        self.bag.add("messages.jsonl", bags.pieces(self.lists.jsonl))
-        self.bag.add("index.html", gallery.page(bags.pieces(self.lists.gallery)))
+    def lists_and_page(self) -> Iterator[Member]:
+        """Give the lists and the page over the messages."""
+        lists = self.lists
+        yield self.bag.add("messages.csv", lambda: bags.pieces(lists.csv))
+        yield self.bag.add("messages.jsonl", lambda: bags.pieces(lists.jsonl))
+        yield self.bag.add("index.html", lambda: gallery.page(bags.pieces(lists.gallery)))
 
     def about(self) -> list[Tag]:
         """Return what bag-info.txt says of the contents."""
         span = [("Messages-From", self.first_at), ("Messages-To", self.last_at)]
+        gone = f"{self.left_out} (deleted from the archive while this export was made)"
+        left_out = [("Messages-Left-Out", gone)]
+        missing = [("Files-Missing", f"{self.missing} (named in data/messages.csv: file_state, reason)")]
         return [
             ("Messages", str(self.messages)),
             *((label, _iso(at)) for label, at in span if at),
+            *(left_out if self.left_out else ()),
+            *(missing if self.missing else ()),
         ]
 
     def objects(self, message: Message) -> Iterator[Wanted]:
@@ -280,16 +289,20 @@ class _Contents:
                 if key := getattr(item, f"{view}_key"):
                     yield Wanted(key, getattr(item, f"{view}_sha256"), getattr(item, f"{view}_size"))
 
-    def _copy(self, message: Message, found: Found, name: str) -> None:
+    def _copy(self, message: Message, found: Found, name: str) -> Iterator[Member]:
         key, known = found.wanted.key, found.wanted.sha256
         try:
-            sha256 = self.bag.add(name, found.chunks, at=message.received_at, size=found.wanted.size)
+            with bags.kept(found.chunks, self.scratch, most_bytes=SMALL_BYTES) as content:
+                member = self.bag.add(name, content, at=message.received_at)
+                if known and member.sha256 != known:
+                    raise DamagedError(
+                        key, f"{key} is not what was archived: its SHA-256 is {member.sha256}, not {known}."
+                    )
+                yield member
         except NotFoundError as error:
             raise DamagedError(
                 key, f"{key} is missing from the bucket. `mmsvault verify --repair` may bring it back."
             ) from error
-        if known and sha256 != known:
-            raise DamagedError(key, f"{key} is not what was archived: its SHA-256 is {sha256}, not {known}.")
 
     def _folder(self, message: Message) -> str:
         """Return the message's folder in the bag; ids that differ by case only keep apart anywhere."""

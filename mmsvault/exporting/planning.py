@@ -7,6 +7,7 @@ export, and survives in JSON: a volume is known by its first and its last messag
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 
 from pydantic import AwareDatetime
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from mmsvault.catalog import copying, filters, language, queries
 from mmsvault.catalog.language import Query
 from mmsvault.catalog.views import scope_of
 from mmsvault.errors import RejectedInputError
+from mmsvault.exporting.periods import Period
 from mmsvault.message import Message, Value
 
 PAGE = 200
@@ -46,7 +48,8 @@ class Choice(Value):
 
     `region` is that of numbers in the query without a country code. `scope` is what whoever asked for
     it may see; nothing else is exported. `ids`, where there are any, are all that is exported. An
-    export that is `encrypted` has a password, which stands elsewhere.
+    export that is `encrypted` has a password, which stands elsewhere. One for a `period` holds what it
+    took (`schedule.take`), and nothing else.
     """
 
     query: str
@@ -58,18 +61,25 @@ class Choice(Value):
     formats: tuple[str, ...] = ()
     signed: bool = False
     encrypted: bool = False
+    period: Period | None = None
 
     def in_words(self) -> str:
         """Return which messages these are, for people."""
         many = len(self.ids)
         chosen = [f"{many:,} chosen message{'' if many == 1 else 's'}"] if many else []
-        return " of ".join([*([self.query] if self.query else []), *chosen]) or "(every message)"
+        words = " of ".join([*([self.query] if self.query else []), *chosen]) or "(every message)"
+        if self.period is None:
+            return words
+        until = f"recorded before {self.period.ended_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{words}, {until}, complete, and in no earlier {self.period.schedule} export"
 
 
 def query_of(choice: Choice) -> Query:
     """Return what is searched for. Raises SearchError."""
     scope = scope_of(choice.scope, region=choice.region) if choice.scope else language.EVERYTHING
     ids = (filters.chosen(choice.ids),) if choice.ids else ()
+    if choice.period:  # the query was asked when it took them: what changed since leaves none out
+        return Query((*scope.groups, filters.scheduled(choice.period.id)))
     return Query(scope.groups + language.parse(choice.query, region=choice.region).groups + ids)
 
 

@@ -24,6 +24,8 @@ from mmsvault.layout import EXPORTS
 from mmsvault.message import Value, utc_now
 
 ABANDONED_AFTER = timedelta(seconds=15)
+SCHEDULE = "schedule"
+"""Who made the exports that nobody asked for."""
 
 
 class State(StrEnum):
@@ -142,6 +144,32 @@ def stranded(catalog: Engine, *, before: datetime) -> list[str]:
     with reading(catalog) as connection:
         found = connection.scalars(select(exports.c.id).where(unfinished, exports.c.beat_at < before))
         return list(found)
+
+
+def scheduled(catalog: Engine) -> list[Export]:
+    """Return the exports that were asked for by the schedule."""
+    query = select(exports).where(exports.c.made_by == SCHEDULE).order_by(exports.c.made_at)
+    with reading(catalog) as connection:
+        return [_export(row) for row in connection.execute(query).mappings()]
+
+
+def try_again(catalog: Engine, identity: str) -> bool:
+    """Have an export that failed made from its beginning; return whether it had."""
+    row = exports.c.id == identity
+    values: dict[str, Any] = {
+        "state": State.WAITING.value,
+        "plan": None,
+        "volumes": [],
+        "reason": "",
+        "ended_at": None,
+    }
+    with writing(catalog) as connection:
+        changed = connection.execute(
+            update(exports)
+            .where(row, exports.c.state == State.FAILED.value)
+            .values(**values, messages=0, bytes=0, beat_at=utc_now(), recheck=False)
+        )
+    return changed.rowcount == 1
 
 
 def take(catalog: Engine, identity: str, *, worker: str) -> Export | None:

@@ -8,21 +8,22 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Engine
 
 from mmsvault.bucket import Bucket
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import schedules, upkeep
 from mmsvault.errors import DamagedError, NotFoundError, RefusedError, RejectedInputError, UnavailableError
-from mmsvault.exporting import planning, register, sealing
+from mmsvault.exporting import planning, register, schedule, sealing
 from mmsvault.exporting.holding import CLOCKS_DIFFER, holding
 from mmsvault.exporting.outputs import to_bucket
 from mmsvault.exporting.packing import MessageGoneError, Order, Written, pack, set_manifest
+from mmsvault.exporting.periods import Period, periods_due
 from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.register import ABANDONED_AFTER, Export, State
 from mmsvault.exporting.signing import own_signer
@@ -123,6 +124,8 @@ class _Making:
 
     def run(self) -> None:
         catalog, found = self._vault.catalog, self._export
+        if found.plan is None:
+            schedule.take(self._vault, found.choice)
         plan = found.plan or planning.plan(catalog, found.choice)
         if not register.begin(catalog, found.id, worker=self._worker, plan=plan):
             raise NotWantedError
@@ -172,6 +175,8 @@ class _Making:
         key = self._export.prefix + order.set_name
         manifest = set_manifest(order, self._finished)
         self._vault.bucket.put(key, manifest, content_type="application/json")
+        if self._export.choice.period:
+            schedule.keep(self._vault, self._export.choice.period)
         self._beat()
         self._progress(0, 0)
         return register.end_checked(catalog, identity, worker=worker)
@@ -259,6 +264,7 @@ def clear_away(vault: Vault, identity: str, *, worker: str) -> None:
         return
     if found.state is State.ENDING and register.take(vault.catalog, identity, worker=worker):
         remove_objects(vault.bucket, found)
+        schedules.release(vault.catalog, identity)
         register.end(vault.catalog, identity, worker=worker, state=State.CANCELLED)
         log.info("export cancelled")
 
@@ -267,6 +273,8 @@ def delete(vault: Vault, identity: str) -> None:
     """Remove a finished export with its files."""
     found = register.find(vault.catalog, identity)
     if found.state not in register.UNFINISHED:
+        if found.state is not State.DONE:
+            schedules.release(vault.catalog, identity)
         remove_objects(vault.bucket, found)
         register.forget(vault.catalog, identity)
 
@@ -281,7 +289,7 @@ def remove_objects(bucket: Bucket, found: Export) -> None:
 
 def sweep(vault: Vault, connection: Redis) -> int:
     """Ask for the scheduled exports that are due, and queue again those that nobody works on."""
-    schedule(vault, today=utc_now().date())
+    ask_for_due(vault, now=utc_now())
     left = register.stranded(vault.catalog, before=utc_now() - max(QUEUED_AGAIN_AFTER, ABANDONED_AFTER))
     queue = open_queue(connection, EXPORTS_QUEUE)
     if left and not queue.count:  # a long queue has them all already
@@ -290,29 +298,29 @@ def sweep(vault: Vault, connection: Redis) -> int:
     return len(left)
 
 
-def schedule(vault: Vault, *, today: date) -> Export | None:
-    """Ask for the export of the last whole day or month, where it is scheduled and not asked for yet."""
-    settings = vault.settings
-    if settings.export_schedule is Schedule.NEVER:
-        return None
-    if settings.export_schedule is Schedule.DAILY:
-        begins, ends, name = today - timedelta(days=1), today, f"daily-{today - timedelta(days=1):%Y-%m-%d}"
-    else:
-        ends = today.replace(day=1)
-        begins = (ends - timedelta(days=1)).replace(day=1)
-        name = f"monthly-{begins:%Y-%m}"
-    if _is_there(vault.catalog, name):
-        return None
-    span = f"after:{begins:%Y-%m-%d} before:{ends:%Y-%m-%d}"
+def ask_for_due(vault: Vault, *, now: datetime) -> list[Export]:
+    """Ask for the exports of all days or months that ended and have none yet, and again for failed ones."""
+    wanted = vault.settings.export_schedule
+    if wanted is Schedule.NEVER:
+        return []
+    last_at = schedules.last_ended_at(vault.catalog, wanted) or schedule.restore(vault, wanted)
+    due = periods_due(wanted, ZoneInfo(vault.settings.timezone), last_at=last_at, now=now)
+    asked = [_ask_for(vault, period) for period in due]
+    if due:
+        for failed in register.scheduled(vault.catalog):
+            if failed.choice.period and register.try_again(vault.catalog, failed.id):
+                queue_up(vault, failed.id)
+    return [export for export in asked if export]
+
+
+def _ask_for(vault: Vault, period: Period) -> Export | None:
+    """Ask for a scheduled export; None where there is one, which keeps its messages."""
     choice = Choice(
-        query=f"{settings.export_query} {span}".strip(), volume_bytes=planning.VOLUME_BYTES, signed=True
+        query=vault.settings.export_query, volume_bytes=planning.VOLUME_BYTES, signed=True, period=period
     )
-    return request(vault, choice, name=name, made_by="schedule", made_at=utc_now(), identity=name)
-
-
-def _is_there(catalog: Engine, identity: str) -> bool:
-    try:
-        register.find(catalog, identity)
-    except NotFoundError:
-        return False
-    return True
+    entered = request(
+        vault, choice, name=period.id, made_by=register.SCHEDULE, made_at=utc_now(), identity=period.id
+    )
+    is_another = entered is None and register.find(vault.catalog, period.id).choice.period != period
+    schedule.enter(vault, period, has_taken=is_another)
+    return entered

@@ -42,6 +42,7 @@ from mmsvault.settings.forms import (
     Ports,
     Schedule,
     Style,
+    ZoneName,
     from_here,
     with_password,
 )
@@ -202,6 +203,9 @@ class Settings(BaseSettings):
         Schedule.NEVER, description="export to the bucket by itself: `never`, `daily` or `monthly`"
     )
     export_query: str = Field("", description="which messages scheduled exports hold; empty: all")
+    timezone: ZoneName = Field(
+        "UTC", description="time zone of the days and months of scheduled exports, like `Europe/Berlin`"
+    )
 
     metrics_token: str = Field(
         "",

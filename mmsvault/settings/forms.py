@@ -4,8 +4,9 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import quote, urlsplit, urlunsplit
+from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 
@@ -24,6 +25,16 @@ def _days_by_name(value: object) -> object:
             raise ValueError(f"write each keyword once, with its days, like storm=90; {part!r} is not so")
         days[name] = number
     return days
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            "there is no such time zone; write one like Europe/Berlin or America/New_York"
+        ) from error
+    return name
 
 
 def from_here(host: str) -> str:
@@ -64,6 +75,7 @@ class Encryption(StrEnum):
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)]
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Days = Annotated[int, Field(ge=0, le=36500)]
 DaysByName = Annotated[dict[str, Days], NoDecode, BeforeValidator(_days_by_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -7,7 +7,7 @@ import signal
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urljoin
@@ -210,10 +210,10 @@ def test_a_scheduled_export_is_asked_for_once(house: House, filled: Vault, sched
     more = {"MMSVAULT_EXPORT_SCHEDULE": schedule, "MMSVAULT_EXPORT_QUERY": "keyword:exported"}
     scheduled = House(house.folder, {**house.env, **more})
     with scheduled.vault() as vault:
-        entered = working.schedule(vault, today=date(2026, 11, 21))
-        assert entered
+        now = datetime(2026, 11, 21, 0, 5, tzinfo=UTC)
+        (entered,) = working.ask_for_due(vault, now=now)
         assert entered.id == name
-        assert working.schedule(vault, today=date(2026, 11, 21)) is None
+        assert working.ask_for_due(vault, now=now) == []
     found = ended(filled, name)
     assert found.state is State.DONE
     assert found.volumes[0].messages == (MESSAGES if schedule == "daily" else 0)

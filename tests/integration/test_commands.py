@@ -1,6 +1,7 @@
 """What the commands that look after the archive answer; the bucket is needed by none of these."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,36 @@ def test_a_broken_catalog_of_a_running_vault_is_left_alone(
         assert call(monkeypatch, "rebuild") == 1
     assert "End the vault first" in capsys.readouterr().err
     assert not list(folder.glob("catalog.sqlite.broken-*"))
+
+
+def test_an_output_that_ends_in_a_slash_is_a_folder_that_is_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = ("export", "--query", "keyword:nothing-like-it", "--output")
+    assert call(monkeypatch, *nothing, "exports/deep/") == 0
+    assert sorted(found.suffix for found in (folder / "exports/deep").iterdir()) == [".json", ".zip"]
+    assert call(monkeypatch, *nothing, "exports") == 0, "a folder that is there needs no slash"
+    assert sorted(found.suffix for found in (folder / "exports").iterdir()) == ["", ".json", ".zip"]
+
+
+def test_an_export_over_a_file_is_refused_unless_it_is_to_be_replaced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    (folder / "out.zip").write_bytes(b"somebody's own")
+    wanted = ("export", "--query", "keyword:nothing-like-it", "--output", "out.zip")
+    assert call(monkeypatch, *wanted) == 2
+    assert "out.zip exists already. Choose another name, or add --replace." in capsys.readouterr().err
+    assert (folder / "out.zip").read_bytes() == b"somebody's own"
+    assert call(monkeypatch, *wanted, "--replace") == 0
+    assert zipfile.is_zipfile(folder / "out.zip")
+
+
+def test_nothing_is_erased_where_the_receipt_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    (folder / "receipt.json").write_bytes(b"of another erasure")
+    for receipt, said in (("receipt.json", "exists already"), ("nowhere/receipt.json", "cannot be written")):
+        assert call(monkeypatch, "erase", "14085550123", "--yes", "--receipt", receipt) == 2
+        assert said in capsys.readouterr().err
+    assert (folder / "receipt.json").read_bytes() == b"of another erasure"
+    assert upkeep.count(Vault(Settings.load()).catalog) == 1

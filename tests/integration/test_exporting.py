@@ -4,6 +4,7 @@ import csv
 import email
 import io
 import json
+import os
 import shutil
 import subprocess
 import zipfile
@@ -21,7 +22,7 @@ from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import exports
 from mmsvault.errors import DamagedError, RejectedInputError
 from mmsvault.exporting import delivering, register, verifying, working
-from mmsvault.exporting.outputs import to_bucket
+from mmsvault.exporting.outputs import to_bucket, to_file
 from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.register import Export, State
 from mmsvault.exporting.sealing import seal
@@ -186,6 +187,59 @@ def test_a_set_is_proved_by_its_manifest_and_no_volume_can_be_missing_or_another
     assert verify_any(manifest).signature == "invalid"
     manifest.write_text(json.dumps(told | {"volumes": [{"name": "../x.zip", "sha256": ""}]}))
     assert "leads out" in verify_any(manifest).problems[-1].problem
+
+
+def test_a_file_that_is_there_is_replaced_only_where_that_is_said(vault: Vault, tmp_path: Path) -> None:
+    kept(vault, "one", b"x")
+    path = tmp_path / "out.zip"
+    path.write_bytes(b"somebody's own")
+    with pytest.raises(RejectedInputError, match=r"exists already.*--replace"):
+        made(vault, path)
+    assert path.read_bytes() == b"somebody's own"
+    delivering.to_one_file(vault, order(vault), path, progress=lambda *_: None, replace=True)
+    assert verify(path).ok
+    assert [found.name for found in tmp_path.glob("*out.zip*")] == ["out.zip"]
+
+
+def test_a_file_that_appears_while_the_archive_is_made_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "out.zip"
+
+    def write() -> None:
+        with to_file(path) as output:
+            output.write(b"an archive")
+            path.write_bytes(b"somebody's own")
+
+    with pytest.raises(RejectedInputError, match="by another program meanwhile"):
+        write()
+    assert path.read_bytes() == b"somebody's own"
+    assert list(tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, *, replace: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("pipe", "link"):
+        with (
+            pytest.raises(RejectedInputError, match="no ordinary file"),
+            to_file(tmp_path / name, replace=replace),
+        ):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_set_is_refused_before_any_of_it_is_written_where_a_file_of_it_is_there(
+    vault: Vault, tmp_path: Path
+) -> None:
+    for minute in range(4):
+        kept(vault, f"m{minute}", b"x" * 100_000, minutes=minute)
+    wanted = order(vault, volume_bytes=200_000)
+    (tmp_path / "case-02.zip").write_bytes(b"somebody's own")
+    with pytest.raises(RejectedInputError, match=r"case-02\.zip exists already"):
+        delivering.to_folder(vault, wanted, tmp_path, progress=lambda *_: None)
+    assert [found.name for found in tmp_path.glob("case*")] == ["case-02.zip"]
+    assert (tmp_path / "case-02.zip").read_bytes() == b"somebody's own"
 
 
 def test_a_set_that_fails_half_way_leaves_no_volume(archive: Archive, tmp_path: Path) -> None:
