@@ -15,7 +15,7 @@ from mmsvault.catalog import language, queries, upkeep
 from mmsvault.errors import RefusedError
 from mmsvault.layout import tombstone_key
 from mmsvault.message import pretty_json, utc_now
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue, open_queue
 from mmsvault.settling import refresh
 from mmsvault.vault import Vault
@@ -68,7 +68,7 @@ def retry_now(vault: Vault, message_id: str) -> int:
         with connect_to_answer(vault.settings.effective_redis_url) as connection:
             enqueue(open_queue(connection), ARCHIVE_MESSAGE, message_id, at_front=True)
     except RedisError as error:
-        log.warning("left to the sweep", message=message_id, reason=str(error))
+        log.warning("left to the sweep", message=message_id, reason=str(unavailable(error)))
     return files
 
 

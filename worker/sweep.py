@@ -17,7 +17,7 @@ from mmsvault.alerting import Alerter
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
 from mmsvault.message import utc_now
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sweeping import SWEPT, Sweeper
 from mmsvault.vault import Vault
@@ -56,7 +56,9 @@ def keep_sweeping(vault: Vault) -> None:
                 sweep_alone(sweeper, connection, alerter)
                 working.sweep(vault, connection)
                 swept.ended_at = utc_now()
-            except (UnavailableError, ConfigurationError, RedisError) as error:
+            except RedisError as error:
+                log.warning("sweep put off", reason=str(unavailable(error)))
+            except (UnavailableError, ConfigurationError) as error:
                 log.warning("sweep put off", reason=str(error))
             except OvertakenError as error:
                 log.warning("sweep broken off", reason=str(error))

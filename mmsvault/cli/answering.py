@@ -18,9 +18,10 @@ from mmsvault import auditing
 from mmsvault.catalog import counting, language, quarantine, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
-from mmsvault.errors import RejectedInputError, UnavailableError
+from mmsvault.errors import RejectedInputError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.queueing import figures
+from mmsvault.queueing.connection import unavailable
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
@@ -226,8 +227,7 @@ def _queued(vault: Vault) -> dict[str, int]:
     try:
         return figures.lengths(vault.redis)
     except RedisError as error:
-        hint = " Is `mmsvault up` running?" if vault.settings.embeds_redis else ""
-        raise UnavailableError(f"The queue cannot be reached: {error}.{hint}") from error
+        raise unavailable(error) from error
 
 
 def _row(message: Message) -> tuple[str, ...]:

@@ -6,13 +6,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import BusyLoadingError, ResponseError
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from mmsvault.errors import ConfigurationError
+from mmsvault.core.fault_rules import Server
+from mmsvault.core.server_faults import fault_of
+from mmsvault.errors import ConfigurationError, UnavailableError
 
 SENTINEL = "+sentinel"
 """How the scheme of a URL ends that names Sentinels, and not the Redis itself."""
@@ -33,6 +35,12 @@ def connect_to_work(url: str) -> "Redis":
         retry=Retry(ExponentialBackoff(cap=2, base=0.1), 60),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+
+
+def unavailable(error: RedisError) -> UnavailableError:
+    """Return what is wrong with the queue, for those who wait for it and for people."""
+    fault = fault_of(error, Server.QUEUE)
+    return UnavailableError(str(fault), fault=fault)
 
 
 def _open(url: str, **options: Any) -> "Redis":
