@@ -70,6 +70,7 @@ CUT_OFF = ("server closed the connection", "terminating connection", "the databa
 OF_THE_SERVER = ("42501", "26000", "42P05")
 """SQLSTATEs of what somebody has to set right at the server, although a driver calls them mistakes in SQL."""
 MOVED = "25006"
+WITH_DATABASE_COLLATIONS = 150000
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Before a transaction is tried again; with what is left then, whoever asked waits or gives up."""
 SECONDS_FOR_A_CONNECTION = 10
@@ -280,6 +281,25 @@ def _as_fault(kind: type[UnavailableError], error: DBAPIError) -> UnavailableErr
         return kind(f"The catalog cannot be used: {said}")
     fault = fault_of(error, Server.CATALOG)
     return kind(str(fault), fault=fault)
+
+
+def collation_versions(engine: Engine) -> tuple[str, str] | None:
+    """Return the version of the sort order that a PostgreSQL database was made with and the one now.
+
+    None where they are the same or cannot be told (PostgreSQL 14 does not).
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    with reading(engine) as connection:
+        if int(connection.scalar(text("SHOW server_version_num")) or 0) < WITH_DATABASE_COLLATIONS:
+            return None
+        made, now = connection.execute(
+            text(
+                "SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database"
+                " WHERE datname = current_database()"
+            )
+        ).one()
+    return (made, now) if made and now and made != now else None
 
 
 def is_broken(engine: Engine) -> bool:

@@ -13,7 +13,7 @@ from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import Holding, held, holding
 from mmsvault.message import pretty_json
 
-Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
+Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or ids of messages.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

@@ -379,7 +379,7 @@ CATALOG_RULES = (
     ),
     Rule(
         Kind.NEEDS_TLS,
-        r"no pg_hba\.conf entry[^\n]*no encryption|SSL required",
+        r"(?s)\A(?!.*entry[^\n]*SSL encryption).*no pg_hba\.conf entry[^\n]*no encryption|SSL required",
         "PostgreSQL lets this user in by TLS only.",
         "DATABASE_URL",
         _WITH_TLS[Server.CATALOG],

@@ -85,6 +85,15 @@ def _open_by_sentinels(url: str, options: Mapping[str, Any]) -> "Redis":
     return master
 
 
+PROBE_KEY, PROBE_SECONDS = "mmsvault:probe", 60
+
+
+def probe_queue(connection: "Redis") -> None:
+    """Write something and take it away. Raises RedisError where Redis takes no writes: it may be full."""
+    connection.set(PROBE_KEY, b"0", ex=PROBE_SECONDS)
+    connection.delete(PROBE_KEY)
+
+
 def count_replicas(connection: "Redis") -> int:
     """Return how many replicas take in what this Redis writes; a replica itself has none."""
     replication = connection.info("replication")

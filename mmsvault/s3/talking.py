@@ -5,7 +5,7 @@ the log, until somebody has put it right. Only an object that is not there is an
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -67,13 +67,11 @@ def _with_its_code(error: S3Error) -> S3Error:
     headers = error.response.headers
     if error.code not in _NOT_TOLD or error.response.data:
         return error
-    if code := headers.get(_CODE_HEADER, ""):
-        return error.copy(code, error.message or "")
-    try:
-        apart = abs(parsedate_to_datetime(headers.get("date", "")) - utc_now())
-    except (ValueError, TypeError):
-        return error
-    return error.copy("RequestTimeTooSkewed", "") if apart > LONGEST_SKEW else error
+    with suppress(ValueError, TypeError):
+        if abs(parsedate_to_datetime(headers.get("date", "")) - utc_now()) > LONGEST_SKEW:
+            return error.copy("RequestTimeTooSkewed", error.message or "")
+    code = headers.get(_CODE_HEADER, "")
+    return error.copy(code, error.message or "") if code else error
 
 
 def open_client(
