@@ -29,7 +29,8 @@ def take_turn(
         if held is not None:
             return None
         new = insert_in_dialect(connection.dialect.name, serials).values(name=name, value=value)
-        return value if connection.execute(new.on_conflict_do_nothing()).rowcount == 1 else None
+        is_new = connection.scalar(new.on_conflict_do_nothing().returning(serials.c.name)) is not None
+    return value if is_new else None
 
 
 @retried

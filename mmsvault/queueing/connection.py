@@ -1,12 +1,13 @@
 """The connection to Redis, and what that Redis can promise."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import structlog
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -16,10 +17,38 @@ from mmsvault.core.fault_rules import Server
 from mmsvault.core.server_faults import fault_of
 from mmsvault.errors import ConfigurationError, UnavailableError
 
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+SAID_AFTER_FAILURES = 5
+"""Some three seconds of pauses: a Redis that restarts is back by then."""
 SENTINEL = "+sentinel"
 """How the scheme of a URL ends that names Sentinels, and not the Redis itself."""
 WAITAOF_SINCE = (7, 2)
 """The first Redis version with WAITAOF; Valkey answers with the Redis version it forked from."""
+
+
+class _SaidRetry(Retry):
+    """Tries again and says why: at once where somebody has to set it right, else after some seconds."""
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        failures = 0
+
+        def say(error: Exception, *count: int) -> Any:
+            nonlocal failures
+            failures += 1
+            if failures == (1 if isinstance(error, AuthenticationError) else SAID_AFTER_FAILURES):
+                log.warning("waiting for the queue", reason=str(fault_of(error, Server.QUEUE)))
+            return fail(error, *count)
+
+        return super().call_with_retry(do, say, is_retryable, with_failure_count)
 
 
 def connect_to_answer(url: str) -> "Redis":
@@ -32,7 +61,7 @@ def connect_to_work(url: str) -> "Redis":
     return _open(
         url,
         socket_connect_timeout=2,
-        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 60),
+        retry=_SaidRetry(ExponentialBackoff(cap=2, base=0.1), 60),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
 
