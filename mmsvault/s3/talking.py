@@ -64,9 +64,9 @@ def _with_its_code(error: S3Error) -> S3Error:
 
     Such is every answer to HEAD: the client takes each refusal for one of the key's rights.
     """
-    headers = error.response.headers
-    if error.code not in _NOT_TOLD or error.response.data:
+    if error.code not in _NOT_TOLD or not error.response or error.response.data:
         return error
+    headers = error.response.headers
     with suppress(ValueError, TypeError):
         if abs(parsedate_to_datetime(headers.get("date", "")) - utc_now()) > LONGEST_SKEW:
             return error.copy("RequestTimeTooSkewed", error.message or "")
