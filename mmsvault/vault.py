@@ -38,10 +38,11 @@ class Vault:
 
     @cached_property
     def redis(self) -> Redis:
-        """The connection to the queue, for those who can wait for it."""
-        from mmsvault.queueing.connection import connect_to_work
+        """The connection to the queue: it rides an outage out, unless the vault is quick."""
+        from mmsvault.queueing.connection import connect_to_answer, connect_to_work
 
-        return connect_to_work(self.settings.effective_redis_url)
+        connect = connect_to_answer if self.is_quick else connect_to_work
+        return connect(self.settings.effective_redis_url)
 
     @cached_property
     def queue(self) -> Queue:

@@ -13,7 +13,7 @@ class Server(StrEnum):
     """Which of the three servers a fault is about, as people call it."""
 
     QUEUE = "Redis"
-    BUCKET = "The bucket's server"
+    BUCKET = "the bucket's server"
     CATALOG = "PostgreSQL"
 
 

@@ -44,7 +44,7 @@ def fault_of(error: BaseException, server: Server) -> ServerFault:
     return ServerFault(
         server,
         Kind.OTHER,
-        f"{server.value} gave an answer that is not understood.",
+        _filled("{name} gave an answer that is not understood.", {"name": server.value}),
         setting,
         f"Read its log, and check {setting}.",
     )
