@@ -145,8 +145,8 @@ def needs_waitaof(connection: "Redis") -> bool:
         raise _unsafe("this Redis throws keys away when it is full; set `maxmemory-policy noeviction`")
     if _forgets_transactions(connection, server):
         raise _unsafe(
-            "this Redis would forget what is queued when it starts again: it reads its log back with the rights"
-            " of the user `default`, who may not write; set `user default off ~* &* +@all` in its ACLs"
+            "this Redis would forget what is queued when it starts again: it reads its log back with the"
+            " rights of the user `default`, who may not write; set `user default off ~* &* +@all` in its ACLs"
         )
     fsync = _fsync_policy(connection)
     if fsync == "always":

@@ -80,6 +80,7 @@ def test_a_pooler_that_is_killed_costs_no_message_and_all_works_by_it(
     assert not [line for line in log_of(site, "pooler").splitlines() if "prepared statement" in line]
 
 
+@full
 @pytest.mark.timeout(400)
 def test_a_redis_without_room_spools_and_drains_when_it_has_some(
     site: Site, provider: SampleProvider, table: FaultTable
@@ -97,6 +98,7 @@ def test_a_redis_without_room_spools_and_drains_when_it_has_some(
     met_under_load(site, met, table, without_room)
 
 
+@full
 @pytest.mark.timeout(400)
 def test_a_password_that_is_changed_at_redis_and_back_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable
@@ -118,6 +120,7 @@ def test_a_password_that_is_changed_at_redis_and_back_costs_no_message(
     met_under_load(site, met, table, changed)
 
 
+@full
 @pytest.mark.timeout(400)
 def test_a_password_that_is_changed_at_postgresql_and_back_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable
@@ -182,6 +185,7 @@ def faked_time(clock: Path) -> dict[str, str]:
     }
 
 
+@full
 @pytest.mark.timeout(400)
 def test_a_bucket_with_versions_that_is_killed_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable
@@ -208,6 +212,7 @@ def test_a_bucket_with_versions_that_is_killed_costs_no_message(
     assert client.get_bucket_versioning(settings.s3_bucket).status == ENABLED
 
 
+@full
 @pytest.mark.timeout(400)
 def test_a_redis_by_tls_with_the_rights_of_the_guide_that_is_killed_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable
@@ -238,6 +243,7 @@ def test_a_redis_by_tls_with_the_rights_of_the_guide_that_is_killed_costs_no_mes
     met_under_load(site, met, table, killed)
 
 
+@full
 @pytest.mark.timeout(400)
 def test_a_failover_by_sentinel_under_load_costs_no_message(
     site: Site, provider: SampleProvider, table: FaultTable
