@@ -57,6 +57,7 @@ def prepare(site: Site) -> None:
         migrate(vault.catalog)
 
 
+@pytest.mark.everyday_fault
 @pytest.mark.timeout(400)
 def test_a_pooler_that_is_killed_costs_no_message_and_all_works_by_it(
     site: Site, provider: SampleProvider, table: FaultTable
@@ -148,6 +149,7 @@ def test_a_password_that_is_changed_at_postgresql_and_back_costs_no_message(
     met_under_load(site, met, table, changed)
 
 
+@pytest.mark.everyday_fault
 @pytest.mark.timeout(400)
 def test_a_worker_whose_clock_is_an_hour_off_waits_until_it_is_right(
     site: Site, provider: SampleProvider, table: FaultTable, tmp_path: Path

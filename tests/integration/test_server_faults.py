@@ -13,7 +13,8 @@ from unittest.mock import patch
 import minio.time
 import psycopg
 import pytest
-from minio import Minio
+from minio import Minio, MinioAdmin
+from minio.credentials import StaticProvider
 from redis import Redis
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -458,7 +459,7 @@ def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buckets]:
     given = {name.removeprefix("MMSVAULT_").lower(): value for name, value in bucket.items()}
     secure = [tls_command[0], "--certs-dir", str(where), *tls_command[1:]]
     with (
-        running(command, log=where / "plain.log", port=port, env=own),
+        running(command, log=where / "plain.log", port=port, env={**own, "MINIO_REGION": "us-east-1"}),
         running(secure, log=where / "tls.log", port=tls_port, env=own),
     ):
         until(lambda: servers.takes_objects(port), what="MinIO being ready")
@@ -469,12 +470,22 @@ def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buckets]:
             secure=False,
         )
         client.make_bucket("vault")
+        keys = StaticProvider(given["s3_access_key"], given["s3_secret_key"])
+        MinioAdmin(endpoint=f"127.0.0.1:{port}", credentials=keys, secure=False).user_add(
+            access_key="stranger", secret_key="stranger-secret"
+        )
         yield Buckets(port, tls_port, authority, given)
 
 
 BUCKET_FAULTS: dict[str, tuple[Kind, str, Callable[[Buckets], Any]]] = {
     "wrong secret": (Kind.WRONG_PASSWORD, "S3_SECRET_KEY", lambda b: b.at(s3_secret_key="wrong-secret")),
     "unknown key": (Kind.UNKNOWN_KEY, "S3_ACCESS_KEY", lambda b: b.at(s3_access_key="nobody")),
+    "no rights": (
+        Kind.NO_PERMISSION,
+        "S3_ACCESS_KEY",
+        lambda b: b.at(s3_access_key="stranger", s3_secret_key="stranger-secret"),
+    ),
+    "wrong region": (Kind.WRONG_REGION, "S3_REGION", lambda b: b.at(s3_region="eu-west-1")),
     "unknown bucket": (Kind.UNKNOWN_BUCKET, "S3_BUCKET", lambda b: b.at(s3_bucket="elsewhere")),
     "wrong clock": (Kind.WRONG_CLOCK, "S3_ENDPOINT", lambda b: b.an_hour_ahead()),
     "unknown authority": (Kind.UNKNOWN_AUTHORITY, "S3_CA", lambda b: b.at(f"https://127.0.0.1:{b.tls_port}")),
