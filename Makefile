@@ -34,7 +34,7 @@ test: dev ## run all tests, three files at a time (MMSVAULT_TEST_REQUIRE=redis,m
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-faults: dev ## bring every fault about and write the table in docs/reliability.md
-	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m faults tests/flow
+	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m "faults or everyday_fault" tests/flow
 
 test-hosts: dev ## several hosts in network namespaces, one cut off, one killed; writes docs/hosts.md (as root)
 	MMSVAULT_TEST_HOSTS=docs/hosts.md $(BIN)/python -m pytest -m hosts tests/flow/test_hosts.py

@@ -17,10 +17,10 @@ from mmsvault.catalog import quarantine as index
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.quarantine import Quarantined
-from mmsvault.errors import NotFoundError, NotUnderstoodError, RejectedInputError, UnavailableError
+from mmsvault.errors import NotFoundError, NotUnderstoodError, RejectedInputError
 from mmsvault.message import Message, Receipt
 from mmsvault.postbacks import OtherNotice
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 
@@ -253,7 +253,7 @@ def _send(visitor: Visit, receipt: Receipt) -> None:
             queue = DurableQueue(open_queue(connection), replicas=vault.settings.effective_redis_replicas)
             replaying.replay(vault, queue, receipt)
     except RedisError as error:
-        raise UnavailableError("The queue cannot be reached.") from error
+        raise unavailable(error) from error
     counted = replaying.outcomes(vault, [receipt.id], wait_seconds=PATIENCE_SECONDS)
     outcome = next((name for name, count in counted.items() if count), "waiting")
     message_id = ""

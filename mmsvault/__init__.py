@@ -3,6 +3,7 @@
 Reading order, which is also the order of import (a module imports only what stands above it):
 
     settings    what an operator may set, and what was generated at the first start
+    core        what a server says, in words: problem, setting, next step
     errors      grouped by what the caller does next
     terminal    what strangers wrote, made harmless for terminals
     seals       secrets that must be kept and read again

@@ -6,11 +6,13 @@ Nothing here changes the archive: what is written to find out whether it can be 
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis import Redis
@@ -18,16 +20,18 @@ from redis.exceptions import RedisError
 
 from mmsvault import health
 from mmsvault.catalog import second_factors, verdicts, writes
-from mmsvault.catalog.connection import migrate
+from mmsvault.catalog.connection import collation_versions, migrate
 from mmsvault.clients import untrusted_peer
-from mmsvault.errors import ConfigurationError, VaultError
+from mmsvault.core.fault_rules import Kind, Server
+from mmsvault.core.server_faults import ServerFault, fault_of
+from mmsvault.errors import ConfigurationError, UnavailableError, VaultError, plain_reason
 from mmsvault.message import utc_now
 from mmsvault.ops import conditions
 from mmsvault.ops.channels import NotToldError, mail_server
 from mmsvault.ops.conditions import VERIFIED_WITHIN, Severity
 from mmsvault.ops.gather import gather
 from mmsvault.queueing import figures
-from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
+from mmsvault.queueing.connection import connect_to_answer, needs_waitaof, probe_queue
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import from_here
 from mmsvault.settings.sources import PREFIX
@@ -37,6 +41,8 @@ SHORT_TOKEN = 16
 SECONDS_TO_ANSWER = 3
 CLOCKS_APART = timedelta(seconds=5)
 PROBE_BYTES = 1 << 10
+NEARLY_FULL = 0.9
+_NOT_RUNNING = (Kind.REFUSED, Kind.NO_AUTHORITY_FILE, Kind.NO_ROUTE)
 
 
 class State(StrEnum):
@@ -56,6 +62,10 @@ class Finding:
     said: str
     advice: str = ""
     condition: str = ""
+    setting: str = ""
+    """What to set right, where it is a setting."""
+    is_away: bool = field(default=False, kw_only=True, repr=False)
+    """Whether nothing more could be looked at there."""
 
 
 Findings = Iterator[Finding]
@@ -72,23 +82,40 @@ def examine(vault: Vault) -> Findings:
         ("catalog", lambda: catalog(vault)),
         ("programs", lambda: programs(settings)),
         ("alerts", lambda: alerts(settings)),
-        ("archive", lambda: archive(vault)),
     )
-    found = []
-    for name, check in checks:
-        for finding in _tried(settings, name, check):
-            found.append(finding)
-            yield finding
-    yield from _tried(settings, "conditions", lambda: of_conditions(vault, found))
+    with ThreadPoolExecutor(len(checks)) as side_by_side:  # those that are away are waited for together
+        looks = {name: side_by_side.submit(_found, settings, name, check) for name, check in checks}
+    found = [finding for look in looks.values() for finding in look.result()]
+    yield from found
+    yield from _found(settings, "conditions", lambda: of_conditions(vault, found))
 
 
-def _tried(settings: Settings, name: str, check: Callable[[], Findings]) -> Findings:
+def _found(settings: Settings, name: str, check: Callable[[], Findings]) -> list[Finding]:
+    """Return what a check finds, and why it could not go on."""
+    found: list[Finding] = []
     try:
-        yield from check()
+        found.extend(check())
     except ConfigurationError as error:
-        yield Finding(error.setting, State.WRONG, error.problem, "Change the setting, or the server.")
-    except (VaultError, RedisError, OSError) as error:
-        yield Finding(name, State.WRONG, str(error), _hint(settings, name))
+        found.append(Finding(error.setting, State.WRONG, error.problem, "Change the setting, or the server."))
+    except RedisError as error:
+        found.append(_of_server(settings, name, fault_of(error, Server.QUEUE)))
+    except UnavailableError as error:
+        found.append(
+            _of_server(settings, name, error.fault)
+            if error.fault
+            else Finding(name, State.WRONG, str(error), _hint(settings, name), is_away=True)
+        )
+    except (VaultError, OSError) as error:
+        said = plain_reason(error, otherwise="It cannot be looked at.")
+        found.append(Finding(name, State.WRONG, said, _hint(settings, name), is_away=True))
+    return found
+
+
+def _of_server(settings: Settings, name: str, fault: ServerFault) -> Finding:
+    """Return a fault of a server as a finding; where it is the vault's own server, it has to be started."""
+    is_own = fault.kind in _NOT_RUNNING and _is_embedded(settings, name)
+    advice = _hint(settings, name) if is_own else fault.advice
+    return Finding(name, State.WRONG, fault.problem, advice, setting=fault.setting, is_away=True)
 
 
 def of_conditions(vault: Vault, found: Sequence[Finding]) -> Findings:
@@ -177,16 +204,18 @@ def folder(settings: Settings) -> Findings:
 def queue(settings: Settings) -> Findings:
     """Look whether Redis answers, keeps what it is given, and goes by the same clock."""
     with connect_to_answer(settings.effective_redis_url) as connection:
-        needs_waitaof(connection)
         about = connection.info()
-        room = int(about.get("maxmemory", 0))
-        yield Finding(
-            "queue",
-            State.OK,
-            f"Redis {about['redis_version']} keeps every write before it answers; it holds "
-            f"{int(about['used_memory']) / (1 << 20):,.0f} MiB"
-            + (f" of {room / (1 << 20):,.0f}." if room else "."),
-        )
+        probe_queue(connection)
+        needs_waitaof(connection)
+        yield _memory_of_redis(about)
+        if about.get("maxmemory_policy", "noeviction") != "noeviction":  # needs_waitaof: no maxmemory yet
+            yield Finding(
+                "queue: eviction",
+                State.ADVICE,
+                f"Redis would throw keys away once it had a `maxmemory` ({about['maxmemory_policy']}).",
+                "Set `maxmemory-policy noeviction` in Redis: with the others receipts can be lost.",
+                PREFIX + "REDIS_URL",
+            )
         seconds, microseconds = connection.time()
         apart = abs(utc_now() - datetime.fromtimestamp(seconds + microseconds / 1e6, UTC))
         if apart > CLOCKS_APART:
@@ -197,6 +226,23 @@ def queue(settings: Settings) -> Findings:
                 "Run NTP on both: leases and deadlines go by the clock.",
             )
         yield from _workers(connection)
+
+
+def _memory_of_redis(about: Mapping[str, Any]) -> Finding:
+    room, used = int(about.get("maxmemory", 0)), int(about["used_memory"])
+    said = (
+        f"Redis {about['redis_version']} keeps every write before it answers; it holds "
+        f"{used / (1 << 20):,.0f} MiB" + (f" of {room / (1 << 20):,.0f}." if room else ".")
+    )
+    if room and used > NEARLY_FULL * room:
+        return Finding(
+            "queue",
+            State.ADVICE,
+            f"{said} It is nearly full.",
+            "Raise `maxmemory` in Redis, or start more workers so that the queue gets shorter.",
+            PREFIX + "REDIS_URL",
+        )
+    return Finding("queue", State.OK, said)
 
 
 def _workers(connection: "Redis") -> Findings:
@@ -227,6 +273,16 @@ def catalog(vault: Vault) -> Findings:
     """Look whether the catalog takes something in, in the form that this version knows."""
     migrate(vault.catalog)
     writes.check(vault.catalog)
+    if versions := collation_versions(vault.catalog):
+        yield Finding(
+            "catalog: collation",
+            State.WRONG,
+            f"The database {vault.catalog.url.database} was made with version {versions[0]} of the"
+            f" system's sort order; the server has {versions[1]} now. Indexes of texts may be wrong.",
+            f'Run `REINDEX DATABASE "{vault.catalog.url.database}"` and then `ALTER DATABASE'
+            f' "{vault.catalog.url.database}" REFRESH COLLATION VERSION`, as the owner of the database.',
+            PREFIX + "DATABASE_URL",
+        )
     yield Finding("catalog", State.OK, f"{vault.catalog.dialect.name} takes rows, in its newest form.")
     if names := second_factors.unreadable(vault.catalog, vault.settings.bucket_keys[1]):
         yield Finding(
@@ -323,6 +379,10 @@ def _resolves(host: str) -> bool:
         return bool(socket.getaddrinfo(host, None))
     except OSError:
         return False
+
+
+def _is_embedded(settings: Settings, check: str) -> bool:
+    return (check == "queue" and settings.embeds_redis) or (check == "bucket" and settings.embeds_bucket)
 
 
 def _hint(settings: Settings, check: str) -> str:

@@ -6,38 +6,67 @@ removed. It is written first, so that a deletion that was cut off is finished by
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import structlog
 from redis.exceptions import RedisError
 
 from mmsvault import leases
-from mmsvault.catalog import language, queries, upkeep
-from mmsvault.errors import RefusedError
+from mmsvault.catalog import filters, language, queries, upkeep
+from mmsvault.catalog.language import Query
+from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.layout import tombstone_key
-from mmsvault.message import pretty_json, utc_now
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.message import Message, pretty_json, utc_now
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue, open_queue
 from mmsvault.settling import refresh
 from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+MOST_IDS = 500
+"""As many ids as one call may name; more are a query's work."""
 
-def chosen(vault: Vault, text: str) -> Iterator[str]:
-    """Give the ids of the messages that a query finds, newest first; a message's id finds that one.
+
+def named_ids(vault: Vault, text: str) -> tuple[str, ...]:
+    """Return the ids of messages that a text is made of, with spaces between; none where it is a query."""
+    words = tuple(dict.fromkeys(text.split()))
+    if not words or len(words) > MOST_IDS:
+        return ()
+    return words if len(upkeep.folders(vault.catalog, words)) == len(words) else ()
+
+
+def query_of(vault: Vault, text: str) -> Query:
+    """Return which messages a person means, by a query or by ids. Every command reads it by this.
 
     Raises SearchError.
     """
-    if upkeep.folders(vault.catalog, [text]):
-        yield text
-        return
-    query, after = language.parse(text, region=vault.settings.default_region), None
-    while True:
-        page = queries.search(vault.catalog, query, limit=upkeep.PAGE, after=after)
-        yield from (message.id for message in page.messages)
-        if page.next is None:
-            return
-        after = page.next
+    if ids := named_ids(vault, text):
+        return Query((filters.chosen(ids),))
+    return language.parse(text, region=vault.settings.default_region)
+
+
+def chosen(vault: Vault, text: str) -> Iterator[str]:
+    """Give the ids of the messages that a query or ids name, newest first. Raises SearchError."""
+    yield from queries.ids(vault.catalog, query_of(vault, text))
+
+
+def one(vault: Vault, text: str) -> Message:
+    """Return the one message that an id, or a query that finds just one, names.
+
+    Raises NotFoundError where there is none, RejectedInputError where there are more.
+    """
+    if named_ids(vault, text) or len(text.split()) == 1:
+        with suppress(NotFoundError):
+            return queries.load(vault.catalog, text.strip())
+    found = queries.search(vault.catalog, query_of(vault, text), limit=2).messages
+    if not found:
+        raise NotFoundError(f"No message has the id {text}, and no message matches it as a query.")
+    if len(found) > 1:
+        raise RejectedInputError(
+            f"More than one message matches {text}. Run `mmsvault search` with it, and give the id of one."
+        )
+    return found[0]
 
 
 def hold(vault: Vault, message_id: str, *, held: bool) -> bool:
@@ -68,7 +97,7 @@ def retry_now(vault: Vault, message_id: str) -> int:
         with connect_to_answer(vault.settings.effective_redis_url) as connection:
             enqueue(open_queue(connection), ARCHIVE_MESSAGE, message_id, at_front=True)
     except RedisError as error:
-        log.warning("left to the sweep", message=message_id, reason=str(error))
+        log.warning("left to the sweep", message=message_id, reason=str(unavailable(error)))
     return files
 
 

@@ -4,9 +4,15 @@ An error of a library is translated where the library is called; one that is not
 unknown: it is logged whole and fails loudly.
 """
 
+from __future__ import annotations
+
 import re
 import struct
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmsvault.core.server_faults import ServerFault
 
 EXIT_DONE = 0
 EXIT_WRONG = 1
@@ -110,7 +116,14 @@ class PermanentFetchError(FetchError):
 
 
 class UnavailableError(VaultError):
-    """A server (Redis, bucket, catalog) is away: 503 in the receiver, try again in the worker."""
+    """A server (Redis, bucket, catalog) is away: 503 in the receiver, try again in the worker.
+
+    `fault` says what is wrong with it, where a server or its client said so.
+    """
+
+    def __init__(self, problem: str, *, fault: ServerFault | None = None) -> None:
+        super().__init__(problem)
+        self.fault = fault
 
 
 class OvertakenError(VaultError):

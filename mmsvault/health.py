@@ -19,7 +19,7 @@ from mmsvault.catalog.connection import reading
 from mmsvault.errors import ConfigurationError, NotFoundError, UnavailableError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
-from mmsvault.queueing.connection import connect_to_answer, needs_waitaof
+from mmsvault.queueing.connection import connect_to_answer, needs_waitaof, probe_queue, unavailable
 from mmsvault.queueing.figures import SWEPT, Line
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings.forms import from_here
@@ -134,8 +134,9 @@ def _queue(vault: Vault) -> Answer:
     try:
         with connect_to_answer(vault.settings.effective_redis_url) as connection:
             needs_waitaof(connection)
-    except RedisError:
-        return Answer("Queue", ok=False, said="Redis does not answer; postbacks go to the spool")
+            probe_queue(connection)
+    except RedisError as error:
+        return Answer("Queue", ok=False, said=f"{unavailable(error)} Postbacks go to the spool meanwhile.")
     except ConfigurationError as error:
         return Answer("Queue", ok=False, said=error.problem)
     return Answer("Queue", ok=True, said="Redis answers, and writes before it does")
@@ -146,8 +147,9 @@ def _bucket(vault: Vault) -> Answer:
         vault.bucket.look_up(PROBE_KEY)
     except NotFoundError:
         pass
-    except UnavailableError:
-        return Answer("Bucket", ok=False, said="does not answer; files wait, and so do pictures here")
+    except UnavailableError as error:
+        said = f"{error.fault or 'It does not answer.'} Files wait meanwhile, and so do pictures here."
+        return Answer("Bucket", ok=False, said=said)
     return Answer("Bucket", ok=True, said="answers")
 
 
@@ -155,6 +157,6 @@ def _catalog(vault: Vault) -> Answer:
     try:
         with reading(vault.catalog) as connection:
             connection.scalar(select(1))
-    except UnavailableError:
-        return Answer("Catalog", ok=False, said="does not answer")
+    except UnavailableError as error:
+        return Answer("Catalog", ok=False, said=str(error.fault or error))
     return Answer("Catalog", ok=True, said=f"answers ({vault.catalog.dialect.name})")

@@ -15,8 +15,8 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Engine
 
-from mmsvault.catalog import entering, writes
-from mmsvault.errors import OvertakenError, UnavailableError
+from mmsvault.catalog import entering, turns, writes
+from mmsvault.errors import OvertakenError, RefusedError, UnavailableError
 from mmsvault.message import utc_now
 
 log = structlog.get_logger(__name__)
@@ -101,22 +101,75 @@ def kept(lease: Lease) -> Iterator[None]:
             lease.release()
 
 
+class Turn:
+    """The right to do something that is done once at a time in an archive; `name` names it."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._name = name
+        self._held: int | None = None
+        self._renewing = threading.Lock()
+
+    def take(self) -> bool:
+        """Return whether it is ours now. Raises UnavailableError."""
+        self._held = self._take(None)
+        return self._held is not None
+
+    def renew(self) -> None:
+        """Keep it from running out."""
+        with self._renewing:
+            if self._held is None:
+                return
+            try:
+                self._held = self._take(self._held)
+            except UnavailableError:
+                log.warning("lease not renewed: the catalog is away", lease=self._name)
+
+    def release(self) -> None:
+        """Let others have it."""
+        with self._renewing:
+            if self._held is not None:
+                turns.end_turn(self._engine, self._name, held=self._held)
+            self._held = None
+
+    def _take(self, held: int | None) -> int | None:
+        now = utc_now()
+        return turns.take_turn(self._engine, self._name, held=held, now=now, until_at=now + SPAN)
+
+
+@contextlib.contextmanager
+def one_at_a_time(engine: Engine, name: str, *, otherwise: str) -> Iterator[None]:
+    """Do the block while no other program does what `name` says; raise RefusedError where one does.
+
+    `otherwise` is what is said then. The right of a program that was killed runs out after SPAN.
+    """
+    turn = Turn(engine, name)
+    if not turn.take():
+        raise RefusedError(otherwise)
+    _renewals.add(turn)
+    try:
+        yield
+    finally:
+        _renewals.remove(turn)
+        turn.release()
+
+
 class _Renewals:
     """Renews every lease that this process holds, from one thread."""
 
     def __init__(self) -> None:
-        self._leases: set[Lease] = set()
+        self._leases: set[Lease | Turn] = set()
         self._changes = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, lease: Lease) -> None:
+    def add(self, lease: Lease | Turn) -> None:
         with self._changes:
             self._leases.add(lease)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._renew, name="leases", daemon=True)
                 self._thread.start()
 
-    def remove(self, lease: Lease) -> None:
+    def remove(self, lease: Lease | Turn) -> None:
         with self._changes:
             self._leases.discard(lease)
 

@@ -34,7 +34,7 @@ from mmsvault.integrity.repairing import verify_and_repair
 from mmsvault.layout import MESSAGES, is_evidence
 from mmsvault.media import sniffing
 from mmsvault.message import utc_now
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.durable import DurableQueue, Kept
 from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, open_queue
 from mmsvault.queueing.leftovers import PREFIX as JOB_PREFIX
@@ -129,7 +129,7 @@ def _refuse_workers(source: Vault) -> None:
     try:
         count = Worker.count(connection=source.redis)
     except RedisError as error:
-        raise UnavailableError(f"The queue cannot be reached: {error}.") from error
+        raise unavailable(error) from error
     if count:
         raise RefusedError(
             f"{count} workers are at work on this vault. End every program of it, and try again in a minute."
@@ -216,7 +216,7 @@ def _copy_receipts(source: Vault, target: Vault) -> int:
             queue.keep(batch)
             count += len(batch)
     except RedisError as error:
-        raise UnavailableError(f"The queue here cannot be reached: {error}.") from error
+        raise unavailable(error) from error
     return count + Spool(source.settings.spool_dir).drain(queue.keep)
 
 

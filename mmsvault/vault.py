@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmsvault.bucket import Bucket
-from mmsvault.catalog.connection import migrate, open_catalog
+from mmsvault.catalog.connection import Limits, migrate, open_catalog
 from mmsvault.folder import FolderBucket
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import Encryption
@@ -28,16 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Vault:
-    """What the parts of the story work with."""
+    """What the parts of the story work with.
+
+    One that `is_quick` says within seconds that a server is away: for a person who waits.
+    """
 
     settings: Settings
+    is_quick: bool = False
 
     @cached_property
     def redis(self) -> Redis:
-        """The connection to the queue, for those who can wait for it."""
-        from mmsvault.queueing.connection import connect_to_work
+        """The connection to the queue: it rides an outage out, unless the vault is quick."""
+        from mmsvault.queueing.connection import connect_to_answer, connect_to_work
 
-        return connect_to_work(self.settings.effective_redis_url)
+        connect = connect_to_answer if self.is_quick else connect_to_work
+        return connect(self.settings.effective_redis_url)
 
     @cached_property
     def queue(self) -> Queue:
@@ -50,7 +55,10 @@ class Vault:
     def catalog(self) -> Engine:
         """The index over the bucket."""
         return open_catalog(
-            self.settings.effective_database_url, connections=self.settings.database_connections
+            self.settings.effective_database_url,
+            connections=self.settings.database_connections,
+            limits=Limits(self.settings.database_lock_seconds, self.settings.database_statement_seconds),
+            is_quick=self.is_quick,
         )
 
     @cached_property
@@ -70,6 +78,8 @@ class Vault:
             keys=settings.bucket_keys,
             region=settings.s3_region,
             style=settings.s3_style,
+            authority=settings.s3_ca,
+            is_quick=self.is_quick,
         )
         return S3Bucket(
             client,

@@ -18,7 +18,7 @@ from mmsvault.exporting import working
 from mmsvault.integrity import recovery
 from mmsvault.message import utc_now
 from mmsvault.ops.watch import watched
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.figures import SWEPT
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sweeping import Sweeper
@@ -63,7 +63,9 @@ def keep_sweeping(vault: Vault) -> None:
                 sweep_alone(sweeper, connection)
                 working.sweep(vault, connection)
                 swept.ended_at = utc_now()
-            except (UnavailableError, ConfigurationError, RedisError) as error:
+            except RedisError as error:
+                log.warning("sweep put off", reason=str(unavailable(error)))
+            except (UnavailableError, ConfigurationError) as error:
                 log.warning("sweep put off", reason=str(error))
             except OvertakenError as error:
                 log.warning("sweep broken off", reason=str(error))

@@ -11,6 +11,7 @@ from mmsvault import archiving, previewing
 from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
 from mmsvault.ops.watch import watched
+from mmsvault.queueing.connection import unavailable
 from mmsvault.queueing.figures import SWEEP
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.queueing.workers import QueueWorker
@@ -63,7 +64,7 @@ def keep_working(vault: Vault, queue_name: str) -> None:
         except StopRequested:  # asked to end while it was between two jobs
             return
         except RedisError as error:
-            log.warning("waiting for the queue", reason=str(error))
+            log.warning("waiting for the queue", reason=str(unavailable(error)))
         else:
             if worker.asked_to_end:
                 return

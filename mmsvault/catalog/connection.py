@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import wraps
+from dataclasses import dataclass
+from functools import partial, wraps
 from pathlib import Path
 from random import uniform
 from time import sleep
@@ -23,7 +24,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mmsvault.catalog import forms, sqlite_file
 from mmsvault.catalog.forms import MIGRATIONS
-from mmsvault.errors import ConfigurationError, UnavailableError
+from mmsvault.core.fault_rules import Server
+from mmsvault.core.server_faults import fault_of
+from mmsvault.errors import ConfigurationError, UnavailableError, plain_reason
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,12 +44,34 @@ PATIENCE: Mapping[str, str] = {
 SQLITE_OPTIONS = frozenset(("timeout", "cached_statements", "uri", "mode", "cache", "vfs", "immutable"))
 """What may stand after the `?` of an SQLite URL."""
 
-PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "25006")
+QUICK = "3"
+"""Seconds for a connection of those who tell a person how things are."""
+WITHOUT_LIMITS = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a statement may wait for others in PostgreSQL, and take at all; seconds, 0 for no end."""
+
+    lock_seconds: float = 20
+    statement_seconds: float = 120
+
+    @property
+    def sql(self) -> str:
+        """What sets them in a transaction: behind a pooler, the next one is on another connection."""
+        lock, statement = (round(1000 * seconds) for seconds in (self.lock_seconds, self.statement_seconds))
+        return f"SET LOCAL lock_timeout = {lock}; SET LOCAL statement_timeout = {statement}"
+
+
+PASSING = ("40001", "40P01", "57P01", "57P02", "57P03", "25006", "55P03")
 """SQLSTATEs of a transaction that may go through when it is tried again: it met another one, or its
-server ended it, is just starting, or is a replica since a moment ago."""
+server ended it, is just starting, or is a replica since a moment ago; or it waited too long for another."""
 CUT_OFF = ("server closed the connection", "terminating connection", "the database system is")
 """What is said while a connection is made to a server that ends, where there is no such state."""
+OF_THE_SERVER = ("42501", "26000", "42P05")
+"""SQLSTATEs of what somebody has to set right at the server, although a driver calls them mistakes in SQL."""
 MOVED = "25006"
+WITH_DATABASE_COLLATIONS = 150000
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Before a transaction is tried again; with what is left then, whoever asked waits or gives up."""
 SECONDS_FOR_A_CONNECTION = 10
@@ -57,10 +82,13 @@ class PassingError(UnavailableError):
     """A transaction was broken off that may go through when it is tried again."""
 
 
-def open_catalog(url: str | URL, *, connections: int = 10) -> Engine:
+def open_catalog(
+    url: str | URL, *, connections: int = 10, limits: Limits | None = None, is_quick: bool = False
+) -> Engine:
     """Return an engine for `url` with at most so many connections; nothing is connected yet.
 
-    Raises ConfigurationError where the URL is none that the catalog can use.
+    One that `is_quick` gives a server that is away up within seconds. Raises ConfigurationError where
+    the URL is none that the catalog can use.
     """
     try:
         parsed = make_url(url)
@@ -73,10 +101,11 @@ def open_catalog(url: str | URL, *, connections: int = 10) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         _refuse_unknown_options(str(url))
     if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(query={**PATIENCE, **parsed.query})
+        hurry = {"connect_timeout": QUICK} if is_quick else {}
+        parsed = parsed.set(query={**PATIENCE, **parsed.query, **hurry})
     try:
         engine = create_engine(
-            parsed, **(_pool(connections) if parsed.get_backend_name() != "sqlite" else {})
+            parsed, **(_for_postgresql(connections) if parsed.get_backend_name() != "sqlite" else {})
         )
     except (NoSuchModuleError, ImportError) as error:
         raise ConfigurationError("MMSVAULT_DATABASE_URL", f"its driver is missing: {error}") from error
@@ -87,6 +116,7 @@ def open_catalog(url: str | URL, *, connections: int = 10) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "connect", _prepare_postgresql)
+        event.listen(engine, "begin", partial(_begin_postgresql, (limits or Limits()).sql))
         event.listen(engine, "handle_error", _let_go_of_moved)
     return engine
 
@@ -102,9 +132,12 @@ def _refuse_unknown_options(url: str) -> None:
         )
 
 
-def _pool(connections: int) -> dict[str, Any]:
+def _for_postgresql(connections: int) -> dict[str, Any]:
     kept = min(connections, 5)
     return {
+        # Behind a pooler, a statement that was prepared on one connection is not there on the next. Each
+        # is planned for its own values anyway: one plan suits neither the rare word nor the common one.
+        "connect_args": {"prepare_threshold": None},
         "pool_pre_ping": True,
         "pool_size": kept,
         "max_overflow": connections - kept,
@@ -147,9 +180,13 @@ def _follow_file(engine: Engine, path: Path) -> None:
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
-    # A plan that is kept for any value suits neither the rare word nor the common one.
-    connection.execute("SET plan_cache_mode = force_custom_plan")
-    connection.commit()
+    connection.autocommit = True  # transactions are begun below, together with their limits
+
+
+def _begin_postgresql(limits: str, connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection
+    # In one round trip; where an isolation level was asked for, the driver begins by itself.
+    connection.exec_driver_sql(f"BEGIN; {limits}" if driver.autocommit else limits)
 
 
 def _let_go_of_moved(context: ExceptionContext) -> None:
@@ -226,7 +263,10 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
-        raise UnavailableError("All connections to the catalog are in use.") from error
+        raise UnavailableError(
+            "All connections of this program to the catalog are in use. It is tried again; if it lasts, raise"
+            " MMSVAULT_DATABASE_CONNECTIONS."
+        ) from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None)
         if state == "42P01" or str(error.orig).startswith("no such table"):
@@ -235,9 +275,13 @@ def _translated(engine: Engine) -> Iterator[None]:
             ) from error
         is_cut_off = any(words in str(error.orig) for words in CUT_OFF)
         if state in PASSING or error.connection_invalidated or is_cut_off:
-            raise PassingError(f"The catalog broke off: {error.orig}") from error
-        if error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError"):
-            raise UnavailableError(f"The catalog cannot be used: {error.orig}") from error
+            raise _as_fault(PassingError, error) from error
+        if (
+            error.connection_invalidated
+            or type(error).__name__ in ("OperationalError", "InterfaceError")
+            or state in OF_THE_SERVER
+        ):
+            raise _as_fault(UnavailableError, error) from error
         if getattr(error.orig, "sqlite_errorname", "") in ("SQLITE_CORRUPT", "SQLITE_NOTADB"):
             if path := sqlite_path(engine):
                 sqlite_file.doubt(path)
@@ -252,6 +296,33 @@ def sqlite_path(engine: Engine) -> Path | None:
     """Return the file of an SQLite catalog, None for another database."""
     is_file = engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:")
     return Path(str(engine.url.database)) if is_file else None
+
+
+def _as_fault(kind: type[UnavailableError], error: DBAPIError) -> UnavailableError:
+    if "sqlite" in type(error.orig).__module__:
+        said = plain_reason(error.orig or error, otherwise="its file cannot be read")
+        return kind(f"The catalog cannot be used: {said}")
+    fault = fault_of(error, Server.CATALOG)
+    return kind(str(fault), fault=fault)
+
+
+def collation_versions(engine: Engine) -> tuple[str, str] | None:
+    """Return the version of the sort order that a PostgreSQL database was made with and the one now.
+
+    None where they are the same or cannot be told (PostgreSQL 14 does not).
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    with reading(engine) as connection:
+        if int(connection.scalar(text("SHOW server_version_num")) or 0) < WITH_DATABASE_COLLATIONS:
+            return None
+        made, now = connection.execute(
+            text(
+                "SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_database"
+                " WHERE datname = current_database()"
+            )
+        ).one()
+    return (made, now) if made and now and made != now else None
 
 
 def is_broken(engine: Engine) -> bool:
@@ -279,6 +350,7 @@ def migrate(engine: Engine) -> None:
             return
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(WITHOUT_LIMITS)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         current = _form(connection)
         if current != newest:  # another process may just have done it

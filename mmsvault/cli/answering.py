@@ -14,15 +14,16 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from mmsvault import auditing
+from mmsvault import auditing, disposition
 from mmsvault.catalog import counting, language, quarantine, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
-from mmsvault.errors import RejectedInputError, UnavailableError
+from mmsvault.errors import RejectedInputError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.ops import conditions
 from mmsvault.ops.gather import gather
 from mmsvault.queueing import figures
+from mmsvault.queueing.connection import unavailable
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
@@ -76,13 +77,15 @@ def search(
 
 
 def show(
-    message_id: Annotated[str, typer.Argument(metavar="ID", help="For example: sinch-MMS_MO_iLnCRrL6")],
+    message_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A message's id, or a query that finds just one.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:
     """Show one message with its files."""
     with opened_vault() as vault:
-        message = queries.load(vault.catalog, message_id)
+        message = disposition.one(vault, message_id)
         auditing.by_command(vault, "looked at", subject=message.id)
     if as_json:
         print_json(message.as_json())
@@ -225,8 +228,8 @@ def _show_tallies(name: str, tallies: list[counting.Tally], *, as_json: bool) ->
 
 
 def parsed(vault: Vault, query: str) -> language.Query:
-    """Return what a query means, with the numbers of the settings' region. Raises SearchError."""
-    return language.parse(query, region=vault.settings.default_region)
+    """Return which messages a query or ids name. Raises SearchError."""
+    return disposition.query_of(vault, query)
 
 
 @contextmanager
@@ -245,8 +248,7 @@ def _queued(vault: Vault) -> dict[str, int]:
     try:
         return figures.lengths(vault.redis)
     except RedisError as error:
-        hint = " Is `mmsvault up` running?" if vault.settings.embeds_redis else ""
-        raise UnavailableError(f"The queue cannot be reached: {error}.{hint}") from error
+        raise unavailable(error) from error
 
 
 def _row(message: Message) -> tuple[str, ...]:

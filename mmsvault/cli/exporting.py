@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mmsvault import auditing, importing
+from mmsvault import auditing, disposition, importing
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RejectedInputError
 from mmsvault.exporting import delivering, packing, sets
@@ -78,6 +78,8 @@ def export(
     password = _password(password_file)
     chosen = chosen.model_copy(update={"encrypted": bool(password)})
     with opened_vault() as vault:
+        if ids := disposition.named_ids(vault, query):
+            chosen = chosen.model_copy(update={"query": "", "ids": ids})
         made_at = packing.made_now()
         name = f"{delivering.NAME}-{made_at:%Y%m%dT%H%M%SZ}" if into_folder else target.stem
         order = delivering.order(

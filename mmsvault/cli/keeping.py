@@ -34,7 +34,7 @@ from mmsvault.starting import write_log
 from mmsvault.terminal import visible
 from mmsvault.vault import Vault
 
-Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
+Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or ids of messages.")]
 
 
 def add_to(app: typer.Typer) -> None:

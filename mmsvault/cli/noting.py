@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mmsvault import auditing, naming
+from mmsvault import auditing, disposition, naming
 from mmsvault.annotating import annotate
 from mmsvault.catalog import names, queries
 from mmsvault.catalog import searches as saved
@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def tag(
-    query: Annotated[str, typer.Argument(help="Which messages, in the language of `search`.")],
+    query: Annotated[str, typer.Argument(help="A search query, or ids of messages.")],
     *,
     add: Tags = None,
     remove: Tags = None,
@@ -39,7 +39,7 @@ def tag(
         raise RejectedInputError("Give --add TAG or --remove TAG.")
     with opened_vault() as vault:
         # All of them first: a tag that is added may change what the query finds.
-        found = list(queries.ids(vault.catalog, parsed(vault, query)))
+        found = list(disposition.chosen(vault, query))
         for message_id in found:
             annotate(vault, message_id, tag=added, untag=removed)
         said = ", ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
@@ -51,19 +51,21 @@ def tag(
 
 
 def note(
-    message_id: Annotated[str, typer.Argument(metavar="ID", help="For example: sinch-MMS_MO_iLnCRrL6")],
+    message_id: Annotated[
+        str, typer.Argument(metavar="ID", help="A message's id, or a query that finds just one.")
+    ],
     text: Annotated[str | None, typer.Argument(help='The note; "" takes it away.')] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Show the note of a message, or write it."""
     with opened_vault() as vault:
+        message = disposition.one(vault, message_id)
         if text is None:
-            message = queries.load(vault.catalog, message_id)
             auditing.by_command(vault, "looked at", subject=message.id)
         else:
-            message = annotate(vault, message_id, note=text)
-            auditing.by_command(vault, "wrote a note", subject=message_id)
+            message = annotate(vault, message.id, note=text)
+            auditing.by_command(vault, "wrote a note", subject=message.id)
     if as_json:
         print_json({"id": message.id, "note": message.note})
     else:
@@ -71,14 +73,18 @@ def note(
 
 
 def name(
-    number: Annotated[str, typer.Argument(help="Whose, as `senders` lists it: 14085550123")],
+    number: Annotated[
+        str,
+        typer.Argument(help="Whose, as `senders` lists it: 14085550123. Or the id of a message of theirs."),
+    ],
     given: Annotated[str | None, typer.Argument(metavar="[NAME]", help='"" takes it away.')] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Show the name of a sender, or give one, by which `from:"Anna"` finds them."""
-    sender = normal_number(number)
     with opened_vault() as vault:
+        ids = disposition.named_ids(vault, number)
+        sender = normal_number(queries.load(vault.catalog, ids[0]).sender if len(ids) == 1 else number)
         if given is None:
             known = names.of(vault.catalog, [sender]).get(sender, "")
         else:

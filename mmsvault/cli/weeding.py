@@ -15,7 +15,7 @@ from mmsvault.exporting.holding import Holding, held, holding
 from mmsvault.exporting.outputs import refuse_taken, to_file
 from mmsvault.message import pretty_json
 
-Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or one message's id.")]
+Which = Annotated[str, typer.Argument(metavar="QUERY", help="A search query, or ids of messages.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

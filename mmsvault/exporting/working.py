@@ -28,7 +28,7 @@ from mmsvault.exporting.planning import Choice
 from mmsvault.exporting.register import ABANDONED_AFTER, Export, State
 from mmsvault.exporting.signing import own_signer
 from mmsvault.message import utc_now
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.jobs import EXPORTS_QUEUE, Tasks, enqueue, open_queue
 from mmsvault.settings.forms import Schedule
 from mmsvault.vault import Vault
@@ -83,7 +83,7 @@ def queue_up(vault: Vault, identity: str) -> None:
         with connect_to_answer(vault.settings.effective_redis_url) as connection:
             enqueue(open_queue(connection, EXPORTS_QUEUE), EXPORT, identity, timeout_seconds=NO_LIMIT)
     except RedisError as error:
-        log.warning("export not queued yet", export=identity, reason=str(error))
+        log.warning("export not queued yet", export=identity, reason=str(unavailable(error)))
 
 
 def export(vault: Vault, identity: str) -> None:

@@ -7,7 +7,7 @@ when the right bytes have come. What belongs to nothing is left where it is, for
 import hashlib
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mmsvault.errors import (
     RecordError,
     RefusedError,
 )
-from mmsvault.integrity.checking import DAMAGED, Kind, Problem, check, check_in_detail
+from mmsvault.integrity.checking import DAMAGED, Kind, Problem, check, check_in_detail, digest
 from mmsvault.integrity.rebuilding import enter_folder
 from mmsvault.integrity.sampling import Sample, everything
 from mmsvault.integrity.verifying import Progress, Report, trail_problems, verify
@@ -33,6 +33,11 @@ from mmsvault.message import Attempt, MediaItem, Message, utc_now
 from mmsvault.settling import settle
 from mmsvault.vault import Vault
 
+REPAIR = "verify --repair"
+REPAIRED_ELSEWHERE = (
+    "Another `verify --repair` is at work on this archive; nothing was done. Try again when it has ended"
+    f" (one that was killed counts as ended after {leases.SPAN.seconds} s)."
+)
 DONE = {
     Kind.ORIGINAL: "fetched again from the provider",
     Kind.VIEW: "made again from the original",
@@ -58,7 +63,20 @@ def verify_and_repair(
     repair: bool = False,
     progress: Progress = lambda _: None,
 ) -> Report:
-    """Check the archive, mend what can be mended if asked to, and report what is wrong afterwards."""
+    """Check the archive, mend what can be mended if asked to, and report what is wrong afterwards.
+
+    Raises RefusedError where another program is mending it.
+    """
+    alone = (
+        leases.one_at_a_time(vault.catalog, REPAIR, otherwise=REPAIRED_ELSEWHERE) if repair else nullcontext()
+    )
+    with alone:
+        return _verify_and_repair(vault, sample=sample, since=since, repair=repair, progress=progress)
+
+
+def _verify_and_repair(
+    vault: Vault, *, sample: Sample, since: date | None, repair: bool, progress: Progress
+) -> Report:
     report = Report()
     for message_id, checked in verify(vault, sample=sample, since=since, progress=progress):
         report.checked += checked.objects
@@ -120,6 +138,8 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
     """Mend the objects of a message that nobody else works on."""
     if problems[0].kind is Kind.NOTHING_THERE:
         problems = check_in_detail(vault.bucket, upkeep.Standing(message, unfinished=False))
+    else:
+        problems = _still_there(vault, message, problems)
     done: list[tuple[str, str]] = []
     reasons: dict[str, str] = {}
     brought_back = [problem for problem in problems if _brought_back(vault, message, problem)]
@@ -138,6 +158,13 @@ def _mend_held(vault: Vault, message: Message, lease: Lease, problems: Sequence[
     if work.is_changed or any(one.kind is Kind.RECORD and one.key not in reasons for one in left):
         work.save(lease)
     return done, reasons
+
+
+def _still_there(vault: Vault, message: Message, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """Return those that are so now, when nobody else works on the message: it may have been mended since."""
+    now = check(vault.bucket, upkeep.Standing(message, unfinished=False), read=True)
+    found = {(one.key, one.kind) for one in (*now.problems, *now.bare)}
+    return [one for one in problems if (one.key, one.kind) in found]
 
 
 class _Work:
@@ -189,6 +216,8 @@ class _Work:
             fetched = self._vault.fetcher.fetch(item.url, file)
             if fetched.sha256 != item.sha256:
                 raise RefusedError("what the provider gives now is not the file that was archived")
+            if _is_right(self._vault, item):
+                return
             _set_aside(self._vault, self._message, item)
             stored = archiving.store(
                 self._vault, self._message, item, fetched, Path(file.name), doubt=item.doubt
@@ -237,6 +266,13 @@ class _Work:
             self._items[item.position] = item.model_copy(update=fields)
         else:
             self._make_again(item, key)
+
+
+def _is_right(vault: Vault, item: MediaItem) -> bool:
+    """Return whether the original in the bucket is the one that was archived: then it stays as it is."""
+    with suppress(NotFoundError):
+        return digest(vault.bucket, item.key) == item.sha256
+    return False
 
 
 def _set_aside(vault: Vault, message: Message, item: MediaItem) -> None:

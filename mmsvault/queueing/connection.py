@@ -1,23 +1,54 @@
 """The connection to Redis, and what that Redis can promise."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import structlog
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import BusyLoadingError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from mmsvault.errors import ConfigurationError
+from mmsvault.core.fault_rules import Server
+from mmsvault.core.server_faults import fault_of
+from mmsvault.errors import ConfigurationError, UnavailableError
 
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+SAID_AFTER_FAILURES = 5
+"""Some three seconds of pauses: a Redis that restarts is back by then."""
 SENTINEL = "+sentinel"
 """How the scheme of a URL ends that names Sentinels, and not the Redis itself."""
 WAITAOF_SINCE = (7, 2)
 """The first Redis version with WAITAOF; Valkey answers with the Redis version it forked from."""
+
+
+class _SaidRetry(Retry):
+    """Tries again and says why: at once where somebody has to set it right, else after some seconds."""
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        failures = 0
+
+        def say(error: Exception, *count: int) -> Any:
+            nonlocal failures
+            failures += 1
+            if failures == (1 if isinstance(error, AuthenticationError) else SAID_AFTER_FAILURES):
+                log.warning("waiting for the queue", reason=str(fault_of(error, Server.QUEUE)))
+            return fail(error, *count)
+
+        return super().call_with_retry(do, say, is_retryable, with_failure_count)
 
 
 def connect_to_answer(url: str) -> "Redis":
@@ -30,9 +61,15 @@ def connect_to_work(url: str) -> "Redis":
     return _open(
         url,
         socket_connect_timeout=2,
-        retry=Retry(ExponentialBackoff(cap=2, base=0.1), 60),
+        retry=_SaidRetry(ExponentialBackoff(cap=2, base=0.1), 60),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+
+
+def unavailable(error: RedisError) -> UnavailableError:
+    """Return what is wrong with the queue, for those who wait for it and for people."""
+    fault = fault_of(error, Server.QUEUE)
+    return UnavailableError(str(fault), fault=fault)
 
 
 def _open(url: str, **options: Any) -> "Redis":
@@ -77,6 +114,16 @@ def _open_by_sentinels(url: str, options: Mapping[str, Any]) -> "Redis":
     return master
 
 
+VALKEY_READS_ALL = 9
+PROBE_KEY, PROBE_SECONDS = "mmsvault:probe", 60
+
+
+def probe_queue(connection: "Redis") -> None:
+    """Write something and take it away. Raises RedisError where Redis takes no writes: it may be full."""
+    connection.set(PROBE_KEY, b"0", ex=PROBE_SECONDS)
+    connection.delete(PROBE_KEY)
+
+
 def count_replicas(connection: "Redis") -> int:
     """Return how many replicas take in what this Redis writes; a replica itself has none."""
     replication = connection.info("replication")
@@ -96,6 +143,11 @@ def needs_waitaof(connection: "Redis") -> bool:
         raise _unsafe("this Redis forgets on a crash; set `appendonly yes` in its configuration")
     if int(server.get("maxmemory", 0)) and server.get("maxmemory_policy") != "noeviction":
         raise _unsafe("this Redis throws keys away when it is full; set `maxmemory-policy noeviction`")
+    if _forgets_transactions(connection, server):
+        raise _unsafe(
+            "this Redis would forget what is queued when it starts again: it reads its log back with the"
+            " rights of the user `default`, who may not write; set `user default off ~* &* +@all` in its ACLs"
+        )
     fsync = _fsync_policy(connection)
     if fsync == "always":
         return False
@@ -107,6 +159,21 @@ def needs_waitaof(connection: "Redis") -> bool:
     if tuple(int(part) for part in version.split(".")[:2]) >= WAITAOF_SINCE:
         return True
     raise _unsafe(f"Redis {version} does not tell when it writes; use one that shows its configuration")
+
+
+def _forgets_transactions(connection: "Redis", server: Mapping[str, Any]) -> bool:
+    """Return whether transactions in the log are refused when Redis reads it back; False if it cannot tell.
+
+    Redis 7.0 checks the rights of `default` then, also where nobody may log in as that user: it starts,
+    without them. Seen with Redis 7.0.15; Valkey 9.1 reads everything.
+    """
+    if int(str(server.get("valkey_version", "0")).partition(".")[0]) >= VALKEY_READS_ALL:
+        return False
+    try:
+        told = connection.execute_command("ACL", "DRYRUN", "default", "HSET", "rq:job:0", "a", "b")  # type: ignore[no-untyped-call]  # redis-py leaves it open
+    except ResponseError:  # before Redis 7, or our user may not ask
+        return False
+    return told not in (b"OK", "OK")
 
 
 def _fsync_policy(connection: "Redis") -> str | None:

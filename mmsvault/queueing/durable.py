@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from mmsvault.errors import ConfigurationError, UnavailableError
-from mmsvault.queueing.connection import count_replicas, needs_waitaof
+from mmsvault.queueing.connection import count_replicas, needs_waitaof, unavailable
 from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue_all
 
 FSYNC_WITHIN_MS = 2500
@@ -34,7 +34,7 @@ class DurableQueue:
             there = count_replicas(self._queue.connection) if self._replicas else 0
         except RedisError as error:
             self._needs_waitaof = None
-            raise UnavailableError(f"The queue cannot be reached: {error}.") from error
+            raise unavailable(error) from error
         if there < self._replicas:
             raise UnavailableError(f"The queue has {there} of its {self._replicas} replicas.")
 
@@ -53,8 +53,7 @@ class DurableQueue:
             replicated = answers.pop() if self._replicas else 0
         except RedisError as error:
             self._needs_waitaof = None  # whatever comes back may be another server
-            said = str(error).rpartition("caused error: ")[2]  # before it stands the receipt itself
-            raise UnavailableError(f"The queue did not take the receipts: {said}") from error
+            raise unavailable(error) from error
         if replicated < self._replicas:
             raise UnavailableError("The queue's replicas are too slow: a receipt was not copied in time.")
         if self._needs_waitaof and answers[-1][0] < 1:

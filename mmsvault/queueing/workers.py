@@ -30,7 +30,7 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
 from mmsvault.message import utc_now
-from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.hands import MOST_ASIDE, Hands
 from mmsvault.queueing.jobs import Tasks, open_queue
 
@@ -203,4 +203,4 @@ class QueueWorker(SimpleWorker):
                 for job, execution in list(self._in_hand.values()):
                     self.maintain_heartbeats(job, execution)
             except RedisError as error:
-                self.log.warning("no heartbeat: the queue did not take it: %s", error)
+                self.log.warning("no heartbeat: the queue did not take it: %s", unavailable(error))

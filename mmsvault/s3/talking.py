@@ -4,8 +4,11 @@ Whatever the server says no to counts as a server that is away: the work waits, 
 the log, until somebody has put it right. Only an object that is not there is an answer.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -13,34 +16,21 @@ from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
+from mmsvault.core.fault_rules import Server
+from mmsvault.core.server_faults import fault_of
 from mmsvault.errors import NotFoundError, UnavailableError
+from mmsvault.message import utc_now
 from mmsvault.settings.forms import Style
 
 NOT_THERE = ("NoSuchKey", "NoSuchObject", "NoSuchVersion")
 BUSY = (429, 500, 502, 503, 504)
 """Answers after which the client itself asks again, twice."""
 
-PLAIN_WORDS: Mapping[str, str] = {
-    "AccessDenied": "its access key may not do this; see MMSVAULT_S3_ACCESS_KEY and the key's policy",
-    "AllAccessDisabled": "the account is closed",
-    "AuthorizationHeaderMalformed": "it is in another region; see MMSVAULT_S3_REGION",
-    "EntityTooLarge": "the object is larger than it takes",
-    "ExpiredToken": "the access key has expired; see MMSVAULT_S3_ACCESS_KEY",
-    "IllegalLocationConstraintException": "it is in another region; see MMSVAULT_S3_REGION",
-    "InvalidAccessKeyId": "it does not know the access key; see MMSVAULT_S3_ACCESS_KEY",
-    "InternalError": "it has a fault of its own; this passes or its log tells more",
-    "NoSuchBucket": "there is no such bucket; see MMSVAULT_S3_BUCKET",
-    "PermanentRedirect": "it is reached at another address; see MMSVAULT_S3_ENDPOINT and MMSVAULT_S3_REGION",
-    "QuotaExceeded": "the bucket is full; give it more room",
-    "RequestTimeTooSkewed": "the clocks of this machine and the server differ; set them right",
-    "ServiceUnavailable": "it is overloaded",
-    "SignatureDoesNotMatch": "the secret key is wrong; see MMSVAULT_S3_SECRET_KEY",
-    "SlowDown": "it asks for fewer requests",
-    "SlowDownRead": "it asks for fewer requests",
-    "SlowDownWrite": "it asks for fewer requests",
-    "XMinioAdminBucketQuotaExceeded": "the bucket is full; give it more room",
-    "XMinioStorageFull": "its disks are full; give it more room",
-}
+_NOT_TOLD = ("AccessDenied", "BadRequest")
+"""What the client makes of an answer to HEAD that has no body: any refusal is one of these."""
+_CODE_HEADER = "x-minio-error-code"
+LONGEST_SKEW = timedelta(minutes=14)
+"""S3 servers refuse requests that are signed more than 15 minutes before or after their own time."""
 
 
 class _XmlErrorsPool(urllib3.PoolManager):
@@ -59,22 +49,53 @@ def translated(key: str) -> Iterator[None]:
     try:
         yield
     except S3Error as error:
-        if error.code in NOT_THERE:
+        told = _with_its_code(error)
+        if told.code in NOT_THERE:
             raise NotFoundError(f"The bucket has no {key}.") from error
-        said = PLAIN_WORDS.get(error.code or "", error.message)
-        raise UnavailableError(f"The bucket refused {key}: {said} ({error.code}).") from error
+        fault = fault_of(told, Server.BUCKET)
+        raise UnavailableError(f"{fault} (The bucket refused {key}: {told.code}.)", fault=fault) from error
     except (HTTPError, InvalidResponseError, MinioException) as error:
-        raise UnavailableError(f"The bucket cannot be reached for {key}: {error}") from error
+        fault = fault_of(error, Server.BUCKET)
+        raise UnavailableError(f"{fault} (It was asked for {key}.)", fault=fault) from error
+
+
+def _with_its_code(error: S3Error) -> S3Error:
+    """Return the error with the code that the server meant, where the answer had no body to tell it.
+
+    Such is every answer to HEAD: the client takes each refusal for one of the key's rights.
+    """
+    if error.code not in _NOT_TOLD or not error.response or error.response.data:
+        return error
+    headers = error.response.headers
+    with suppress(ValueError, TypeError):
+        if abs(parsedate_to_datetime(headers.get("date", "")) - utc_now()) > LONGEST_SKEW:
+            return error.copy("RequestTimeTooSkewed", error.message or "")
+    code = headers.get(_CODE_HEADER, "")
+    return error.copy(code, error.message or "") if code else error
 
 
 def open_client(
-    address: str, *, secure: bool, keys: tuple[str, str], region: str, style: Style = Style.AUTO
+    address: str,
+    *,
+    secure: bool,
+    keys: tuple[str, str],
+    region: str,
+    style: Style = Style.AUTO,
+    authority: Path | None = None,
+    is_quick: bool = False,
 ) -> Minio:
-    """Return a client of the server at `address` (host:port); nothing is sent yet."""
+    """Return a client of the server at `address` (host:port); nothing is sent yet.
+
+    `authority` is a file of certificate authorities, in place of the system's. One that `is_quick` asks
+    once and waits for seconds: for a person who waits.
+    """
     pool = _XmlErrorsPool(
-        timeout=urllib3.Timeout(connect=3, read=60),
-        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=BUSY, raise_on_status=False),
+        timeout=urllib3.Timeout(connect=2, read=4) if is_quick else urllib3.Timeout(connect=3, read=60),
+        retries=urllib3.Retry(
+            total=0 if is_quick else 2, backoff_factor=0.2, status_forcelist=BUSY, raise_on_status=False
+        ),
         maxsize=16,
+        ca_certs=str(authority) if authority else None,
     )
     client = Minio(
         address, access_key=keys[0], secret_key=keys[1], secure=secure, region=region, http_client=pool

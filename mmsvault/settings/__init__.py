@@ -81,6 +81,10 @@ class Settings(BaseSettings):
     )
     s3_region: str = Field("us-east-1", description="its region")
     s3_secure: bool = Field(True, description="use TLS where `S3_ENDPOINT` is no URL")
+    s3_ca: Path | None = Field(
+        None,
+        description="file with the certificate authority of a server with TLS; empty: the system's",
+    )
     s3_style: Style = Field(
         Style.AUTO, description="where the bucket's name stands: in the `path`, in the `host`, or `auto`"
     )
@@ -108,6 +112,19 @@ class Settings(BaseSettings):
     database_password: str = Field("", description="its password, where the URL has none")
     database_connections: int = Field(
         10, ge=2, le=200, description="most connections that one program has to PostgreSQL"
+    )
+    database_lock_seconds: float = Field(
+        20,
+        ge=0,
+        le=3600,
+        description="how long a statement waits in PostgreSQL for what another program is changing;"
+        " 0: without end",
+    )
+    database_statement_seconds: float = Field(
+        120,
+        ge=0,
+        le=86400,
+        description="how long a statement may take in PostgreSQL; 0: without end",
     )
     receiver_host: str = Field("127.0.0.1", description="address that the receiver listens on")
     receiver_port: Port = Field(8080, description="port that the receiver listens on")

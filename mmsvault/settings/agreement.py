@@ -40,6 +40,8 @@ def check(settings: Settings) -> None:
         raise ConfigurationError(PREFIX + "REDIS_CA", f"there is no file {settings.redis_ca}")
     if settings.redis_ca and not settings.redis_url.startswith("rediss"):
         raise ConfigurationError(PREFIX + "REDIS_URL", "starts with rediss:// where REDIS_CA is set")
+    if settings.s3_ca and not settings.s3_ca.is_file():
+        raise ConfigurationError(PREFIX + "S3_CA", f"there is no file {settings.s3_ca}")
     _check_locks(settings)
     if settings.alert_email and not settings.smtp_url:
         raise ConfigurationError(PREFIX + "SMTP_URL", "name a mail server together with ALERT_EMAIL")

@@ -96,6 +96,11 @@ class Site(House):
         self._servers["redis"] = Server([str(binary), *own, *durable], partial(_answers, url))
         return url
 
+    def add_server(self, name: str, server: Server) -> None:
+        """Start one more server; `away`, `kill` and `frozen` know it then."""
+        self._servers[name] = server
+        self.start_server(name)
+
     def start_server(self, name: str) -> None:
         """Start a server, again where it was killed; ready once it answers, and nobody else in its place."""
         server = self._servers[name]
@@ -114,11 +119,13 @@ class Site(House):
         until(lambda: self.keeps() or process.poll() is not None, what="the receiver answering")
         return process
 
-    def start(self, name: str, program: str, *flaws: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, program: str, *flaws: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start one of the vault's programs, `worker archive` for example, with flaws of `kill_at`."""
         words = program.split()
         wrapped = ["tests.flow.kill_at", *flaws, "--", *words] if flaws else words
-        return self._start(name, [sys.executable, "-m", *wrapped])
+        return self._start(name, [sys.executable, "-m", *wrapped], env=env)
 
     def kill(self, name: str) -> None:
         """Kill a part with all its processes, as the kernel does when memory is short."""

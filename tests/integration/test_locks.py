@@ -235,9 +235,12 @@ def test_what_the_server_refuses_is_said_in_plain_words(minio: dict[str, str], t
     right = _settings(minio, tmp_path, MMSVAULT_S3_BUCKET="said")
     Vault(right).bucket.make()
     for wrong, said in (
-        ({"MMSVAULT_S3_BUCKET": "not-made"}, "no such bucket; see MMSVAULT_S3_BUCKET"),
-        ({"MMSVAULT_S3_ACCESS_KEY": "nobody"}, "does not know the access key; see MMSVAULT_S3_ACCESS_KEY"),
-        ({"MMSVAULT_S3_SECRET_KEY": "wrong"}, "the secret key is wrong; see MMSVAULT_S3_SECRET_KEY"),
+        ({"MMSVAULT_S3_BUCKET": "not-made"}, "no such bucket. Correct MMSVAULT_S3_BUCKET"),
+        (
+            {"MMSVAULT_S3_ACCESS_KEY": "nobody"},
+            "does not know the access key. Correct MMSVAULT_S3_ACCESS_KEY",
+        ),
+        ({"MMSVAULT_S3_SECRET_KEY": "wrong"}, "secret key is wrong. Correct MMSVAULT_S3_SECRET_KEY"),
     ):
         vault = Vault(_settings(minio, tmp_path, **{"MMSVAULT_S3_BUCKET": "said", **wrong}))
         with pytest.raises(UnavailableError, match=said):

@@ -67,6 +67,21 @@ def test_a_full_redis_that_throws_nothing_away_is_taken(tmp_path: Path) -> None:
         assert not needs_waitaof(connection)
 
 
+def test_a_redis_that_would_forget_transactions_when_it_starts_again_is_refused(tmp_path: Path) -> None:
+    acl = tmp_path / "users.acl"
+    acl.write_text("user default off\nuser vault on >right ~* &* +@all\n")
+    with redis_with(tmp_path, port := free_port(), {"aclfile": str(acl)}):
+        with (
+            connect_to_answer(f"redis://vault:right@127.0.0.1:{port}/0") as connection,
+            pytest.raises(ConfigurationError, match=r"set `user default off ~\* &\* \+@all`"),
+        ):
+            needs_waitaof(connection)
+        with Redis(port=port, username="vault", password="right") as admin:
+            admin.execute_command("ACL", "SETUSER", "default", "allkeys", "allchannels", "+@all")
+        with connect_to_answer(f"redis://vault:right@127.0.0.1:{port}/0") as connection:
+            assert not needs_waitaof(connection)
+
+
 def test_receipts_go_over_tls_to_a_server_that_the_given_authority_vouches_for(tmp_path: Path) -> None:
     authority, certificate, key = certificates(tmp_path)
     port = free_port()
