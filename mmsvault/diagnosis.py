@@ -61,9 +61,9 @@ class Finding:
     state: State
     said: str
     advice: str = ""
-    condition: str = ""
     setting: str = ""
     """What to set right, where it is a setting."""
+    condition: str = ""
     is_away: bool = field(default=False, kw_only=True, repr=False)
     """Whether nothing more could be looked at there."""
 
@@ -86,6 +86,8 @@ def examine(vault: Vault) -> Findings:
     with ThreadPoolExecutor(len(checks)) as side_by_side:  # those that are away are waited for together
         looks = {name: side_by_side.submit(_found, settings, name, check) for name, check in checks}
     found = [finding for look in looks.values() for finding in look.result()]
+    if not any(finding.is_away for finding in looks["catalog"].result()):
+        found += _found(settings, "archive", lambda: archive(vault))
     yield from found
     yield from _found(settings, "conditions", lambda: of_conditions(vault, found))
 
@@ -129,7 +131,7 @@ def of_conditions(vault: Vault, found: Sequence[Finding]) -> Findings:
         is_known = bool(known & {(condition.check, state), (condition.check, State.WRONG)})
         if one.answer.level and not is_known:
             said = f"{one.answer.sentence} {one.answer.details}".strip()
-            yield Finding(condition.check, state, said, one.next_step, condition.id)
+            yield Finding(condition.check, state, said, one.next_step, condition=condition.id)
     wrong = sum(one.stands for one in judged)
     said = (
         f"{len(judged)} of {len(conditions.CONDITIONS)} things that alerts tell of are seen from here; "
