@@ -267,7 +267,7 @@ CREATE INDEX ix_media_preview_due_at ON media (preview_due_at)
 
 CREATE INDEX ix_media_state ON media (state)
 
-CREATE INDEX ix_messages_due_at ON messages (due_at)
+CREATE INDEX ix_messages_due_at_deadline_at_place ON messages (due_at, deadline_at, place) WHERE due_at IS NOT NULL
 
 CREATE INDEX ix_messages_keyword_folded_place ON messages (keyword_folded, place)
 
@@ -299,7 +299,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0016')
+INSERT INTO alembic_version VALUES ('0018')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
