@@ -4,11 +4,13 @@ What is known of a host is in Redis, shared by every worker and the sweep. It is
 themselves: where Redis is away or empty, no host counts as away, and every attempt is made.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
 LONGEST_ASKED_PAUSE_SECONDS = 300.0
 """A host may ask for a longer pause (Retry-After), up to this."""
 FORGOTTEN_AFTER_SECONDS = 3600
+_BEGINNING = re.compile(r"https?://[^/?#\\\s]+(?=[/?#])", re.IGNORECASE)
+"""Of an address, all that says where the host is: to read it takes long, and most files have few hosts."""
 NOT_PUT_OFF_WITHIN = timedelta(hours=1)
 """With less than this to its deadline, a file is asked for even from a host that is away."""
 KNOWN_FOR_SECONDS = 1.0
@@ -160,6 +164,12 @@ class Hosts:
 
 def host_of(url: str) -> str:
     """Return host and port of a file's address; empty where it is none."""
+    beginning = _BEGINNING.match(url)
+    return _host_at(beginning[0] if beginning else url)
+
+
+@lru_cache(MOST_REMEMBERED)
+def _host_at(url: str) -> str:
     try:
         place = address.read(url)
     except PermanentFetchError:
