@@ -39,8 +39,8 @@ LOOKED_AT_AGAIN_AFTER = timedelta(minutes=5)
 """What waits for a host that is away makes room for others, which have a later deadline, for so long."""
 PAGE, MOST_PAGES = 1000, 5
 LOOKS_FURTHER_EVERY_SECONDS = 1.0
-MADE_READY_AT_ONCE = 2000
-SECONDS_TO_MAKE_READY = 1.0
+MADE_READY_AT_ONCE, NEAREST_LOOKED_AT = 2000, 5000
+SECONDS_TO_MAKE_READY = 0.5
 LOCK = "mmsvault:retries"
 LOCK_SECONDS = 15
 LOCK_RENEWED_EVERY_SECONDS = 4
@@ -137,11 +137,15 @@ class Retries:
         return len(chosen)
 
     def _make_ready(self, now: datetime) -> None:
-        """Mark what has become due; a backlog of very many is marked over several calls."""
+        """Mark what has become due; of very much, the nearest deadlines first, and the rest over several calls."""
         began = time.monotonic()
-        marked = MADE_READY_AT_ONCE
-        while marked == MADE_READY_AT_ONCE and time.monotonic() - began < SECONDS_TO_MAKE_READY:
-            marked = due.make_ready(self._vault.catalog, now=now, limit=MADE_READY_AT_ONCE)
+        catalog, is_first = self._vault.catalog, True
+        while due.make_ready(catalog, now=now, limit=MADE_READY_AT_ONCE) == MADE_READY_AT_ONCE:
+            if is_first:
+                due.make_nearest_ready(catalog, now=now, looked_at=NEAREST_LOOKED_AT)
+            if time.monotonic() - began > SECONDS_TO_MAKE_READY:
+                break
+            is_first = False
 
     def _choose(self, now: datetime, room: int, *, before: datetime | None = None) -> list[Due]:
         """Return up to `room` ready messages that may be asked for now, nearest deadline first."""

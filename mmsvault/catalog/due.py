@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Engine, Select, literal, select, tuple_, update
 
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.queries import not_in_hand
 from mmsvault.catalog.tables import UtcDateTime, media, messages
+from mmsvault.message import MessageState
 
 READY_AT = datetime(1970, 1, 1, tzinfo=UTC)
 """The `due_at` of messages that are ready: earlier than any other."""
@@ -40,10 +41,32 @@ def is_any(engine: Engine, *, now: datetime) -> bool:
 @retried
 def make_ready(engine: Engine, *, now: datetime, limit: int) -> int:
     """Mark up to `limit` of the messages whose time has come, and return how many those were."""
-    has_come = (messages.c.due_at > READY_AT) & (messages.c.due_at <= now) & not_in_hand(now)
-    some = select(messages.c.id).where(has_come).order_by(messages.c.due_at).limit(limit)
+    some = select(messages.c.id).where(_has_come(now)).order_by(messages.c.due_at).limit(limit)
+    return _mark(engine, some, now=now)
+
+
+@retried
+def make_nearest_ready(engine: Engine, *, now: datetime, looked_at: int) -> int:
+    """Mark those whose time has come of the `looked_at` nearest deadlines of all that waits.
+
+    Returns how many those were. It is for when very much is due: the nearest of it are ready first then.
+    """
+    nearest = (
+        select(messages.c.id)
+        .where(messages.c.state == MessageState.PENDING.value)
+        .order_by(messages.c.deadline_at)
+        .limit(looked_at)
+    )
+    return _mark(engine, nearest, now=now)
+
+
+def _has_come(now: datetime) -> ColumnElement[bool]:
+    return (messages.c.due_at > READY_AT) & (messages.c.due_at <= now) & not_in_hand(now)
+
+
+def _mark(engine: Engine, some: Select[tuple[str]], *, now: datetime) -> int:
     with writing(engine, forced=False) as connection:
-        marked = update(messages).where(messages.c.id.in_(some), has_come).values(due_at=READY_AT)
+        marked = update(messages).where(messages.c.id.in_(some), _has_come(now)).values(due_at=READY_AT)
         return connection.execute(marked).rowcount
 
 

@@ -235,3 +235,13 @@ def test_ready_messages_are_read_in_the_order_of_an_index(vault: Vault) -> None:
     assert "ix_messages_due_at_deadline_at_place" in plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
+
+
+def test_the_nearest_deadlines_of_a_backlog_are_chosen_before_all_of_it_is_marked(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "MADE_READY_AT_ONCE", 10)
+    monkeypatch.setattr(retries, "SECONDS_TO_MAKE_READY", 0)
+    names = enter_many(vault, 100, hours_left=700)  # the farthest deadline is due first
+    Retries(vault, vault.queue).feed()
+    assert queued(vault)[:50] == names[:50]
