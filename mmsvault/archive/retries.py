@@ -137,7 +137,7 @@ class Retries:
         return len(chosen)
 
     def _make_ready(self, now: datetime) -> None:
-        """Mark what has become due; of very much, the nearest deadlines first and the rest over several calls."""
+        """Mark what has become due: of very much the nearest deadlines first, the rest over several calls."""
         began = time.monotonic()
         catalog, is_first = self._vault.catalog, True
         while due.make_ready(catalog, now=now, limit=MADE_READY_AT_ONCE) == MADE_READY_AT_ONCE:
