@@ -37,6 +37,7 @@ Reading order, which is also the order of import (a module imports only what sta
     auditing    who did what: the trail, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages
+    archive     what is due goes back into the queue, some at a time
     sweeping    what was left undone is taken up again
     rehearsal   a test postback, followed until it is archived
     health      how servers, workers and the sweep are

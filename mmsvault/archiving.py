@@ -16,13 +16,13 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 
 from mmsvault import layout, leases, quarantine
 from mmsvault.attempts import missed
-from mmsvault.catalog import queries, writes
+from mmsvault.catalog import queries, upkeep, writes
 from mmsvault.catalog.totals import AT_RISK
 from mmsvault.catalog.writes import Recorded
 from mmsvault.errors import (
@@ -35,6 +35,7 @@ from mmsvault.errors import (
     UnavailableError,
 )
 from mmsvault.fetching import Fetched
+from mmsvault.fetching.backpressure import NOT_PUT_OFF_WITHIN, host_of
 from mmsvault.leases import Lease
 from mmsvault.media import answers, sniffing
 from mmsvault.media.answers import WEB_PAGE, Told
@@ -165,10 +166,16 @@ def is_urgent(message: Message) -> bool:
 
 
 def is_put_off(vault: Vault, message: Message) -> bool:
-    """Return whether the message waits for a later sweep: its host is slow, and its deadline far.
+    """Return whether the message waits: its host is away, or it is slow and the deadline far.
 
     A worker's hands are for those whose files come.
     """
+    hosts = {host_of(item.url) for item in due_items(message)}
+    is_near = message.give_up_at - utc_now() < NOT_PUT_OFF_WITHIN
+    if not is_near and not all(vault.hosts.may_ask(host) for host in hosts):
+        log.info("put off: the provider is away, and is asked now and then until it answers")
+        upkeep.make_due(vault.catalog, message.id, now=utc_now())
+        return True
     if is_urgent(message):
         return False
     put_off = any(vault.fetcher.is_crowded(item.url) for item in message.media if item.next_attempt_at)
@@ -184,14 +191,8 @@ def archive_due(
 
     `unforced` are keys in the bucket that are not on the disk yet.
     """
-    now = utc_now()
-    due = [
-        item
-        for item in message.media  # what was never tried is due whatever the receiver's clock said
-        if item.next_attempt_at and (item.next_attempt_at <= now or not item.attempts)
-    ]
     try:
-        tried = archive_files(vault, message, lease, due, unforced=unforced)
+        tried = archive_files(vault, message, lease, due_items(message), unforced=unforced)
         done = finish(vault, message, lease, tried)
     except OvertakenError as error:
         log.warning("left to another worker", reason=str(error))
@@ -200,6 +201,16 @@ def archive_due(
     if any(item.preview_due_at for item in done.media) and vault.queue.is_empty():
         enqueue(vault.queue, MAKE_PREVIEWS, message.id)
     return done
+
+
+def due_items(message: Message) -> list[MediaItem]:
+    """Return the files that are to be fetched now."""
+    now = utc_now()
+    return [
+        item
+        for item in message.media  # what was never tried is due whatever the receiver's clock said
+        if item.next_attempt_at and (item.next_attempt_at <= now or not item.attempts)
+    ]
 
 
 def archive_files(
@@ -232,9 +243,7 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
     with temporary_file(vault) as file:
         try:
             with step("download"):
-                fetched = vault.fetcher.fetch(
-                    item.url, file, stand_aside=aside(), is_urgent=is_urgent(message)
-                )
+                fetched = fetch(vault, item.url, file, is_urgent=is_urgent(message))
             lease.check()
             stored, failure = take(vault, message, item, fetched, Path(file.name))
         except FetchError as error:
@@ -253,6 +262,18 @@ def archive_file(vault: Vault, message: Message, lease: Lease, item: MediaItem) 
             headers=fetched.headers if fetched else {},
         ),
     )
+
+
+def fetch(vault: Vault, url: str, into: BinaryIO, *, is_urgent: bool) -> Fetched:
+    """Download a file, and note how its host is. Raises FetchError."""
+    host = host_of(url)
+    try:
+        fetched = vault.fetcher.fetch(url, into, stand_aside=aside(), is_urgent=is_urgent)
+    except FetchError as error:
+        vault.hosts.note_failure(host, error)
+        raise
+    vault.hosts.note_answer(host)
+    return fetched
 
 
 def outcome_of(item: MediaItem, failure: FetchError | None) -> MediaState:

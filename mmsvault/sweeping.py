@@ -16,11 +16,11 @@ import structlog
 from rq import Queue
 
 from mmsvault import auditing, previewing, quarantine, retention
-from mmsvault.catalog import queries, source_activity, totals, upkeep, writes
+from mmsvault.archive.retries import Retries
+from mmsvault.catalog import source_activity, upkeep
 from mmsvault.folder import HALF_WRITTEN
 from mmsvault.message import utc_now
 from mmsvault.queueing.durable import DurableQueue
-from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
 from mmsvault.queueing.leftovers import Leftovers
 from mmsvault.queueing.spool import Spool
 from mmsvault.retention import Outcome
@@ -29,9 +29,6 @@ from mmsvault.vault import Vault
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE = 1000
-REQUEUED_AFTER = timedelta(minutes=5)
-"""A message whose job got lost on the way is looked at again after this."""
 STRANDED_EVERY_SECONDS = 300
 TEMPORARY_FILES_KEPT = timedelta(hours=2)
 BUCKET_DRAFTS_KEPT = timedelta(hours=6)
@@ -65,6 +62,8 @@ class Sweeper:
         self._durable = DurableQueue(queue, replicas=vault.settings.effective_redis_replicas)
         self._spool = Spool(vault.settings.spool_dir)
         self._leftovers = Leftovers(queue)
+        self.retries = Retries(vault, queue)
+        """What is due; more often than a sweep comes round, the queue is fed from there."""
         self._stranded_looked_for = time.monotonic()
         self._drafts = bucket_drafts(vault.settings.embedded_bucket_dir)
         self._walked_at: float | None = None
@@ -92,7 +91,7 @@ class Sweeper:
             upkeep.retry_refused(self._vault.catalog, told, now=utc_now())
             self._fetch_settings = told
         swept = Swept(
-            attempts=enqueue_due(self._vault, self._queue),
+            attempts=self.retries.feed(),
             previews=previewing.enqueue_due(self._vault, self._queue),
             retired=self._retire(),
             jobs=self._requeue(),
@@ -150,24 +149,6 @@ class Sweeper:
                 return
         self._drafts = bucket_drafts(self._vault.settings.embedded_bucket_dir)
         self._walked_at = time.monotonic()
-
-
-def enqueue_due(vault: Vault, queue: Queue) -> int:
-    """Queue the messages whose next attempt is due, those with under a day left before all others."""
-    fence = writes.next_fence(vault.catalog)
-    now = utc_now()
-    due = queries.due(vault.catalog, now=now, limit=MOST_AT_ONCE)
-    # Pushed to the front one by one, the last comes out first: so the nearest deadline goes last.
-    with queue.connection.pipeline() as pipeline:
-        for message_id, deadline_at in reversed(due):
-            urgent = deadline_at - now < totals.AT_RISK
-            enqueue(queue, ARCHIVE_MESSAGE, message_id, at_front=urgent, pipeline=pipeline)
-        pipeline.execute()
-    if due:
-        writes.postpone(
-            vault.catalog, [message_id for message_id, _ in due], until=now + REQUEUED_AFTER, fence=fence
-        )
-    return len(due)
 
 
 def temporary_files(vault: Vault) -> Iterator[Path]:

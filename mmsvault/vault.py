@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from mmsvault.fetching import Fetcher
+    from mmsvault.fetching.backpressure import Hosts
     from mmsvault.media.sandbox import Sandbox
 
 # ruff: noqa: PLC0415 - what only some programs use is loaded by those alone: loading takes time and memory
@@ -109,6 +110,14 @@ class Vault:
         )
 
     @cached_property
+    def hosts(self) -> Hosts:
+        """What is known of the hosts of files: which of them are away."""
+        from mmsvault.fetching.backpressure import Hosts
+        from mmsvault.queueing.connection import connect_to_answer
+
+        return Hosts(connect_to_answer(self.settings.effective_redis_url))
+
+    @cached_property
     def sandbox(self) -> Sandbox:
         """What looks into files."""
         from mmsvault.media.sandbox import Sandbox
@@ -128,11 +137,11 @@ class Vault:
     def open(self) -> None:
         """Make every collaborator now, for threads to share: two at once would make two of each."""
         self.load()
-        _ = self.sandbox
+        _ = self.sandbox, self.hosts
 
     def close(self) -> None:
         """Let go of what was opened."""
-        for name in ("sandbox", "fetcher", "redis"):
+        for name in ("sandbox", "fetcher", "hosts", "redis"):
             opened = self.__dict__.get(name)
             if opened is not None:
                 opened.close()

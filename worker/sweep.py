@@ -6,6 +6,7 @@ fencing token, which the catalog gives out.
 
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 
+from mmsvault.archive.retries import Retries
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
 from mmsvault.integrity import recovery
@@ -28,6 +30,8 @@ from worker.metrics import answering
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 15
+FEED_SECONDS, LOOK_SECONDS = 0.25, 1.0
+"""So often the queue is fed while something is due, and looked for what is due otherwise."""
 LOCK = "mmsvault:sweep"
 LOCK_SECONDS = 60
 EPOCH = datetime.fromtimestamp(0, UTC)
@@ -54,6 +58,8 @@ def keep_sweeping(vault: Vault) -> None:
     ):
         sweeper = Sweeper(vault, open_queue(connection))
         is_filled_up = False
+        feeding = threading.Thread(target=keep_feeding, args=(sweeper.retries, ended), name="feeding")
+        feeding.start()
         while not ended.is_set():
             try:
                 sweeper.drain_spool()
@@ -73,6 +79,26 @@ def keep_sweeping(vault: Vault) -> None:
                 log.exception("sweep broken off")
             swept.came_round_at = utc_now()
             ended.wait(SWEEP_SECONDS)
+        feeding.join()
+
+
+def keep_feeding(retries: Retries, ended: threading.Event) -> None:
+    """Keep the workers busy with what is due until the end, whatever else the sweep is at."""
+    said = ""
+    pause = LOOK_SECONDS
+    while not ended.wait(pause):
+        try:
+            retries.feed()
+            said, pause = "", FEED_SECONDS if retries.is_busy else LOOK_SECONDS
+        except (UnavailableError, ConfigurationError, RedisError, OvertakenError) as error:
+            if not said:
+                log.warning("what is due is put off", reason=str(error))
+            said, pause = str(error), SWEEP_SECONDS
+        except Exception:
+            log.exception("what is due is put off")
+            pause = SWEEP_SECONDS
+    with suppress(RedisError):
+        retries.close()
 
 
 def sweep_alone(sweeper: Sweeper, connection: "Redis") -> None:

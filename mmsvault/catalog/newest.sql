@@ -296,7 +296,7 @@ CREATE INDEX ix_media_preview_due_at ON media (preview_due_at)
 
 CREATE INDEX ix_media_state ON media (state)
 
-CREATE INDEX ix_messages_due_at ON messages (due_at)
+CREATE INDEX ix_messages_due_at_deadline_at_place ON messages (due_at, deadline_at, place) WHERE due_at IS NOT NULL
 
 CREATE INDEX ix_messages_keyword_folded_place ON messages (keyword_folded, place)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam, or_, select
 
 from mmsvault.catalog import filters, names
 from mmsvault.catalog.connection import reading, retried
@@ -179,16 +179,18 @@ def runs_out(now: Any, furthest: Any) -> ColumnElement[bool]:
 
 @retried
 def previews_due(engine: Engine, *, now: datetime, limit: int) -> list[str]:
-    """Return ids of messages with a preview still to be made, the one that waits longest first."""
+    """Return ids of messages with a preview still to be made, the one that waits longest first.
+
+    At most `limit` files are looked at: grouped by message, every file of the archive would be.
+    """
     query = (
         select(media.c.message_id)
         .where(media.c.preview_due_at <= now)
-        .group_by(media.c.message_id)
-        .order_by(func.min(media.c.preview_due_at))
+        .order_by(media.c.preview_due_at)
         .limit(limit)
     )
     with reading(engine) as connection:
-        return list(connection.scalars(query))
+        return list(dict.fromkeys(connection.scalars(query)))
 
 
 def load_all_in(connection: Connection, ids: Sequence[str]) -> list[Message]:

@@ -86,7 +86,14 @@ Index(None, messages.c.place, unique=True)
 Index(None, messages.c.sender_number, messages.c.place)
 Index(None, messages.c.keyword_folded, messages.c.place)
 Index(None, messages.c.state, messages.c.deadline_at)
-Index(None, messages.c.due_at)
+Index(
+    None,
+    messages.c.due_at,
+    messages.c.deadline_at,
+    messages.c.place,
+    sqlite_where=messages.c.due_at.is_not(None),
+    postgresql_where=messages.c.due_at.is_not(None),
+)
 Index(None, messages.c.recorded_at)
 
 

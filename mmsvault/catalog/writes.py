@@ -218,12 +218,14 @@ def release_lease(engine: Engine, message_id: str, *, token: str) -> None:
 
 
 @retried
-def postpone(engine: Engine, message_ids: Sequence[str], *, until: datetime, fence: int) -> None:
+def postpone(
+    engine: Engine, message_ids: Sequence[str], *, until: datetime, fence: int, forced: bool = True
+) -> None:
     """Have the sweep look at these pending messages at `until` and not before.
 
     Raises OvertakenError where a newer sweep than the one that holds `fence` has begun.
     """
-    with writing(engine) as connection:
+    with writing(engine, forced=forced) as connection:
         newest = select(serials.c.value).where(serials.c.name == SWEEP).with_for_update()
         if connection.scalar(newest) != fence:
             raise OvertakenError("Another sweep has begun; what it does counts.")

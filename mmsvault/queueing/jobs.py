@@ -85,8 +85,12 @@ def enqueue(
     )
 
 
-def enqueue_all(queue: Queue, name: str, arguments: Iterable[object], *, pipeline: Any) -> None:
-    """Put a job for each argument into `pipeline`, on its way to the queue, in their order.
+def enqueue_all(
+    queue: Queue, name: str, arguments: Iterable[object], *, at_front: bool = False, pipeline: Any
+) -> list[str]:
+    """Put a job for each argument into `pipeline`, on its way to the queue, in their order; return their ids.
+
+    With `at_front` they stand ahead of all that waits, the first one first.
 
     It writes what `enqueue` would, in a twentieth of the time: RQ fills in one job, of which the
     others are copies, and all are pushed at once. The arguments are not compressed, as RQ reads as well.
@@ -103,4 +107,8 @@ def enqueue_all(queue: Queue, name: str, arguments: Iterable[object], *, pipelin
         data = queue.serializer.dumps((name, None, (argument,), {}))
         pipeline.hset(queue.job_class.key_for(ids[-1]), mapping={**fields, "data": data})
     pipeline.sadd(queue.redis_queues_keys, queue.key)
-    pipeline.rpush(queue.key, *ids)
+    if at_front:
+        pipeline.lpush(queue.key, *reversed(ids))
+    else:
+        pipeline.rpush(queue.key, *ids)
+    return ids

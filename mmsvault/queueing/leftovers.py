@@ -13,6 +13,8 @@ from rq.job import Job, JobStatus
 FIRST_WAIT = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=1)
 STRANDED_AFTER = timedelta(minutes=5)
+MOST_LOOKED_THROUGH = 20_000
+"""Where more jobs wait than this, who is in no list is looked for later: to read them all takes long."""
 REQUEUED = "requeued"
 PREFIX = Job.redis_job_namespace_prefix
 
@@ -32,7 +34,12 @@ class Leftovers:
         return self._requeue_moving() + self._requeue_failed(now)
 
     def requeue_stranded(self, *, now: datetime) -> int:
-        """Queue again jobs that are in no list at all; it reads all jobs, so it is for now and then."""
+        """Queue again jobs that are in no list at all; it reads all jobs, so it is for now and then.
+
+        While very many wait it does nothing: those in no list wait as well until there are fewer.
+        """
+        if self._queue.count > MOST_LOOKED_THROUGH:
+            return 0
         keys = self._queue.connection.scan_iter(f"{PREFIX}*", count=1000)
         ids = {key.decode().removeprefix(PREFIX) for key in keys}
         known = {

@@ -82,12 +82,13 @@ class SampleProvider:
         answers: tuple[Answer, ...] = (),
         etag: str = "",
         held: bool = False,
+        path: str = "",
     ) -> str:
-        """Return the address of the file, for anyone who knows it.
+        """Return the address of the file, for anyone who knows it: one of its own, or at `path`.
 
         `failures` are statuses that it answers first, then `answers`.
         """
-        path = f"/content/{secrets.token_hex(8)}/{file.name}"
+        path = path or f"/content/{secrets.token_hex(8)}/{file.name}"
         first = [*(refused(status) for status in failures), *answers]
         self._offers[path] = Offer(file, first, etag, threading.Event() if held else None)
         return f"http://127.0.0.1:{self._server.server_port}{path}"

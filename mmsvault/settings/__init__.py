@@ -201,6 +201,13 @@ class Settings(BaseSettings):
     fetch_ports: Ports = Field(
         (), description="ports that media may be fetched from besides 80 and 443; private networks: any"
     )
+    retry_rate: int = Field(
+        500,
+        ge=0,
+        le=100_000,
+        description="attempts a second that are made again at one host's files, by all workers together;"
+        " 0: as many as they make",
+    )
     max_postback_bytes: int = Field(1 << 20, ge=1024, description="largest postback body")
     max_media_bytes: int = Field(100 << 20, ge=1024, description="largest file")
     max_media_pixels: int = Field(100_000_000, ge=1, description="largest picture that is decoded")

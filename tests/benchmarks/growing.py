@@ -12,7 +12,7 @@ from mmsvault.integrity.rebuilding import rebuild
 from mmsvault.integrity.repairing import verify_and_repair
 from mmsvault.message import utc_now
 from mmsvault.sweeping import Sweeper
-from tests.benchmarks import crowd, ground, pipeline, resting
+from tests.benchmarks import crowd, draining, ground, pipeline, resting
 from tests.benchmarks.test_integrity import write_message
 
 ASKED = 5
@@ -49,6 +49,7 @@ def measure(folder: Path, sizes: Sizes | None = None) -> list[str]:
         *_backlogs(folder, sizes, give_up),
         *_workers(folder, sizes, give_up),
         *_archives(folder, sizes, give_up),
+        *draining.measure(folder / "drained", draining.BRIEF if sizes is BRIEF else draining.SIZES),
     ]
 
 

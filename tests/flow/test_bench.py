@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import growing, performance
+from tests.benchmarks import draining, growing, performance
 from tests.benchmarks.ground import Ratio
 
 
@@ -40,3 +40,11 @@ def test_growth_is_measured_at_every_size(tmp_path: Path) -> None:
     figures = [cell for row in rows for cell in row[1:] if cell != "-"]
     assert len(figures) == 2 + 2 * 2 + 1 + 2 * 2
     assert all(float(figure.replace(",", "")) > 0 for figure in figures)
+
+
+def test_due_files_are_drained_at_every_size_on_both_databases(tmp_path: Path) -> None:
+    lines = draining.measure(tmp_path, draining.BRIEF)
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith(("| sqlite", "| postgresql"))]
+    sizes = [["200", "50"], ["200", "200"], ["400", "50"]]
+    assert [row[:3] for row in rows] == [[name, *size] for name in ("sqlite", "postgresql") for size in sizes]
+    assert all(float(row[3].replace(",", "")) > 0 for row in rows)

@@ -5,11 +5,14 @@ import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from mmsvault import archiving, disposition, importing
+from mmsvault.catalog import queries
 from mmsvault.errors import NotFoundError
+from mmsvault.fetching.backpressure import host_of
 from mmsvault.integrity.rebuilding import rebuild
 from mmsvault.layout import hash_in, is_evidence
 from mmsvault.media.answers import PACKED, WEB_PAGE
@@ -249,3 +252,30 @@ def test_a_message_of_a_host_that_is_too_slow_is_recorded_and_waits_for_a_later_
         assert archive.load(message.id).state is MessageState.ARCHIVED, "its deadline is near"
     assert archive.receive("comes", picture(1)).state is MessageState.ARCHIVED
     assert archive.problems() == {}
+
+
+def test_a_message_of_a_host_that_is_away_is_recorded_and_waits_without_an_attempt(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.vault.hosts, "may_ask", lambda _host: False)
+        message = archive.receive("away", picture())
+        assert (message.state, message.attempts) == (MessageState.PENDING, ())
+        assert not archive.provider.requests[urlsplit(only(message).url).path]
+        assert [name for name, _ in queries.due(archive.vault.catalog, now=datetime.now(UTC), limit=9)] == [
+            message.id
+        ]
+        patch.setattr(archiving, "NOT_PUT_OFF_WITHIN", timedelta(days=99))
+        archiving.archive_message(archive.vault, message.id)
+        assert archive.load(message.id).state is MessageState.ARCHIVED, "its deadline is near"
+
+
+def test_attempts_say_of_a_host_whether_it_answers(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, str]] = []
+    hosts = archive.vault.hosts
+    monkeypatch.setattr(hosts, "note_answer", lambda host: said.append(("answered", host)))
+    monkeypatch.setattr(hosts, "note_failure", lambda host, error: said.append((str(error.status), host)))
+    message = archive.receive("says", picture(), failures=(503,))
+    archiving.archive_message(archive.vault, again(archive, message).id)
+    host = host_of(only(message).url)
+    assert said == [("503", host), ("answered", host)]

@@ -330,6 +330,20 @@ def test_a_job_that_is_in_no_list_is_found_and_queued_again(queue: Queue) -> Non
     assert queue.count == 2
 
 
+def test_while_very_many_jobs_wait_they_are_not_all_read_for_one_in_no_list(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(queue, ARCHIVE_RECEIPT, kept())
+    queue.connection.lpop(queue.key)
+    for _ in range(3):
+        enqueue(queue, ARCHIVE_RECEIPT, kept())
+    left, later = Leftovers(queue), utc_now() + leftovers.STRANDED_AFTER * 2
+    monkeypatch.setattr(leftovers, "MOST_LOOKED_THROUGH", 2)
+    assert left.requeue_stranded(now=later) == 0
+    queue.connection.lpop(queue.key)
+    assert left.requeue_stranded(now=later) == 2, "both that are in no list by now"
+
+
 def test_a_worker_runs_nothing_but_the_tasks_that_it_was_started_with(queue: Queue, redis_url: str) -> None:
     ran: list[object] = []
     enqueue(queue, "os.system", "true")

@@ -12,12 +12,13 @@ from sqlalchemy import Engine
 from mmsvault import quarantine, sweeping
 from mmsvault.catalog import quarantine as index
 from mmsvault.catalog import queries, upkeep, writes
-from mmsvault.message import MediaItem, Message, Receipt, utc_now
+from mmsvault.message import Receipt, utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.settings import Settings
-from mmsvault.sweeping import Sweeper, enqueue_due
+from mmsvault.sweeping import Sweeper
 from mmsvault.vault import Vault
+from tests.integration.test_retries import enter
 from tests.servers import redis_server
 
 
@@ -34,32 +35,6 @@ def vault(catalog: Engine, tmp_path: Path, redis_url: str) -> Iterator[Vault]:
     made.redis.flushall()
     yield made
     made.close()
-
-
-def record(vault: Vault, name: str, *, hours_left: float) -> None:
-    now = utc_now()
-    message = Message(
-        id=name, provider="sinch", tracking_id=name, sender="1", to=("2",), received_at=now, recorded_at=now,
-        deadline_at=now + timedelta(hours=hours_left), prefix=f"messages/{name}/",
-        media=(MediaItem(position=0, url="http://m.example/a", next_attempt_at=now),),
-    )  # fmt: skip
-    writes.record(vault.catalog, message, Receipt.of(name.encode(), provider="sinch"))
-
-
-def test_the_nearest_deadline_comes_first_and_before_everything_else_under_a_day(vault: Vault) -> None:
-    vault.queue.enqueue_call("waiting", args=("waiting",))
-    for name, hours in (("far", 700), ("near", 20), ("farther", 710), ("nearest", 2)):
-        record(vault, name, hours_left=hours)
-    assert enqueue_due(vault, vault.queue) == 4
-    assert [job.args[0] for job in vault.queue.get_jobs()] == ["nearest", "near", "waiting", "farther", "far"]
-    assert enqueue_due(vault, vault.queue) == 0, "they are looked at again only after a while"
-
-
-def test_a_message_that_was_recorded_and_never_finished_is_taken_up(vault: Vault) -> None:
-    record(vault, "recorded", hours_left=700)
-    assert queries.due(vault.catalog, now=utc_now(), limit=9)
-    assert enqueue_due(vault, vault.queue) == 1
-    assert [job.args[0] for job in vault.queue.get_jobs()] == ["recorded"]
 
 
 def test_old_temporary_files_are_removed_and_young_ones_stay(vault: Vault) -> None:
@@ -96,7 +71,7 @@ def test_old_temporary_files_are_removed_and_young_ones_stay(vault: Vault) -> No
 
 def test_what_the_settings_refused_is_due_when_they_change_and_not_before(vault: Vault) -> None:
     for name, reason in (("refused", "Refused: inside."), ("missing", "The provider answered 404.")):
-        record(vault, name, hours_left=700)
+        enter(vault, name, hours_left=700)
         later = utc_now() + timedelta(days=20)
         waits = (
             queries.load(vault.catalog, name)
