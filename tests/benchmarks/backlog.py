@@ -198,7 +198,8 @@ _MOMENTS = {
 }
 _LOADING = (
     """INSERT INTO messages (id, provider, tracking_id, sender, sender_number, keyword, keyword_folded,
-      subject, operator_id, received_at, deadline_at, place, recorded_at, prefix, state, tags, note, hold, due_at)
+      subject, operator_id, received_at, deadline_at, place, recorded_at, prefix, state, tags, note, hold,
+      due_at)
       {numbers} SELECT 'sinch-MMS_MO_' || g, 'sinch', 'MMS_MO_' || g, '1408' || (2000000 + g % 50000),
       '1408' || (2000000 + g % 50000), 'k' || (g % 64), 'k' || (g % 64), 'subject ' || g,
       '31002', {at}, {deadline}, CAST(t * 1000000 AS BIGINT) * 256 + g % 256, {at},

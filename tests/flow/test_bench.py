@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import growing, performance
+from tests.benchmarks import backlog, growing, performance
 from tests.benchmarks.ground import Ratio
 
 
@@ -40,3 +40,14 @@ def test_growth_is_measured_at_every_size(tmp_path: Path) -> None:
     figures = [cell for row in rows for cell in row[1:] if cell != "-"]
     assert len(figures) == 2 + 2 * 2 + 1 + 2 * 2
     assert all(float(figure.replace(",", "")) > 0 for figure in figures)
+
+
+def test_what_waits_is_measured_at_every_size_on_each_database(tmp_path: Path) -> None:
+    lines = backlog.measure(tmp_path, backlog.BRIEF)
+    told = [line for line in lines if line.startswith(("| sqlite", "| postgresql"))]
+    rows = [line.strip("| ").split(" | ") for line in told]
+    sizes = [["200", "10"], ["200", "20"], ["400", "10"], ["400", "20"], ["largest / smallest", "target <= 2"]]
+    assert [row[1:3] for row in rows if len(row) == 3 + len(backlog.QUESTIONS)] == sizes * 2
+    assert len([row for row in rows if len(row) == 4]) == 2
+    figures = [cell.strip("*") for row in rows for cell in row[3:]]
+    assert all(float(figure) > 0 for figure in figures)
