@@ -31,7 +31,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from mmsvault.catalog.connection import retried, writing
+from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.entering import insert_in_dialect
 from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import (
@@ -207,6 +207,9 @@ def fold(engine: Engine, *, seconds: float = float("inf")) -> int:
 
 @retried
 def _fold_some(engine: Engine) -> int:
+    with reading(engine) as connection:
+        if connection.scalar(select(count_changes.c.id).limit(1)) is None:
+            return 0
     if engine.dialect.name == "postgresql":  # what is added up and what is taken away are of one moment
         engine = engine.execution_options(isolation_level="REPEATABLE READ")
     with writing(engine, forced=False) as connection:

@@ -57,7 +57,7 @@ def measure(folder: Path, sizes: Sizes | None = None) -> list[str]:
     sizes = sizes or Sizes()
     give_up = time.monotonic() + sizes.seconds
     lines: list[str] = []
-    for part in (_questions, _keywords):
+    for part in (_keywords, _questions):
         lines += part(folder, sizes, give_up)
     return lines
 
