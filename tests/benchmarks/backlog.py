@@ -44,7 +44,7 @@ class Sizes:
     pending: Sequence[int] = (100, 10_000, 1_000_000)
     threads: int = 8
     asked: int = 30
-    rounds: int = 3
+    rounds: int = 5
     seconds_a_round: float = 10
     seconds: float = 3600
 
