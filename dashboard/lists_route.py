@@ -17,7 +17,8 @@ from dashboard.gate import VISIT
 from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import Visit
-from mmsvault.catalog.counting import KEYWORDS, ORDERS, SENDERS, Order, Tallied, Tally
+from mmsvault.catalog.counting import ORDERS, Order, Tally
+from mmsvault.catalog.tallies import KEYWORDS, SENDERS, Tallied
 from mmsvault.catalog.views import View
 from mmsvault.errors import SearchError, UnavailableError
 from mmsvault.exporting.tables import BYTE_ORDER_MARK, safe

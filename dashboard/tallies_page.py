@@ -17,10 +17,11 @@ from dashboard.reading_room import ReadingRoom, reading_room
 from dashboard.showing import THUMBNAIL_TYPE
 from dashboard.visiting import Visit, visit
 from mmsvault import naming
-from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
+from mmsvault.catalog.counting import Order, Tally
 from mmsvault.catalog.language import Query, Term
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.rhythm import Picture
+from mmsvault.catalog.tallies import KEYWORDS, SENDERS, Tallied
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import utc_now

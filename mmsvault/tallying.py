@@ -2,14 +2,15 @@
 
 A repeat with the same bytes and a notice of another kind leave no object of their own, only a row
 in the catalog. So that these counts outlive it, the sweep writes those of the last days to
-`receipts/2026/11/24.json`, where they have changed.
+`receipts/2026/11/24.json`, where they have changed. They are counted as receipts come in: what a
+sweep does for them follows from what is new.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import tallies, upkeep
 from mmsvault.catalog.upkeep import Day
 from mmsvault.errors import NotFoundError
 from mmsvault.layout import RECEIPTS, tally_key
@@ -20,12 +21,15 @@ from mmsvault.vault import Vault
 SCHEMA_VERSION = 1
 MOST_OF_A_DAY, LONGEST_CODE = 10_000_000, 100
 """What a tally can say; anybody may have written one that says more."""
+SECONDS_FOR_FOLDING = 5.0
+"""What is left then is folded by the next sweep."""
 DAYS_LOOKED_AT = 3
 """Today and those before it: a receipt may have waited in the spool or the queue over midnight."""
 
 
 def keep_tallies(vault: Vault) -> int:
-    """Write the tallies of the last days that have changed; return how many."""
+    """Fold the catalog's counts and write the tallies of days that have changed; return how many."""
+    tallies.fold(vault.catalog, seconds=SECONDS_FOR_FOLDING)
     today = utc_now().date()
     written = 0
     for back in range(DAYS_LOOKED_AT):

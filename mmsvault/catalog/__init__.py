@@ -4,8 +4,9 @@ It can be made again from the bucket; nothing is only here. `tables` says what i
 opens SQLite or PostgreSQL, `places` orders messages in time, `words` takes text apart, `documents`
 makes the tokens that a message is found by, `language` reads a search query (`numbers` as people write
 them), `filters` turns it into SQL, `queries` answers, `entering` makes rows of messages, `writes`
-changes. `counting` has what is kept count of, `searches` the saved ones, `quarantine` what was not
-understood; `leaving` finds what is to go, `scrubbing` what deletions leave. `people` may look with a role,
-at what `views` let through of a scope; `permissions` says which role may do what. `migrations` bring an
-older catalog to the newest form (`forms` is it), `copying` brings one into another database.
+changes. `tallies` keeps counts by sender, keyword, hour and deadline, `counting` lists and checks them,
+`searches` has the saved ones, `quarantine` what was not understood; `leaving` finds what is to go,
+`scrubbing` what deletions leave. `people` may look with a role, at what `views` let through of a scope;
+`permissions` says which role may do what. `migrations` bring an older catalog to the newest form (`forms`
+is it), `copying` brings one into another database.
 """

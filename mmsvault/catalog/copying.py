@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine, Table, delete, insert, select
 
-from mmsvault.catalog import entering, queries, upkeep
+from mmsvault.catalog import entering, queries, tallies, upkeep
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.tables import (
     exports,
@@ -58,9 +58,14 @@ def places(engine: Engine, ids: Sequence[str]) -> dict[str, int]:
         return {row.id: row.place for row in found}
 
 
-@retried
 def bring(engine: Engine, page: Sequence[tuple[Message, int]]) -> None:
     """Enter messages at their places, in place of what was known of them."""
+    _bring(engine, page)
+    tallies.fold(engine, seconds=0)
+
+
+@retried
+def _bring(engine: Engine, page: Sequence[tuple[Message, int]]) -> None:
     ids = [message.id for message, _ in page]
     with writing(engine) as connection:
         known = {message.id: message for message in queries.load_all_in(connection, ids)}

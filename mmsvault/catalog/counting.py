@@ -1,10 +1,10 @@
 """What is kept count of: senders, keywords, states and bytes; and whether the counts are true.
 
-Triggers of the database keep the counts (see migration 0004), within the transaction of each
-change, so they are exact whoever writes, and a question costs the same at any size.
+Triggers of the database tell of each change within its own transaction (see `tallies`, and migration
+0017), so the counts are exact whoever writes, and a question costs the same at any size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Engine,
     FromClause,
     Select,
-    Table,
     TextClause,
     and_,
     delete,
@@ -27,15 +26,19 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    union_all,
 )
 
-from mmsvault.catalog import documents, names, queries
+from mmsvault.catalog import documents, names, queries, tallies
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.tables import COUNTED, counters, keywords, media, messages, receipts, senders
+from mmsvault.catalog.tables import COUNTED, count_changes, counters, counts, media, messages, receipts
+from mmsvault.catalog.tallies import KEYWORDS, SENDERS, Tallied
 from mmsvault.message import fold, part_of_number
 
 Order = Literal["key", "messages", "first_at", "last_at"]
 ORDERS: tuple[Order, ...] = ("last_at", "first_at", "messages", "key")
+Condition = Callable[[ColumnElement[str]], ColumnElement[bool]]
+"""What is said of a sender's or a keyword's key."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,6 @@ class Tally:
     first_at: datetime
     last_at: datetime
     known_as: str = ""
-
-
-@dataclass(frozen=True)
-class Tallied:
-    """What is counted by: the table of its kept counts, and its columns in `messages`."""
-
-    kept: Table
-    key: str
-    name: str
-
-
-SENDERS = Tallied(senders, "sender_number", "sender")
-KEYWORDS = Tallied(keywords, "keyword_folded", "keyword")
 
 
 def list_senders(
@@ -89,24 +79,39 @@ def listed(
     order: Order,
     limit: int,
     after: Tally | None = None,
-    kept: FromClause | None = None,
-    find: ColumnElement[bool] | None = None,
+    counted: FromClause | None = None,
+    find: Condition | None = None,
 ) -> list[Tally]:
     """Return tallies in that order, from the kept counts or from others in their form."""
-    counts: FromClause = tallied.kept if kept is None else kept
-    found = select(counts) if find is None else select(counts).where(find)
-    if order == "key":
-        found = found.order_by(counts.c.key)
-        found = found.where(counts.c.key > after.key) if after else found
-    else:
-        found = found.order_by(counts.c[order].desc(), counts.c.key.desc())
-        if after:
-            # Bound with the columns' types, as SQLite writes times in a form of its own.
-            place = (literal(getattr(after, order), tallied.kept.c[order].type), literal(after.key))
-            found = found.where(tuple_(counts.c[order], counts.c.key) < tuple_(*place))
-    rows = [dict(row) for row in connection.execute(found.limit(limit)).mappings()]
+    sources = tallies.parts(tallied) if counted is None else (counted,)
+    pages = [
+        _page(tallied, source, order=order, after=after, find=find).limit(limit).subquery()
+        for source in sources
+    ]
+    both = union_all(*(select(page) for page in pages)).subquery()
+    found = select(both).order_by(*_order(both, order)).limit(limit)
+    rows = [dict(row) for row in connection.execute(found).mappings()]
     known = names.of_in(connection, [row["key"] for row in rows]) if tallied is SENDERS else {}
     return [Tally(**row, known_as=known.get(row["key"], "")) for row in rows]
+
+
+def _page(
+    tallied: Tallied, source: FromClause, *, order: Order, after: Tally | None, find: Condition | None
+) -> Select[Any]:
+    found = select(source).order_by(*_order(source, order))
+    if find is not None:
+        found = found.where(find(source.c.key))
+    if after and order == "key":
+        return found.where(source.c.key > after.key)
+    if after:
+        # Bound with the columns' types, as SQLite writes times in a form of its own.
+        place = (literal(getattr(after, order), tallied.kept.c[order].type), literal(after.key))
+        return found.where(tuple_(source.c[order], source.c.key) < tuple_(*place))
+    return found
+
+
+def _order(source: FromClause, order: Order) -> tuple[ColumnElement[Any], ...]:
+    return (source.c.key,) if order == "key" else (source.c[order].desc(), source.c.key.desc())
 
 
 def beginning(
@@ -150,10 +155,15 @@ def recount(engine: Engine) -> None:
 
 def recount_in(connection: Connection) -> None:
     """Count everything again in this transaction."""
+    tallies.hold_still(connection)
+    connection.execute(delete(count_changes))
     for tallied in (SENDERS, KEYWORDS):
         connection.execute(delete(tallied.kept))
         columns = ["key", "name", "messages", "first_at", "last_at"]
         connection.execute(insert(tallied.kept).from_select(columns, counted(tallied)))
+    connection.execute(delete(counts))
+    true = tallies.counted(connection.dialect.name)
+    connection.execute(insert(counts).from_select(["kind", "key", "number"], true))
     connection.execute(delete(counters))
     connection.execute(insert(counters), {"slot": 0, **_counted(connection)})
 
@@ -183,17 +193,20 @@ def _counted(connection: Connection) -> dict[str, int]:
 
 def _problems(connection: Connection) -> Iterator[str]:
     for tallied in (SENDERS, KEYWORDS):
-        kept = tallied.kept
+        kept = union_all(*(select(part) for part in tallies.parts(tallied))).subquery()
         # The name is as last written, which is no count.
-        columns = [kept.c.key, kept.c.messages, kept.c.first_at, kept.c.last_at]
-        true = counted(tallied).subquery()
-        truth = select(*(column for index, column in enumerate(true.c) if index != 1))
-        for both, wrong in (
-            (select(*columns).except_(truth), "kept"),
-            (truth.except_(select(*columns)), "true"),
-        ):
+        columns, truth = _without_name(kept), _without_name(counted(tallied).subquery())
+        for both, wrong in ((columns.except_(truth), "kept"), (truth.except_(columns), "true")):
             for row in connection.execute(both):
-                yield f"{kept.name} {row[0]!r}: the {wrong} count is {row[1]:,}, from {row[2]} to {row[3]}"
+                told = f"the {wrong} count is {row[1]:,}, from {row[2]} to {row[3]}"
+                yield f"{tallied.kept.name} {row[0]!r}: {told}"
+    kept_counts, true_counts = tallies.added_up(), select(tallies.counted(connection.dialect.name).subquery())
+    for both, wrong in (
+        (kept_counts.except_(true_counts), "kept"),
+        (true_counts.except_(kept_counts), "true"),
+    ):
+        for kind, key, number in connection.execute(both):
+            yield f"counts of {kind} {key!r}: the {wrong} count is {number:,}"
     sums = (func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED)
     kept_counters = connection.execute(select(*sums)).mappings().one()
     for name, number in _counted(connection).items():
@@ -204,6 +217,10 @@ def _problems(connection: Connection) -> Iterator[str]:
     stray = text(f"SELECT {_place(connection)} FROM message_words WHERE {_stray(connection)}")  # noqa: S608 - no input
     for number in connection.scalars(stray):
         yield f"place {number}: words of no message are in the index"
+
+
+def _without_name(tallied: FromClause) -> Select[Any]:
+    return select(tallied.c.key, tallied.c.messages, tallied.c.first_at, tallied.c.last_at)
 
 
 def _place(connection: Connection) -> str:

@@ -13,8 +13,7 @@ from sqlalchemy import ColumnElement, Engine, Select, literal, select, tuple_, u
 
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.queries import not_in_hand
-from mmsvault.catalog.tables import UtcDateTime, media, messages
-from mmsvault.message import MessageState
+from mmsvault.catalog.tables import UtcDateTime, is_pending, media, messages
 
 READY_AT = datetime(1970, 1, 1, tzinfo=UTC)
 """The `due_at` of messages that are ready: earlier than any other."""
@@ -51,12 +50,7 @@ def make_nearest_ready(engine: Engine, *, now: datetime, looked_at: int) -> int:
 
     Returns how many those were. It is for when very much is due: the nearest of it are ready first then.
     """
-    nearest = (
-        select(messages.c.id)
-        .where(messages.c.state == MessageState.PENDING.value)
-        .order_by(messages.c.deadline_at)
-        .limit(looked_at)
-    )
+    nearest = select(messages.c.id).where(is_pending).order_by(messages.c.deadline_at).limit(looked_at)
     return _mark(engine, nearest, now=now)
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Select, and_, cast, func, literal_column, not_, or_, select
 
-from mmsvault.catalog import documents
+from mmsvault.catalog import documents, tallies
 from mmsvault.catalog.documents import EVERY
 from mmsvault.catalog.language import Query, Term
 from mmsvault.catalog.places import first_place
-from mmsvault.catalog.tables import keywords, message_words, messages, scheduled_messages, senders
+from mmsvault.catalog.tables import message_words, messages, scheduled_messages
 from mmsvault.catalog.words import words_of
 from mmsvault.message import fold, normal_number, part_of_number
 
@@ -91,8 +91,9 @@ def tally_of(query: Query) -> Select[int] | None:
     if len(query.groups) != 1 or _of_column(query.groups[0]) is None:
         return None
     term = query.groups[0][0]
-    kept, key = (senders, numbers(term)[0]) if term.field == "from" else (keywords, _keyword(term))
-    return select(kept.c.messages).where(kept.c.key == key)
+    if term.field == "from":
+        return tallies.messages_of(tallies.SENDERS, numbers(term)[0])
+    return tallies.messages_of(tallies.KEYWORDS, _keyword(term))
 
 
 def tokens(query: Query) -> int:

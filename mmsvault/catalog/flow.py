@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from mmsvault.catalog import queries
-from mmsvault.catalog.tables import media, messages, receipts
+from mmsvault.catalog import queries, tallies, totals
+from mmsvault.catalog.tables import is_pending, media, messages, receipts
+from mmsvault.catalog.tallies import SEPARATOR, Kind
 from mmsvault.message import Message, MessageState
 
 HOUR = timedelta(hours=1)
@@ -26,27 +27,55 @@ class Hour:
 def by_hour(
     connection: Connection, *, hours: int, now: datetime, inside: Select[int] | None = None
 ) -> list[Hour]:
-    """Return the last hours, the oldest first. `inside` are the places of the messages that count."""
+    """Return the last hours, the oldest first. `inside` are the places of the messages that count.
+
+    Where all count, the kept counts answer; a message is in the hour that it was recorded in.
+    """
     last = now.replace(minute=0, second=0, microsecond=0)
     made = {at: Hour(at) for at in (last - HOUR * back for back in reversed(range(hours)))}
+    if inside is None:
+        _fill_from_counts(connection, made)
+    else:
+        _fill_from_messages(connection, made, inside)
+    return list(made.values())
+
+
+def _fill_from_counts(connection: Connection, made: dict[datetime, Hour]) -> None:
+    since = tallies.key_of_hour(min(made))
+    for key, number in tallies.sums(connection, Kind.HOUR, since=since).items():
+        at, state = key.split(SEPARATOR, 1)
+        if hour := made.get(_read(at)):  # there is none where a clock runs ahead
+            hour.messages[MessageState(state)] += number
+    for key, number in tallies.sums(connection, Kind.RECEIPT, since=since).items():
+        at, outcome, _ = key.split(SEPARATOR, 2)
+        if hour := made.get(_read(at)):
+            hour.others[outcome] += number
+    for hour in made.values():
+        deleted = hour.others.pop("message", 0) - hour.messages.total()
+        if deleted > 0:
+            hour.others["deleted"] = deleted
+
+
+def _fill_from_messages(connection: Connection, made: dict[datetime, Hour], inside: Select[int]) -> None:
     hour = _hour(connection).label("hour")
     found = (
         select(hour, receipts.c.outcome, messages.c.state, func.count().label("n"))
-        .join(messages, messages.c.id == receipts.c.message_id, isouter=inside is None)
-        .where(receipts.c.received_at >= last - HOUR * (hours - 1))
+        .join(messages, messages.c.id == receipts.c.message_id)
+        .where(receipts.c.received_at >= min(made), messages.c.place.in_(inside))
         .group_by(hour, receipts.c.outcome, messages.c.state)
     )
-    if inside is not None:
-        found = found.where(messages.c.place.in_(inside))
     for row in connection.execute(found):
-        at = datetime.fromisoformat(f"{row.hour}:00:00+00:00")
+        at = _read(row.hour)
         if at not in made:  # a clock runs ahead
             continue
-        if row.outcome == "message" and row.state:
+        if row.outcome == "message":
             made[at].messages[MessageState(row.state)] += row.n
         else:
-            made[at].others["deleted" if row.outcome == "message" else row.outcome] += row.n
-    return list(made.values())
+            made[at].others[row.outcome] += row.n
+
+
+def _read(hour: str) -> datetime:
+    return datetime.fromisoformat(f"{hour}:00:00+00:00")
 
 
 def waiting(connection: Connection, *, limit: int, inside: Select[int] | None = None) -> list[Message]:
@@ -57,14 +86,15 @@ def waiting(connection: Connection, *, limit: int, inside: Select[int] | None = 
 
 def at_risk(connection: Connection, *, before: datetime, inside: Select[int] | None = None) -> int:
     """Return how many files are still to come whose deadline is before that."""
+    if inside is None:
+        return totals.at_risk_in(connection, before=before)
     near = select(messages.c.id).where(_pending(inside), messages.c.deadline_at < before)
     files = select(func.count()).where(media.c.state == "pending", media.c.message_id.in_(near))
     return connection.scalar(files) or 0
 
 
 def _pending(inside: Select[int] | None) -> ColumnElement[bool]:
-    pending = messages.c.state == MessageState.PENDING.value
-    return pending if inside is None else pending & messages.c.place.in_(inside)
+    return is_pending if inside is None else is_pending & messages.c.place.in_(inside)
 
 
 def _hour(connection: Connection) -> ColumnElement[str]:

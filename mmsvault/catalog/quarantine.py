@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, Select, delete, func, insert, select
+from sqlalchemy import Connection, Engine, Select, delete, insert, select
 
+from mmsvault.catalog import tallies
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.tables import quarantine
+from mmsvault.catalog.tallies import Kind
 
 _WAITS = quarantine.c.understood_as == ""
 
@@ -64,7 +66,7 @@ def known(engine: Engine) -> set[str]:
 def waiting(engine: Engine) -> Waiting:
     """Return how many postbacks wait, and the newest."""
     with reading(engine) as connection:
-        count = connection.scalar(select(func.count()).select_from(quarantine).where(_WAITS)) or 0
+        count = tallies.total(connection, Kind.QUARANTINE)
         found = _read(connection, _newest().limit(1)) if count else []
     return Waiting(count, found[0] if found else None)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam, or_, select
 
-from mmsvault.catalog import filters, names
+from mmsvault.catalog import filters, names, tallies
 from mmsvault.catalog.connection import reading, retried
 from mmsvault.catalog.language import NUMBER_FIELDS, Query, Term
 from mmsvault.catalog.tables import (
@@ -23,7 +23,6 @@ from mmsvault.catalog.tables import (
     messages,
     postbacks,
     recipients,
-    senders,
 )
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import Attempt, MediaItem, Message, RawPostback
@@ -135,7 +134,7 @@ def narrowed(connection: Connection, query: Query) -> Query:
         term = _with_named(connection, term)
         if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
             return term
-        known = connection.scalars(select(senders.c.key).where(senders.c.key.in_(term.numbers)))
+        known = tallies.known(connection, tallies.SENDERS, term.numbers)
         return replace(term, numbers=tuple(known) or term.numbers[:1])
 
     return Query(tuple(tuple(known_ways(term) for term in group) for group in query.groups))

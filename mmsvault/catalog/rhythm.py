@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from mmsvault.catalog.counting import Tallied
 from mmsvault.catalog.places import ROOM, first_place
 from mmsvault.catalog.tables import media, messages
+from mmsvault.catalog.tallies import Tallied
 
 LOOKED_AT = 12
 """Messages of each sender or keyword in which pictures are looked for."""

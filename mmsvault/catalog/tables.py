@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Text,
     column,
     false,
+    literal_column,
     table,
 )
 from sqlalchemy.types import TypeDecorator
@@ -85,7 +87,6 @@ messages = Table(
 Index(None, messages.c.place, unique=True)
 Index(None, messages.c.sender_number, messages.c.place)
 Index(None, messages.c.keyword_folded, messages.c.place)
-Index(None, messages.c.state, messages.c.deadline_at)
 Index(
     None,
     messages.c.due_at,
@@ -95,6 +96,16 @@ Index(
     postgresql_where=messages.c.due_at.is_not(None),
 )
 Index(None, messages.c.recorded_at)
+
+# Written out, not bound: the indexes over what is pending serve no question that may be about others.
+is_pending = messages.c.state == literal_column("'pending'")
+for _name in ("deadline_at", "recorded_at"):
+    Index(
+        f"ix_messages_pending_{_name}",
+        messages.c[_name],
+        sqlite_where=is_pending,
+        postgresql_where=is_pending,
+    )
 
 
 def _message_id() -> Column[str]:
@@ -300,7 +311,7 @@ Index(None, source_hours.c.hour)
 
 
 def _tallies(name: str) -> Table:
-    # One row for each sender or keyword. Triggers keep them: whoever writes a message, they hold.
+    # One row for each sender or keyword, without the changes that are not folded into it yet.
     tallies = Table(
         name,
         metadata,
@@ -333,6 +344,27 @@ COUNTED = (
     *(f"media_{state}" for state in ("pending", "stored", "lost")),
     *(f"receipts_{outcome}" for outcome in ("message", "duplicate", "other", "quarantined")),
     "bytes",
+)
+
+# How many there are of a kind under a key, without the changes that are not folded into it yet (see
+# `tallies`). Times in keys are UTC, to the hour or minute.
+counts = Table(
+    "counts",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
+# What is more or less of senders, keywords and `counts` since they were folded. Triggers append it, so
+# that no writer waits for another's commit.
+count_changes = Table(
+    "count_changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), Identity(), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("step", Integer, nullable=False),
 )
 
 # How many there are of each, kept by triggers. The sum of all rows counts: writers at the same time

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, func, select
 
-from mmsvault.catalog import filters
+from mmsvault.catalog import filters, tallies
 from mmsvault.catalog.connection import reading, retried
 from mmsvault.catalog.language import EVERYTHING, Query
 from mmsvault.catalog.queries import narrowed
-from mmsvault.catalog.tables import COUNTED, counters, media, messages
+from mmsvault.catalog.tables import COUNTED, counters, is_pending, media, messages
+from mmsvault.catalog.tallies import Kind
 from mmsvault.message import MediaState, MessageState
 
 AT_RISK = timedelta(days=1)
@@ -93,15 +94,10 @@ def _is_common(connection: Connection, query: Query) -> bool:
 @retried
 def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
     """Return the numbers of `status`; a file is at risk when it is pending with a deadline before that."""
-    pending = messages.c.state == MessageState.PENDING.value
     with reading(engine) as connection:
         kept = _counters(connection)
-        at_risk = connection.scalar(
-            select(func.count())
-            .select_from(media.join(messages))
-            .where(media.c.state == "pending", pending, messages.c.deadline_at < at_risk_before)
-        )
-        oldest = connection.scalar(select(func.min(messages.c.recorded_at)).where(pending))
+        at_risk = at_risk_in(connection, before=at_risk_before)
+        oldest = connection.scalar(select(func.min(messages.c.recorded_at)).where(is_pending))
     receipts = {name: kept[f"receipts_{name}"] for name in ("message", "duplicate", "other", "quarantined")}
     return Counts(
         messages={state.value: kept[f"messages_{state}"] for state in MessageState},
@@ -112,7 +108,7 @@ def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
             "other": receipts["other"],
             "quarantined": receipts["quarantined"],
         },
-        at_risk=at_risk or 0,
+        at_risk=at_risk,
         oldest_pending_at=oldest,
         bytes=kept["bytes"],
     )
@@ -121,19 +117,36 @@ def counts(engine: Engine, *, at_risk_before: datetime) -> Counts:
 @retried
 def waiting_for(engine: Engine, reasons: Collection[str]) -> int:
     """Return how many files wait of which the last attempt ended with one of `reasons`."""
-    waiting = select(func.count()).where(
-        media.c.state == MediaState.PENDING.value, media.c.reason.in_(reasons)
-    )
     with reading(engine) as connection:
-        return connection.scalar(waiting) or 0
+        return tallies.total(connection, Kind.REASON, among=reasons)
+
+
+def at_risk_in(connection: Connection, *, before: datetime) -> int:
+    """Return how many files are still to come whose deadline is before that.
+
+    Whole minutes are kept count of; only the files of the last one, which has begun, are counted.
+    """
+    minute = before.replace(second=0, microsecond=0)
+    # Nothing to choose for the planner: by deadline to the messages, and from each to its files.
+    files = (
+        select(func.count())
+        .where(media.c.message_id == messages.c.id, media.c.state == MediaState.PENDING.value)
+        .correlate(messages)
+        .scalar_subquery()
+    )
+    begun = select(func.sum(files)).where(
+        is_pending, messages.c.deadline_at >= minute, messages.c.deadline_at < before
+    )
+    whole = tallies.total(connection, Kind.DEADLINE, below=tallies.key_of_minute(minute))
+    return whole + int(connection.scalar(begun) or 0)
 
 
 def nearest_deadline_at(engine: Engine) -> datetime | None:
     """Return the nearest deadline of a message that waits; None where none does."""
-    pending = messages.c.state == MessageState.PENDING.value
+    nearest = select(func.min(messages.c.deadline_at)).where(is_pending)
     with reading(engine) as connection:
-        nearest: datetime | None = connection.scalar(select(func.min(messages.c.deadline_at)).where(pending))
-        return nearest
+        found: datetime | None = connection.scalar(nearest)
+        return found
 
 
 _SUMS = select(*(func.coalesce(func.sum(counters.c[name]), 0).label(name) for name in COUNTED))

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, true, update
 
-from mmsvault.catalog import documents, entering, queries
+from mmsvault.catalog import documents, entering, queries, tallies
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import exports, media, messages, receipts, serials, tombstones
+from mmsvault.catalog.tables import exports, is_pending, media, messages, receipts, serials, tombstones
+from mmsvault.catalog.tallies import SEPARATOR, Kind
 from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState
 
@@ -117,20 +118,26 @@ def folders(engine: Engine, ids: Sequence[str]) -> dict[str, str]:
 @retried
 def waiting_folders(engine: Engine, *, limit: int) -> list[str]:
     """Return the folders of messages that wait for files, the newest of them; 0 means of all."""
-    found = select(messages.c.prefix).where(messages.c.state == MessageState.PENDING.value)
+    found = select(messages.c.prefix).where(is_pending)
     if limit:
         found = found.order_by(messages.c.deadline_at.desc()).limit(limit)
     with reading(engine) as connection:
         return list(connection.scalars(found))
 
 
-@retried
 def enter(engine: Engine, records: Sequence[Message], *, now: datetime) -> dict[str, Entered]:
     """Enter messages as their records in the bucket say, and return what came of each.
 
     A row that knows more than the record is kept, and so is one whose record is about to be
     written; a message that was deleted stays so.
     """
+    came_of = _enter_all(engine, records, now=now)
+    tallies.fold(engine, seconds=0)  # there may be millions of them before the next sweep
+    return came_of
+
+
+@retried
+def _enter_all(engine: Engine, records: Sequence[Message], *, now: datetime) -> dict[str, Entered]:
     ids = [record.id for record in records]
     with writing(engine) as connection:
         buried = set(connection.scalars(select(tombstones.c.id).where(tombstones.c.id.in_(ids))))
@@ -250,9 +257,14 @@ def make_due(engine: Engine, message_id: str, *, now: datetime) -> None:
         connection.execute(update(messages).where(messages.c.id == message_id).values(due_at=now))
 
 
-@retried
 def remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> None:
     """Remove the message, which `token` holds, and leave its tombstone. Raises RefusedError."""
+    _remove(engine, message_id, token=token, now=now)
+    tallies.fold(engine, seconds=0)  # the changes say whose it was
+
+
+@retried
+def _remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> None:
     with writing(engine) as connection:
         found = connection.execute(
             select(messages.c.lease_token, messages.c.hold)
@@ -296,17 +308,16 @@ def buried(engine: Engine, ids: Collection[str]) -> set[str]:
 @retried
 def tally(engine: Engine, day: date) -> dict[Day, int]:
     """Return how many receipts of each outcome came in on that day."""
-    begins = datetime.combine(day, time(), UTC)
-    query = (
-        select(receipts.c.outcome, receipts.c.code, func.count().label("n"))
-        .where(receipts.c.received_at >= begins, receipts.c.received_at < begins + timedelta(days=1))
-        .group_by(receipts.c.outcome, receipts.c.code)
-    )
+    since, below = f"{day}", f"{day + timedelta(days=1)}"
+    counted: dict[Day, int] = {}
     with reading(engine) as connection:
-        return {(day, row.outcome, row.code): row.n for row in connection.execute(query)}
+        kept = tallies.sums(connection, Kind.RECEIPT, since=since, below=below)
+    for key, number in kept.items():
+        _, outcome, code = key.split(SEPARATOR, 2)
+        counted[day, outcome, code] = counted.get((day, outcome, code), 0) + number
+    return counted
 
 
-@retried
 def fill_up(engine: Engine, key: Day, wanted: int, *, known: int) -> None:
     """Enter as many receipts without a name as are missing from the `known` ones to `wanted`."""
     day, outcome, code = key
@@ -320,6 +331,12 @@ def fill_up(engine: Engine, key: Day, wanted: int, *, known: int) -> None:
         }
         for number in range(known, wanted)
     ]
+    _insert_receipts(engine, rows)
+    tallies.fold(engine)
+
+
+@retried
+def _insert_receipts(engine: Engine, rows: Sequence[Mapping[str, Any]]) -> None:
     with writing(engine) as connection:
         for batch in batches(rows):
             present = set(

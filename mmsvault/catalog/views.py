@@ -10,16 +10,29 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, FromClause, Select, String, Table, cast, false, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Select,
+    String,
+    Table,
+    cast,
+    false,
+    func,
+    select,
+)
 
 from mmsvault.catalog import counting, filters, flow, names, queries, rhythm, totals
 from mmsvault.catalog.connection import reading
-from mmsvault.catalog.counting import KEYWORDS, SENDERS, Order, Tallied, Tally
+from mmsvault.catalog.counting import Order, Tally
 from mmsvault.catalog.flow import Hour
 from mmsvault.catalog.language import EVERYTHING, Query, parse
 from mmsvault.catalog.queries import Page
 from mmsvault.catalog.rhythm import Picture
 from mmsvault.catalog.tables import media, messages, receipts
+from mmsvault.catalog.tallies import KEYWORDS, SENDERS, Tallied
 from mmsvault.catalog.totals import Counts, Total
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState, Message, MessageState, fold
@@ -188,15 +201,22 @@ class View:
         Without a scope the kept counts answer; within one its messages are counted.
         """
         with reading(self.engine) as connection:
-            kept: FromClause = tallied.kept
+            counted: FromClause | None = None
             if self.scope != EVERYTHING:
                 inside = messages.c.place.in_(self._places(connection))
-                kept = counting.counted(tallied).where(inside).subquery()
-            found = None
-            if find.strip():
-                found = counting.beginning(connection, tallied, kept.c.key, find.strip(), region=region)
+                counted = counting.counted(tallied).where(inside).subquery()
+
+            def found(key: ColumnElement[str]) -> ColumnElement[bool]:
+                return counting.beginning(connection, tallied, key, find.strip(), region=region)
+
             return counting.listed(
-                connection, tallied, order=order, limit=limit, after=after, kept=kept, find=found
+                connection,
+                tallied,
+                order=order,
+                limit=limit,
+                after=after,
+                counted=counted,
+                find=found if find.strip() else None,
             )
 
     def by_day(

@@ -16,7 +16,7 @@ from functools import partial
 
 from mmsvault import auditing, layout, naming, outside, quarantine
 from mmsvault.bucket import Bucket, Listed
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import tallies, upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
 from mmsvault.integrity.checking import Kind, Problem, digest, stray
@@ -72,6 +72,7 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
                 received.update(_receipts(account.message))
             progress(len(batch))
     _restore_quarantine(vault)
+    tallies.fold(vault.catalog)
     _fill_up(vault, received | _tallies(vault))
     return rebuilt
 

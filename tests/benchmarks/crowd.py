@@ -13,7 +13,7 @@ from typing import Any
 from psycopg.types.json import Json
 from sqlalchemy import Connection, Engine, insert, text
 
-from mmsvault.catalog import counting, documents
+from mmsvault.catalog import counting, documents, tallies
 from mmsvault.catalog.connection import writing
 from mmsvault.catalog.entering import media_row, message_row, numbered
 from mmsvault.catalog.places import first_place
@@ -117,6 +117,8 @@ def load(engine: Engine, numbers: range) -> None:
             with writing(engine) as connection:
                 for name, rows in _rows(crowd, in_postgresql=False).items():
                     _insert(connection, name, rows)
+        with writing(engine) as connection:
+            counting.recount_in(connection)  # sooner done than all of the changes are folded
         return
     with writing(engine) as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers: counted below
@@ -143,6 +145,7 @@ def enter(engine: Engine, crowd: Sequence[Message]) -> None:
             for name, rows in _rows(crowd[start : start + BATCH], in_postgresql=False).items():
                 if rows:
                     _insert(connection, name, rows)
+        tallies.fold(engine)
 
 
 def _batches(numbers: range) -> Iterator[list[Message]]:

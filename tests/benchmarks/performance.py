@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import growing, pipeline, receiving, resting
+from tests.benchmarks import backlog, growing, pipeline, receiving, resting
 from tests.benchmarks.ground import Ratio, ends_what_it_started
 
 DOCUMENT = Path("docs/performance.md")
 PLOT = Path("docs/pictures/performance.svg")
 FIGURES = "<!-- figures: written by make bench -->", "<!-- end of figures -->"
 GROWTH = "<!-- figures: written by make bench ARGS=--growth -->", "<!-- end of growth -->"
+PENDING = "<!-- figures: written by make bench ARGS=--pending -->", "<!-- end of pending -->"
 PARTS = ("receiver", "pipeline", "minio", "waiting", "backlog", "idle", "start")
 
 
@@ -96,6 +97,12 @@ def write(lines: Sequence[str], between: tuple[str, str], command: str) -> None:
     DOCUMENT.write_text(f"{before}{begin}\n" + "\n".join([written, *lines]) + f"\n{end}{after}")
 
 
+def _tell(lines: Sequence[str], marks: tuple[str, str], command: str, *, is_written: bool) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    if is_written:
+        write(lines, marks, command)
+
+
 def main(given: Sequence[str]) -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("parts", nargs="*", help=f"which of {', '.join(PARTS)}; all of them if none")
@@ -103,6 +110,7 @@ def main(given: Sequence[str]) -> None:
     asked.add_argument(
         "--growth", action="store_true", help="the cost as it grows, in place of the parts (half an hour)"
     )
+    asked.add_argument("--pending", action="store_true", help="of that, only what waits among how much")
     asked.add_argument(
         "--seconds", type=float, default=1200, help="for growth; what is not begun then is left out"
     )
@@ -112,11 +120,13 @@ def main(given: Sequence[str]) -> None:
         asked.error(f"there is no part {', '.join(sorted(unknown))}")
     ratios: list[Ratio] = []
     with tempfile.TemporaryDirectory(prefix="mmsvault-bench-") as folder:
-        if options.growth:
-            grown = growing.measure(Path(folder) / "growth", growing.Sizes(seconds=options.seconds))
-            sys.stdout.write("\n".join(grown) + "\n")
-            if not options.no_write:
-                write(grown, GROWTH, "make bench ARGS=--growth")
+        if options.growth or options.pending:
+            command = "make bench ARGS=--growth" if options.growth else "make bench ARGS=--pending"
+            if options.growth:
+                grown = growing.measure(Path(folder) / "growth", growing.Sizes(seconds=options.seconds))
+                _tell(grown, GROWTH, command, is_written=not options.no_write)
+            waited = backlog.measure(Path(folder) / "backlog", backlog.Sizes(seconds=options.seconds))
+            _tell(waited, PENDING, command, is_written=not options.no_write)
             return
         for part in options.parts or PARTS:
             found = measure(part, Path(folder) / part, rounds=options.rounds, brief=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import draining, growing, performance
+from tests.benchmarks import backlog, draining, growing, performance
 from tests.benchmarks.ground import Ratio
 
 
@@ -48,3 +48,14 @@ def test_due_files_are_drained_at_every_size_on_both_databases(tmp_path: Path) -
     sizes = [["200", "50"], ["200", "200"], ["400", "50"]]
     assert [row[:3] for row in rows] == [[name, *size] for name in ("sqlite", "postgresql") for size in sizes]
     assert all(float(row[3].replace(",", "")) > 0 for row in rows)
+
+
+def test_what_waits_is_measured_at_every_size_on_each_database(tmp_path: Path) -> None:
+    lines = backlog.measure(tmp_path, backlog.BRIEF)
+    told = [line for line in lines if line.startswith(("| sqlite", "| postgresql"))]
+    rows = [line.strip("| ").split(" | ") for line in told]
+    sizes = [["200", "10"], ["400", "10"], ["largest / smallest", "target <= 2"]]
+    assert [row[1:3] for row in rows if len(row) == 3 + len(backlog.QUESTIONS)] == sizes * 2
+    assert len([row for row in rows if len(row) == 4]) == 2
+    figures = [cell.strip("*") for row in rows for cell in row[3:]]
+    assert all(float(figure) > 0 for figure in figures)

@@ -13,7 +13,7 @@ from typing import Any
 from mmsvault import archiving
 from mmsvault.catalog import language, queries, totals
 from mmsvault.catalog.connection import migrate, writing
-from mmsvault.catalog.tables import metadata
+from mmsvault.catalog.tables import count_changes, counters, counts, metadata
 from mmsvault.embedded import servers as embedded
 from mmsvault.integrity.repairing import verify_and_repair
 from mmsvault.integrity.verifying import Report
@@ -53,7 +53,8 @@ class Archive:
     def forget_catalog(self) -> None:
         """Empty every table."""
         with writing(self.vault.catalog) as connection:
-            for table in reversed(metadata.sorted_tables):
+            # What is counted last: deleting changes it.
+            for table in (*reversed(metadata.sorted_tables), counters, counts, count_changes):
                 connection.execute(table.delete())
 
     def load(self, message_id: str) -> Message:

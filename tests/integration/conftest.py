@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from dashboard.reading_room import ReadingRoom
 from mmsvault.catalog.connection import migrate, open_catalog
-from mmsvault.catalog.tables import counters, metadata
+from mmsvault.catalog.tables import count_changes, counters, counts, metadata
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
 from tests import looking, servers
@@ -36,8 +36,8 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         engine = open_catalog(request.getfixturevalue("postgresql"))
         migrate(engine)
         with engine.begin() as connection:
-            # The counters last: deleting what they count changes them.
-            for table in (*reversed(metadata.sorted_tables), counters):
+            # What is counted last: deleting changes it.
+            for table in (*reversed(metadata.sorted_tables), counters, counts, count_changes):
                 connection.execute(table.delete())
     yield engine
     engine.dispose()

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, delete, select, text, update
 
-from mmsvault.catalog import counting, entering, language, queries, searches, totals, upkeep, writes
+from mmsvault.catalog import counting, entering, language, queries, searches, tallies, totals, upkeep, writes
 from mmsvault.catalog.connection import writing
-from mmsvault.catalog.tables import keywords, messages, senders
+from mmsvault.catalog.tables import counts, keywords, messages, senders
 from mmsvault.catalog.totals import Total
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState
@@ -73,9 +73,11 @@ def test_a_message_that_changes_its_sender_is_counted_with_the_new_one(catalog: 
 def test_a_wrong_count_is_found_and_mended(catalog: Engine) -> None:
     writes.record(catalog, message("1"), receipt())
     writes.record(catalog, message("2"), receipt())
+    tallies.fold(catalog)
     with writing(catalog) as connection:
         connection.execute(update(senders).values(messages=7))
         connection.execute(delete(keywords))
+        connection.execute(update(counts).values(number=counts.c.number + 1))
         connection.execute(text("UPDATE counters SET bytes = bytes + 1, messages_pending = 0"))
         connection.execute(text("DELETE FROM message_words"))
     problems = "\n".join(counting.check(catalog))
@@ -84,6 +86,7 @@ def test_a_wrong_count_is_found_and_mended(catalog: Engine) -> None:
         "keywords 'storm'",
         "bytes: 1",
         "messages_pending",
+        "counts of receipt",
         "sinch-1: its words",
     ):
         assert told in problems

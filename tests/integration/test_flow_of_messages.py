@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 from mmsvault.catalog import entering, upkeep, verdicts, writes
 from mmsvault.catalog.connection import migrate, open_catalog, writing
-from mmsvault.catalog.counting import KEYWORDS, SENDERS
+from mmsvault.catalog.tallies import KEYWORDS, SENDERS
 from mmsvault.catalog.verdicts import Extent, Verdict
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.message import MessageState, Receipt

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -11,8 +12,11 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 import mmsvault.catalog
-from mmsvault.catalog import counting, language, queries, totals
+from mmsvault.attempts import REASONS_NOT_ALLOWED
+from mmsvault.catalog import counting, language, quarantine, queries, tallies, totals, upkeep
 from mmsvault.catalog.connection import migrate, open_catalog, writing
+from mmsvault.catalog.views import View
+from mmsvault.message import MessageState
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -25,13 +29,20 @@ def older(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE DATABASE older")
         engine = open_catalog(url.replace("/postgres", "/older"))
+    bring_to(engine, "0001")
+    yield engine
+    engine.dispose()
+    if request.param == "postgresql":
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP DATABASE older WITH (FORCE)")
+
+
+def bring_to(engine: Engine, form: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(mmsvault.catalog.__path__[0]) / "migrations"))
     with writing(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    yield engine
-    engine.dispose()
+        command.upgrade(config, form)
 
 
 def test_its_messages_are_found_counted_and_in_order(older: Engine) -> None:
@@ -71,3 +82,43 @@ def test_its_messages_are_found_counted_and_in_order(older: Engine) -> None:
     assert [one.id for one in queries.search(older, language.parse("has:hold")).messages] == ["sinch-1"]
     assert counting.check(older) == []
     assert totals.counts(older, at_risk_before=page.messages[0].received_at).bytes == 21
+
+
+def test_what_waits_and_what_came_in_are_counted_from_the_rows_that_are_there(older: Engine) -> None:
+    bring_to(older, "0016")
+    is_postgresql = older.dialect.name == "postgresql"
+    at = "2026-11-20 12:30:00.000000"
+    statements = (
+        """INSERT INTO messages (id, provider, tracking_id, sender, sender_number, keyword, keyword_folded,
+        subject, operator_id, received_at, deadline_at, place, recorded_at, prefix, state, tags, note, hold)
+        VALUES ('sinch-1', 'sinch', '1', '14085550123', '14085550123', 'storm', 'storm', '', '31003',
+        :at, :at, 1, :at, 'messages/', 'pending', '[]', '', false)""",
+        """INSERT INTO media (message_id, position, url, state, content_type, declared_type, sha256, key,
+        thumbnail_key, preview_key, text, reason, attempts, codecs, captured, has_location, perceptual_hash)
+        VALUES ('sinch-1', 0, '', 'pending', '', '', '', '', '', '', '', :reason, 1, '[]', '', false, '')""",
+        """INSERT INTO receipts (id, outcome, message_id, code, received_at)
+        VALUES ('a', 'message', 'sinch-1', '', :at), ('b', 'other', NULL, 'N101', :at)""",
+        """INSERT INTO quarantine (folder, reason, source, received_at, kept_at, times, understood_as)
+        VALUES ('quarantine/a/', '', '', :at, :at, 1, ''), ('quarantine/b/', '', '', :at, :at, 1, 'N101')""",
+    )
+    with writing(older) as connection:
+        for statement in statements:
+            bound = text(statement)
+            given = {"at": f"{at}+00" if is_postgresql else at, "reason": REASONS_NOT_ALLOWED[0]}
+            connection.execute(bound, {name: given[name] for name in bound.compile().params})
+        if is_postgresql:
+            words = "INSERT INTO message_words (place, words, sequence) VALUES (1, '', '')"
+        else:
+            words = "INSERT INTO message_words (rowid, words) VALUES (1, '')"
+        connection.execute(text(words))
+    migrate(older)
+    noon = datetime(2026, 11, 20, 13, tzinfo=UTC)
+    assert totals.counts(older, at_risk_before=noon).at_risk == 1
+    assert totals.waiting_for(older, REASONS_NOT_ALLOWED) == 1
+    assert quarantine.waiting(older).count == 1
+    day = noon.date()
+    assert upkeep.tally(older, day) == {(day, "message", ""): 1, (day, "other", "N101"): 1}
+    (hour, _) = View(older).by_hour(hours=2, now=noon)
+    assert (hour.messages, hour.others) == ({MessageState.PENDING: 1}, {"other": 1})
+    assert counting.check(older) == []
+    assert tallies.fold(older) == 0

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 from dashboard import callers
 from mmsvault import erasing, naming
-from mmsvault.catalog import counting, language, names, queries, totals
+from mmsvault.catalog import counting, language, names, queries, tallies, totals
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.views import View, scope_of
 from mmsvault.errors import RejectedInputError, SearchError
@@ -98,10 +98,10 @@ def test_lists_say_the_names_and_find_by_them(catalog: Engine) -> None:
     assert {one.key: one.known_as for one in counting.list_senders(catalog)}[FAMILY[0]] == "Anna Lind"
     for view in (View(catalog), View(catalog, scope_of(f"from:{FAMILY[0]}", region="US"))):
         for find in ("lind", "1408555012", "+1 (408) 555-0123", "408555012"):
-            keys = [one.key for one in view.tallies(counting.SENDERS, find=find)]
+            keys = [one.key for one in view.tallies(tallies.SENDERS, find=find)]
             assert FAMILY[0] in keys, find
             assert "pizza" not in keys
-    keywords = View(catalog).tallies(counting.KEYWORDS, find="STÖ")
+    keywords = View(catalog).tallies(tallies.KEYWORDS, find="STÖ")
     assert [one.key for one in keywords] == ["storm"]
 
 

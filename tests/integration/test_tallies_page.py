@@ -11,8 +11,8 @@ from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import visit_of
 from mmsvault.catalog import entering, names
 from mmsvault.catalog.connection import writing
-from mmsvault.catalog.counting import KEYWORDS, SENDERS
 from mmsvault.catalog.people import Person, Role
+from mmsvault.catalog.tallies import KEYWORDS, SENDERS
 from mmsvault.message import utc_now
 from tests.integration.searchable import message
 from tests.looking import look_at, reading_room, settings_in, texts
