@@ -35,6 +35,7 @@ Reading order, which is also the order of import (a module imports only what sta
     alerting    who is told when files are at risk
     audit_chain the trail's two copies compared, entry by entry
     auditing    who did what: the trail, kept in the bucket as well
+    state       what people made, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages
     sweeping    what was left undone is taken up again
@@ -48,6 +49,7 @@ Reading order, which is also the order of import (a module imports only what sta
     importing   an archive's messages brought into this vault
     embedded    Redis and the bucket as child processes; the supervisor of `up`
     migrating   the whole vault brought to other servers
+    backup      the vault copied elsewhere, and brought back from there
     sample      a provider on loopback with media of every kind
     cli         the commands
 """

@@ -192,6 +192,7 @@ def bucket(vault: Vault) -> Findings:
     """Look whether the bucket takes something in and gives it back."""
     address, secure = vault.settings.bucket_address
     vault.bucket.check(PROBE_BYTES)
+    vault.bucket.check_as_set()
     way = " with TLS" if secure else ""
     yield Finding("bucket", State.OK, f"{vault.settings.s3_bucket} at {address}{way} takes objects.")
 

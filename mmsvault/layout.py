@@ -16,10 +16,11 @@ CORRECTED = "corrected-"
 _JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after a mark, in any width
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
-NAMES = "names/"
+NAMES, STATE = "names/", "state/"
 EVIDENCE = "evidence/"
 """Where in a message's folder the answers are that were not the file."""
 HASH_DIGITS = 16
+STATE_DIGITS = 32
 
 
 def original_key(prefix: str, position: int, extension: str, *, version: int = 1) -> str:
@@ -123,6 +124,16 @@ def erasure_key(at: datetime, sha256: str) -> str:
 def name_key(number: str) -> str:
     """Return the key of the name that people gave to a sender, whose number may be any text."""
     return f"{NAMES}{hashlib.sha256(number.encode('utf-8', 'replace')).hexdigest()}.json"
+
+
+def state_key(at: datetime, digest: str) -> str:
+    """Return the key of an account of people and the like: keys are in the order of time."""
+    return f"{STATE}{at:%Y%m%dT%H%M%S}{at.microsecond:06d}Z-{digest[:STATE_DIGITS]}.json"
+
+
+def is_state_key(key: str) -> bool:
+    """Return whether a key is that of an account of people and the like."""
+    return re.fullmatch(rf"{STATE}\d{{8}}T\d{{12}}Z-[0-9a-f]{{{STATE_DIGITS}}}\.json", key) is not None
 
 
 def message_id_in(key: str) -> str:

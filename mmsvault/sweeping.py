@@ -24,6 +24,7 @@ from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue
 from mmsvault.queueing.leftovers import Leftovers
 from mmsvault.queueing.spool import Spool
 from mmsvault.retention import Outcome
+from mmsvault.state.keeper import StateKeeper
 from mmsvault.tallying import keep_tallies
 from mmsvault.vault import Vault
 
@@ -73,6 +74,7 @@ class Sweeper:
         self._retiring: Iterator[Outcome] | None = None
         self._retired_at: float | None = None
         self._fetch_settings = ""
+        self._state = StateKeeper(vault)
         self._quarantine_listed_at: float | None = None
 
     def drain_spool(self) -> int:
@@ -106,6 +108,7 @@ class Sweeper:
         self._list_quarantine()
         keep_tallies(self._vault)
         auditing.keep(self._vault)
+        self._state.keep()
         return swept
 
     def _list_quarantine(self) -> None:

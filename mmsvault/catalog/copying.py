@@ -13,11 +13,13 @@ from mmsvault.catalog import entering, queries, upkeep
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.tables import (
     exports,
+    key_values,
     messages,
     quarantine,
     receipts,
     recovery_codes,
     searches,
+    sender_names,
     tombstones,
     trail,
     users,
@@ -30,9 +32,11 @@ TABLES: Sequence[Table] = (
     quarantine,
     exports,
     searches,
+    sender_names,
     users,
     recovery_codes,
     trail,
+    key_values,
 )
 ROWS_AT_ONCE = 1000
 

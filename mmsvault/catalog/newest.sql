@@ -60,6 +60,12 @@ CREATE TABLE failures (
 	CONSTRAINT pk_failures PRIMARY KEY ("key")
 )
 
+CREATE TABLE key_values (
+	name VARCHAR NOT NULL, 
+	value TEXT NOT NULL, 
+	CONSTRAINT pk_key_values PRIMARY KEY (name)
+)
+
 CREATE TABLE keywords (
 	"key" TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -241,7 +247,7 @@ CREATE TABLE users (
 	role VARCHAR NOT NULL, 
 	scope TEXT NOT NULL, 
 	is_one_time BOOLEAN NOT NULL, 
-	made_at DATETIME NOT NULL, second_factor TEXT DEFAULT '' NOT NULL, second_factor_step BIGINT DEFAULT '0' NOT NULL, 
+	made_at DATETIME NOT NULL, second_factor TEXT DEFAULT '' NOT NULL, second_factor_step BIGINT DEFAULT '0' NOT NULL, changed_at DATETIME, 
 	CONSTRAINT pk_users PRIMARY KEY (name)
 )
 
@@ -299,7 +305,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0016')
+INSERT INTO alembic_version VALUES ('0019')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

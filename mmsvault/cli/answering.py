@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +24,7 @@ from mmsvault.queueing import figures
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
+from mmsvault.state import keeper
 from mmsvault.terminal import visible, visible_json, visible_line
 from mmsvault.vault import Vault
 
@@ -220,6 +221,12 @@ def opened_vault() -> Iterator[Vault]:
         yield vault
     finally:
         vault.close()
+
+
+def keep_state(vault: Vault) -> None:
+    """Have the bucket know at once what was changed of people and the like; else the sweep sees to it."""
+    with suppress(UnavailableError):
+        keeper.keep(vault)
 
 
 def _queued(vault: Vault) -> dict[str, int]:

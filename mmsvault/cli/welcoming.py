@@ -12,6 +12,7 @@ from mmsvault.errors import UnavailableError
 from mmsvault.settings import Settings
 from mmsvault.settings.secrets import HIDDEN
 from mmsvault.starting import start
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 DEMO = "demo"
@@ -51,6 +52,8 @@ def first_login(vault: Vault) -> str:
     vault.prepare()  # once more, for where a server was away until now
     password = first_admin(vault)
     note_settings(vault)
+    if reason := keeper.unopened(vault):
+        return f"nobody can yet: {reason}"
     return (
         f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
         if password
