@@ -48,8 +48,8 @@ Reading order, which is also the order of import (a module imports only what sta
     erasing     everything of one number, for a request to be forgotten
     importing   an archive's messages brought into this vault
     embedded    Redis and the bucket as child processes; the supervisor of `up`
-    migrating   the whole vault brought to other servers
     backup      the vault copied elsewhere, and brought back from there
+    migrating   the whole vault brought to other servers
     sample      a provider on loopback with media of every kind
     cli         the commands
 """

@@ -5,7 +5,6 @@ already and the same is left alone. Nothing may work on the vault meanwhile.
 """
 
 import hashlib
-import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,9 +17,11 @@ from redis.exceptions import RedisError
 from rq import Worker
 from rq.exceptions import NoSuchJobError
 
+from mmsvault.backup.content_types import type_by_name
 from mmsvault.bucket import PROBE_KEY, Bucket, Listed
 from mmsvault.catalog import copying, second_factors, upkeep
 from mmsvault.catalog.connection import migrate as make_tables
+from mmsvault.disposition import hold_objects
 from mmsvault.errors import (
     ConfigurationError,
     NotFoundError,
@@ -32,7 +33,6 @@ from mmsvault.importing import Readable
 from mmsvault.integrity.checking import Problem
 from mmsvault.integrity.repairing import verify_and_repair
 from mmsvault.layout import MESSAGES, is_evidence
-from mmsvault.media import sniffing
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue, Kept
@@ -45,10 +45,6 @@ from mmsvault.vault import Vault
 
 AT_ONCE = 8
 RECEIPTS_AT_ONCE = 100
-TYPES = {
-    **{extension: kind for kind, extension in sniffing.EXTENSIONS.items()},
-    ".jsonl": "application/jsonl",
-}
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it more, and of how much in all."""
@@ -112,7 +108,7 @@ def migrate(source: Vault, target: Vault, *, progress: Progress = lambda *_: Non
     if old_key != new_key:
         second_factors.seal_anew(target.catalog, old_key=old_key, new_key=new_key)
     if moves_bucket:
-        _hold(target)
+        hold_objects(target)
     if moves_queue:
         done.receipts = _copy_receipts(source, target)
     _check(target, done, progress)
@@ -160,7 +156,7 @@ def _copy(source: Bucket, target: Bucket, found: Listed) -> bool:
             raise RefusedError(f"The bucket there has other bytes at {key}; name an empty bucket.")
     with suppress(NotFoundError):  # it was removed here since it was listed
         content = Readable(source.chunks(key))
-        target.put(key, content, size=found.size, content_type=_content_type(source, key))  # type: ignore[arg-type]  # it only reads
+        target.put(key, content, size=found.size, content_type=source.content_type(key) or type_by_name(key))  # type: ignore[arg-type]  # it only reads
         if not key.startswith(MESSAGES) and _digest(target, key) != _digest(source, key):
             raise UnavailableError(f"What came of {key} is not what was sent; run it again.")
     return True
@@ -171,16 +167,6 @@ def _digest(bucket: Bucket, key: str) -> str:
     for chunk in bucket.chunks(key):
         hashed.update(chunk)
     return hashed.hexdigest()
-
-
-def _content_type(source: Bucket, key: str) -> str:
-    extension = Path(key).suffix
-    return (
-        source.content_type(key)
-        or TYPES.get(extension)
-        or mimetypes.types_map.get(extension)
-        or sniffing.OCTETS
-    )
 
 
 def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
@@ -195,14 +181,6 @@ def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
         progress("messages", len(ids), total)
     for table in copying.TABLES:
         copying.copy_table(source.catalog, target.catalog, table)
-
-
-def _hold(target: Vault) -> None:
-    """Put the holds on the objects, where the bucket there can."""
-    for ids in upkeep.pages(target.catalog):
-        for standing in upkeep.standings(target.catalog, ids, now=utc_now()).values():
-            if standing.message.hold:
-                target.bucket.hold(standing.message.prefix, held=True)
 
 
 def _copy_receipts(source: Vault, target: Vault) -> int:

@@ -93,7 +93,6 @@ def rebuild(
     """Make the catalog again from the bucket, into an empty or a damaged one; the vault may run."""
     secret = secret_in(state_secret) if state_secret else ""
     with _new_where_broken() as vault, _progress("reading", total=None) as done:
-        vault.bucket.check_as_set()
         rebuilt = rebuilding.rebuild(vault, progress=done, former_secret=secret)
     if as_json:
         people = [{"name": name, "role": role} for name, role in rebuilt.state.people]

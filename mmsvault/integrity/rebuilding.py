@@ -20,7 +20,14 @@ from mmsvault.catalog import upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
 from mmsvault.integrity.checking import Kind, Problem, digest, stray
-from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, tombstone, trail_problems, walk
+from mmsvault.integrity.verifying import (
+    READS_AT_ONCE,
+    Progress,
+    bucket_problems,
+    tombstone,
+    trail_problems,
+    walk,
+)
 from mmsvault.media import sniffing
 from mmsvault.message import Correction, MediaItem, MediaState, Message, RawPostback, Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
@@ -67,7 +74,7 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None, former_secret:
     rebuilt, received = Rebuilt(), Counter[Day]()
     rebuilt.state = keeper.restore(vault, former_secret=former_secret)
     rebuilt.problems += [Problem(key, text, Kind.STATE) for key, text in rebuilt.state.problems]
-    rebuilt.problems += trail_problems(vault)
+    rebuilt.problems += [*bucket_problems(vault), *trail_problems(vault)]
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
         for batch in upkeep.batches(walk(vault)):
             for found in batch:

@@ -166,7 +166,7 @@ def _id(prefix: str) -> str:
 
 
 def _other_parts(vault: Vault) -> Findings:
-    yield from _bucket(vault)
+    yield from (("", Checked(0, (problem,))) for problem in bucket_problems(vault))
     for found in vault.bucket.list("", recursive=False):
         if found.key == bucket.PROBE_KEY:  # a worker is about to remove it, or the next one that waits
             continue
@@ -189,12 +189,12 @@ def _other_parts(vault: Vault) -> Findings:
                 yield "", Checked(0, (Problem(found.key, text, Kind.UNKNOWN),))
 
 
-def _bucket(vault: Vault) -> Findings:
+def bucket_problems(vault: Vault) -> Iterator[Problem]:
     """Give what programs refuse to start for: a bucket that is not as the settings ask for."""
     try:
         vault.bucket.check_as_set()
     except ConfigurationError as error:
-        yield "", Checked(0, (Problem(error.setting, error.problem, Kind.UNKNOWN),))
+        yield Problem(error.setting, error.problem, Kind.UNKNOWN)
 
 
 def _state(vault: Vault) -> Findings:

@@ -46,10 +46,12 @@ class S3Bucket(Bucket):
         if self._locks.encrypts:
             locking.encrypt(self._client, self._name, probe=PROBE_KEY)
 
-    def check_as_set(self) -> None:
+    def exists(self) -> bool:
         with translated(self._name):
-            is_there = self._client.bucket_exists(self._name)
-        if is_there:
+            return bool(self._client.bucket_exists(self._name))
+
+    def check_as_set(self) -> None:
+        if self.exists():
             self._check_lock()
 
     def _check_lock(self) -> None:
