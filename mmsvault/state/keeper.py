@@ -92,6 +92,16 @@ def renew(vault: Vault) -> None:
         generations.remove_old(vault, newest_key=known, kept=1)
 
 
+def replace(vault: Vault) -> None:
+    """Have the account of the catalog count, whatever the bucket has: the catalog was copied whole.
+
+    Raises UnavailableError.
+    """
+    if found := generations.keys(vault):
+        key_values.put(vault.catalog, KNOWN, found[0])
+    renew(vault)
+
+
 def restore(vault: Vault, *, former_secret: str = "") -> Restored:
     """Bring back what the bucket knows and this catalog does not; the trail tells who came back.
 
