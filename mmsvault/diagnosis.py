@@ -32,6 +32,7 @@ from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import from_here
 from mmsvault.settings.sources import PREFIX
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 SHORT_TOKEN = 16
@@ -209,6 +210,11 @@ def catalog(vault: Vault) -> Findings:
             f"Those of {', '.join(names)} cannot be read: the bucket's secret key is another one since.",
             "Recovery codes are still good. Run `mmsvault user second-factor NAME --reset` for each.",
         )
+    for key, problem in keeper.check(vault):
+        advice = (
+            "Look at it, then run `mmsvault rebuild`." if "rebuild" in problem else "Look at who wrote it."
+        )
+        yield Finding("people", State.WRONG, f"{key}: {problem}.", advice)
     if vault.catalog.dialect.name == "sqlite" and not vault.settings.embeds_redis:
         yield Finding(
             "catalog",
