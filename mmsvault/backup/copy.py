@@ -108,13 +108,18 @@ def back_up(
 
 
 def check(repository: Repository, *, snapshot: str = "", progress: Progress = lambda *_: None) -> Checked:
-    """Read every file of a snapshot, the newest if none is named. Raises RejectedInputError for none."""
+    """Read every file of a snapshot, the newest if none is named.
+
+    One that is not what was written is removed: the next backup copies it again, if the vault has it. Raises
+    RejectedInputError for no snapshot of that name.
+    """
     problems, count = [], 0
     for entry in repository.entries(snapshot or newest_of(repository)):
         try:
             repository.check(entry.sha256, entry.size)
         except DamagedError as error:
-            problems.append((entry.key, str(error)))
+            repository.remove(repository.key_of(entry.sha256))
+            problems.append((entry.key, f"{error} The next backup copies it again, if it is in the vault."))
         count += 1
         progress("checking", 1)
     return Checked(count, tuple(problems))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmsvault.backup.repository import Entry
+from mmsvault.errors import UnavailableError
 
 _FORM = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -30,10 +31,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._connection.execute("PRAGMA synchronous=OFF")  # it can be made again
-        self._connection.execute("PRAGMA journal_mode=MEMORY")
-        self._connection.executescript(_FORM)
+        self._connection = _opened(path)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -155,6 +153,27 @@ class Index:
     def _do(self, statement: str, *values: Any) -> None:
         with self._lock:
             self._connection.execute(statement, values)
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open the file; one that is damaged is made anew."""
+    for is_last in (False, True):
+        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(
+                "PRAGMA synchronous=OFF"
+            )  # a loss of power damages it, and it can be made again
+            connection.executescript(_FORM)
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+                return connection
+        except sqlite3.DatabaseError:
+            if is_last:
+                raise
+        connection.close()
+        for ending in ("", "-wal", "-shm"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+    raise UnavailableError(f"The list of what was copied, {path.name}, cannot be made in the data directory.")
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

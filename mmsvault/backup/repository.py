@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, BinaryIO, cast
 
@@ -31,7 +31,8 @@ FORMAT = 1
 HEADER, SECRETS = "backup.json", "secrets.age"
 DATA, SNAPSHOTS = "data/", "snapshots/"
 NAME_DIGITS = 32
-_SNAPSHOT = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{32}")
+_SNAPSHOT = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{32}")
+_TIME = "%Y%m%dT%H%M%S%f"
 
 Passphrase = Callable[[], str]
 """Asks for the passphrase where one is needed."""
@@ -119,7 +120,10 @@ class Repository:
         return sorted((name for name in names if _SNAPSHOT.fullmatch(name)), reverse=True)
 
     def write_snapshot(self, entries: Iterator[Entry], *, at: datetime) -> str:
-        """Keep a snapshot, read it back and return its name."""
+        """Keep a snapshot, read it back and return its name: the newest, whatever the clock says."""
+        for newest in self.snapshots()[:1]:
+            before = datetime.strptime(newest.partition("Z-")[0], _TIME).replace(tzinfo=UTC)
+            at = max(at, before + timedelta(microseconds=1))
         with self.temporary() as file:
             with gzip.GzipFile(fileobj=file, mode="wb", mtime=0, compresslevel=6) as packed:
                 for entry in entries:
@@ -127,7 +131,7 @@ class Repository:
             size = file.tell()
             file.seek(0)
             name = self.encryption.name_of(_digest(file))
-            snapshot = f"{at:%Y%m%dT%H%M%SZ}-{name[:NAME_DIGITS]}"
+            snapshot = f"{at.strftime(_TIME)}Z-{name[:NAME_DIGITS]}"
             file.seek(0)
             self._put(self._snapshot_key(snapshot), file, size)
         with self._opened(snapshot):

@@ -92,8 +92,13 @@ def restore(
 
 def _begin(vault: Vault, snapshot: str) -> None:
     """Refuse a vault that has something, unless this very restore was cut off in it."""
-    if key_values.get(vault.catalog, RESTORING) == snapshot:
+    begun = key_values.get(vault.catalog, RESTORING)
+    if begun == snapshot:
         return
+    if begun:
+        raise RefusedError(
+            f"A restore of the snapshot {begun} was cut off here; finish it with `--snapshot {begun}`."
+        )
     has = [what for what, is_there in _contents(vault) if is_there]
     if has:
         raise RefusedError(

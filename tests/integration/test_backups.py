@@ -156,8 +156,12 @@ def test_a_backup_goes_on_on_a_machine_that_knows_nothing_of_it(archive: Archive
     for path in (archive.vault.settings.data_dir / "backups").iterdir():
         path.unlink()
     again = back_up(archive, dest)
+    for path in (archive.vault.settings.data_dir / "backups").iterdir():
+        path.write_bytes(b"damaged" * 1000)
+    third = back_up(archive, dest)
     assert again.copied <= 1
-    assert again.objects == first.objects
+    assert third.copied <= 1
+    assert again.objects == third.objects == first.objects
 
 
 def test_what_comes_in_while_it_runs_is_whole_or_not_there_and_no_entry_of_the_trail_is_lost(
@@ -255,11 +259,19 @@ def test_a_damaged_file_of_a_backup_is_found_and_not_restored(
     message = fill(archive)[0]
     back_up(archive, dest)
     repository = opened(archive, dest)
+    (first,) = repository.snapshots()
     assert copy.check(repository).problems == ()
     dest.put(repository.key_of(message.media[0].sha256), b"something else")
-    assert [key for key, _ in copy.check(repository).problems] == [message.media[0].key]
     with pytest.raises(DamagedError, match="other bytes"):
         restore(fresh, dest)
+    assert [key for key, _ in copy.check(repository).problems] == [message.media[0].key]
+    assert back_up(archive, dest).copied <= 3
+    assert copy.check(repository).problems == ()
+    archive.receive("more", words("and more"))
+    back_up(archive, dest)
+    with pytest.raises(RefusedError, match=f"--snapshot {first}"):
+        restore(fresh, dest)
+    assert restore(fresh, dest, secret_of(archive), snapshot=first).problems == []
 
 
 def test_nothing_of_an_encrypted_backup_can_be_read_or_named_without_its_passphrase(
