@@ -35,6 +35,7 @@ Reading order, which is also the order of import (a module imports only what sta
     watching    what there is to watch, in Prometheus's form
     audit_chain the trail's two copies compared, entry by entry
     auditing    who did what: the trail, kept in the bucket as well
+    state       what people made, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
     retention   how long the archive itself keeps messages
     archive     what is due goes back into the queue, some at a time
@@ -49,6 +50,7 @@ Reading order, which is also the order of import (a module imports only what sta
     erasing     everything of one number, for a request to be forgotten
     importing   an archive's messages brought into this vault
     embedded    Redis and the bucket as child processes; the supervisor of `up`
+    backup      the vault copied elsewhere, and brought back from there
     migrating   the whole vault brought to other servers
     sample      a provider on loopback with media of every kind
     cli         the commands

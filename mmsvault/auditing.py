@@ -62,10 +62,13 @@ ACTIONS = (
     "turned off a second factor",
     "reset a second factor",
     "made recovery codes",
+    "brought back a person",
     "ended a session",
     "logged out a person",
     "sent a test",
     "changed settings",
+    "backed up",
+    "restored",
     MENDED,
     JOINED,
 )

@@ -47,6 +47,13 @@ class Bucket(ABC):
     def make(self) -> None:
         """Make the bucket where there is none yet. Raises ConfigurationError where it cannot be as set."""
 
+    def exists(self) -> bool:
+        """Return whether the bucket is there."""
+        return True
+
+    def check_as_set(self) -> None:  # noqa: B027 - for those that have settings of their own
+        """Raise ConfigurationError where the bucket is there and is not as the settings ask for."""
+
     @abstractmethod
     def put(
         self,

@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -35,6 +36,7 @@ from mmsvault.queueing.connection import connect_to_answer, needs_waitaof, probe
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import from_here
 from mmsvault.settings.sources import PREFIX
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 SHORT_TOKEN = 16
@@ -80,6 +82,7 @@ def examine(vault: Vault) -> Findings:
         ("queue", lambda: queue(settings)),
         ("bucket", lambda: bucket(vault)),
         ("catalog", lambda: catalog(vault)),
+        ("people", lambda: people(vault)),
         ("programs", lambda: programs(settings)),
         ("alerts", lambda: alerts(settings)),
     )
@@ -267,6 +270,7 @@ def bucket(vault: Vault) -> Findings:
     """Look whether the bucket takes something in and gives it back."""
     address, secure = vault.settings.bucket_address
     vault.bucket.check(PROBE_BYTES)
+    vault.bucket.check_as_set()
     way = " with TLS" if secure else ""
     yield Finding("bucket", State.OK, f"{vault.settings.s3_bucket} at {address}{way} takes objects.")
 
@@ -300,6 +304,15 @@ def catalog(vault: Vault) -> Findings:
             "The catalog is a file of this machine.",
             f"For workers on several hosts set {PREFIX}DATABASE_URL to a PostgreSQL.",
         )
+
+
+def people(vault: Vault) -> Findings:
+    """Look whether the catalog knows all that the bucket does of people; one that is away is said above."""
+    with suppress(UnavailableError):
+        for key, problem in keeper.check(vault):
+            is_newer = "rebuild" in problem
+            advice = "Look at it, then run `mmsvault rebuild`." if is_newer else "Look at who wrote it."
+            yield Finding("people", State.WRONG, f"{key}: {problem}.", advice)
 
 
 def programs(settings: Settings) -> Findings:

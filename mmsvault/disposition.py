@@ -82,6 +82,16 @@ def hold(vault: Vault, message_id: str, *, held: bool) -> bool:
     return changed
 
 
+def hold_objects(vault: Vault) -> None:
+    """Put the holds of all messages on their objects, where the bucket can: for one that was just filled."""
+    if not vault.bucket.can_lock:
+        return
+    for ids in upkeep.pages(vault.catalog):
+        for standing in upkeep.standings(vault.catalog, ids, now=utc_now()).values():
+            if standing.message.hold:
+                vault.bucket.hold(standing.message.prefix, held=True)
+
+
 def retry(vault: Vault, message_id: str, *, stored: bool = False) -> int:
     """Have the files that are missing or in doubt fetched again, at the next sweep; return how many.
 

@@ -17,6 +17,8 @@ from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import held
 from mmsvault.message import fold, normal_number, pretty_json, utc_now
+from mmsvault.state import keeper as state
+from mmsvault.state import rows
 from mmsvault.vault import Vault
 
 SCHEMA_VERSION = 1
@@ -57,6 +59,9 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
             continue
     for form in forms:
         forget_name(vault, form)
+    long_forms = [form for form in forms if len(form) >= LEAST_LETTERS]
+    searches = rows.forget_searches(vault.catalog, long_forms)
+    state.renew(vault)
     scrubbing.scrub(vault.catalog)
     receipt = {
         "schema": SCHEMA_VERSION,
@@ -68,6 +73,8 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
         "kept": kept,
         "exports": [one.as_json() for one in held(vault, [one["id"] for one in erased])],
         "quarantine": list(in_quarantine(vault, forms)),
+        "searches": searches,
+        "scopes": rows.scopes_naming(vault.catalog, long_forms),
     }
     key = layout.erasure_key(began_at, digest)
     vault.bucket.put(key, pretty_json(receipt).encode(), content_type="application/json")

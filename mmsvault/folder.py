@@ -34,6 +34,9 @@ class FolderBucket(Bucket):
         with _on_disk("", self._folder):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def exists(self) -> bool:
+        return self._folder.is_dir()
+
     def put(
         self,
         key: str,

@@ -2,8 +2,9 @@
 
 The archive is proved first, and nothing of a broken one is taken. Its records say where files belong,
 and anybody may have written them: they are read as `outside` does, and types, sizes and hashes are those
-of the bytes. A message that is here already, and as far along, is left alone; one that was deleted here
-stays so.
+of the bytes. A message that was deleted here stays so. Of one that is here already the fuller account
+counts, and of each file the copy that is whole: a file that waits or is lost here comes from the archive,
+and one that is lost there stays as it is here.
 """
 
 import hashlib
@@ -12,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-from mmsvault import archiving, outside
-from mmsvault.catalog import upkeep
+from mmsvault import archiving, leases, outside, settling
+from mmsvault.catalog import queries, upkeep
 from mmsvault.catalog.upkeep import Entered
 from mmsvault.errors import RecordError, RejectedInputError
 from mmsvault.exporting import opening, verifying
@@ -26,6 +27,7 @@ from mmsvault.message import (
     LONGEST_NOTE,
     LONGEST_TAG,
     VIEWS,
+    Attempt,
     MediaItem,
     MediaState,
     Message,
@@ -33,6 +35,9 @@ from mmsvault.message import (
     utc_now,
 )
 from mmsvault.vault import Vault
+
+FROM_ARCHIVE = "imported"
+"""The outcome of an attempt that was none: the file came from an archive."""
 
 Progress = Callable[[int], None]
 """Called with the bytes that were read since the last call."""
@@ -106,26 +111,89 @@ def _bring_in(vault: Vault, contents: Contents, name: str, came_of: Imported) ->
     if tombstone(vault, message.id) is not None:
         came_of.problems.append(Flaw(name, f"{message.id} was deleted here for good, and stays so."))
         return
-    known = upkeep.standings(vault.catalog, [message.id], now=utc_now()).get(message.id)
-    if known and (known.unfinished or upkeep.progress(known.message) >= upkeep.progress(message)):
-        came_of.known += 1
-        return
-    if known and known.message.prefix != message.prefix:
-        raise RejectedInputError(f"{message.id} is here already, in another folder.")
     told = _ByBytes(vault, contents, folder, list(found.remarks))
-    message = told.message(message)
-    for piece in told.pieces:
-        _put(vault, contents, piece)
-    vault.bucket.put(message.prefix + RECORD_NAME, message.as_record(), content_type="application/json")
-    if is_cut:
-        limits = f"A tag has at most {LONGEST_TAG} characters, a note {LONGEST_NOTE:,}"
-        came_of.remarks.append(Flaw(name, f"{limits}; the rest was left out."))
-    entered = upkeep.enter(vault.catalog, [message], now=utc_now())[message.id]
+    known = upkeep.standings(vault.catalog, [message.id], now=utc_now()).get(message.id)
+    if known is None:
+        entered = _bring_whole(told, message)
+    elif known.message.prefix != message.prefix:
+        raise RejectedInputError(f"{message.id} is here already, in another folder.")
+    else:
+        entered = _bring_missing(told, message)
     if entered is Entered.NEW:
         came_of.new += 1
     else:
         came_of.known += 1
-    came_of.remarks += [Flaw(name, remark) for remark in told.remarks]
+    if is_cut and entered in (Entered.NEW, Entered.REPLACED):
+        limits = f"A tag has at most {LONGEST_TAG} characters, a note {LONGEST_NOTE:,}"
+        came_of.remarks.append(Flaw(name, f"{limits}; the rest was left out."))
+    came_of.remarks += [Flaw(name, remark) for remark in told.remarks if entered is not Entered.SAME]
+
+
+def _bring_whole(told: "_ByBytes", message: Message, *, ours: Message | None = None) -> Entered:
+    """Bring a message in as the archive has it, with the files that only `ours` has."""
+    vault = told.vault
+    message = told.message(message)
+    if ours:
+        message = with_files_of(ours, message)
+    for piece in told.pieces:
+        _put(vault, told.contents, piece)
+    vault.bucket.put(message.prefix + RECORD_NAME, message.as_record(), content_type="application/json")
+    return upkeep.enter(vault.catalog, [message], now=utc_now())[message.id]
+
+
+def _bring_missing(told: "_ByBytes", message: Message) -> Entered:
+    """Bring in what the archive has of a message and this vault has not. Raises RejectedInputError."""
+    vault = told.vault
+    known = queries.load(vault.catalog, message.id)
+    is_further = upkeep.progress(message) > upkeep.progress(known)
+    if not is_further and not missing_files(known, message):
+        return Entered.SAME
+    with leases.hold(vault.catalog, message.id) as lease:
+        if lease is None:
+            raise RejectedInputError(
+                f"A worker has {message.id} in hand just now; import the archive once more."
+            )
+        known = queries.load(vault.catalog, message.id)
+        if upkeep.progress(message) > upkeep.progress(known):
+            return _bring_whole(told, message, ours=known)
+        wanted = {item.position for item in missing_files(known, message)}
+        items = [item for item in told.message(message).media if item.position in wanted]
+        keys = {key for item in items for key in _keys_of(item)}
+        for piece in told.pieces:
+            if piece.key in keys:
+                _put(vault, told.contents, piece)
+        settling.finish(vault, known, lease, [_from_archive(item) for item in items])
+    return Entered.KEPT
+
+
+def missing_files(ours: Message, theirs: Message) -> list[MediaItem]:
+    """Return the files that are stored there, and here not."""
+    here = {(item.position, item.url): item.state for item in ours.media}
+    return [
+        item
+        for item in theirs.media
+        if item.state is MediaState.STORED
+        and here.get((item.position, item.url), MediaState.STORED) is not MediaState.STORED
+    ]
+
+
+def with_files_of(ours: Message, theirs: Message) -> Message:
+    """Return their message, with the files of ours that they have not."""
+    stored = {item.position: item for item in missing_files(theirs, ours)}
+    media = tuple(stored.get(item.position, item) for item in theirs.media)
+    return theirs.model_copy(update={"media": media})
+
+
+def _keys_of(item: MediaItem) -> Iterator[str]:
+    yield from filter(None, (item.key, item.thumbnail_key, item.preview_key, *item.evidence))
+
+
+def _from_archive(item: MediaItem) -> settling.Tried:
+    """Return a file that came from an archive, with what the record is to say of that."""
+    attempt = Attempt(
+        position=item.position, at=utc_now(), duration_ms=0, outcome=FROM_ARCHIVE, reason="", headers={}
+    )
+    return settling.Tried(item.model_copy(update={"next_attempt_at": None}), attempt)
 
 
 def _check_all_there(contents: Contents, message: Message, folder: str) -> None:

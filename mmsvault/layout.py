@@ -16,12 +16,12 @@ CORRECTED = "corrected-"
 _JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after a mark, in any width
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
-NAMES = "names/"
-STATE = "state/"
+NAMES, STATE = "names/", "state/"
 SCHEDULED_EXPORTS = f"{STATE}scheduled-exports/"
 EVIDENCE = "evidence/"
 """Where in a message's folder the answers are that were not the file."""
 HASH_DIGITS = 16
+STATE_DIGITS = 32
 
 
 def original_key(prefix: str, position: int, extension: str, *, version: int = 1) -> str:
@@ -130,6 +130,16 @@ def name_key(number: str) -> str:
 def scheduled_export_key(export_id: str) -> str:
     """Return the key of the list of what a scheduled export holds."""
     return f"{SCHEDULED_EXPORTS}{export_id}.txt"
+
+
+def state_key(at: datetime, digest: str) -> str:
+    """Return the key of an account of people and the like: keys are in the order of time."""
+    return f"{STATE}{at:%Y%m%dT%H%M%S}{at.microsecond:06d}Z-{digest[:STATE_DIGITS]}.json"
+
+
+def is_state_key(key: str) -> bool:
+    """Return whether a key is that of an account of people and the like."""
+    return re.fullmatch(rf"{STATE}\d{{8}}T\d{{12}}Z-[0-9a-f]{{{STATE_DIGITS}}}\.json", key) is not None
 
 
 def message_id_in(key: str) -> str:

@@ -1,26 +1,29 @@
-"""A whole vault brought to other servers: its bucket, its catalog, and the receipts that still wait.
+"""A whole vault brought to other servers: its bucket, its catalog, its secrets, the receipts that wait.
 
 Nothing is taken away from where it was. Cut off at any point, it is simply run again: what is there
 already and the same is left alone. Nothing may work on the vault meanwhile.
 """
 
 import hashlib
-import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 from redis.exceptions import RedisError
 from rq import Worker
 from rq.exceptions import NoSuchJobError
 
+from mmsvault.backup.content_types import type_by_name
+from mmsvault.backup.secrets import secrets_of, take_over, write_secret
 from mmsvault.bucket import PROBE_KEY, Bucket, Listed
 from mmsvault.catalog import copying, second_factors, tallies, upkeep
 from mmsvault.catalog.connection import migrate as make_tables
+from mmsvault.disposition import hold_objects
 from mmsvault.errors import (
     ConfigurationError,
     NotFoundError,
@@ -31,8 +34,7 @@ from mmsvault.errors import (
 from mmsvault.importing import Readable
 from mmsvault.integrity.checking import Problem
 from mmsvault.integrity.repairing import verify_and_repair
-from mmsvault.layout import MESSAGES, is_evidence
-from mmsvault.media import sniffing
+from mmsvault.layout import MESSAGES, NAMES, is_evidence
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.durable import DurableQueue, Kept
@@ -41,14 +43,11 @@ from mmsvault.queueing.leftovers import PREFIX as JOB_PREFIX
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.settings.sources import PREFIX
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 AT_ONCE = 8
 RECEIPTS_AT_ONCE = 100
-TYPES = {
-    **{extension: kind for kind, extension in sniffing.EXTENSIONS.items()},
-    ".jsonl": "application/jsonl",
-}
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how much of it more, and of how much in all."""
@@ -70,15 +69,18 @@ class Migrated:
 def target_settings(path: Path, here: Settings) -> Settings:
     """Return the settings of here with those of a `.env` file in their place.
 
-    Raises ConfigurationError for a setting that is none, and where the file changes no server.
+    An empty value stands for the default. Raises ConfigurationError for a setting that is none, and where
+    the file changes no server.
     """
     if not path.is_file():
         raise RejectedInputError(f"There is no file {path}.")
-    given = {name: value for name, value in dotenv_values(path).items() if name.startswith(PREFIX) and value}
-    fields = {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}
-    for name in fields:
+    given = {name: value for name, value in dotenv_values(path).items() if name.startswith(PREFIX)}
+    fields: dict[str, Any] = {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}
+    for name, value in fields.items():
         if name not in Settings.model_fields:
             raise ConfigurationError(PREFIX + name.upper(), f"is not a setting ({path})")
+        if not value:  # what it is without being set: the embedded server, say
+            fields[name] = Settings.model_fields[name].get_default(call_default_factory=True)
     kept = {name: getattr(here, name) for name in here.model_fields_set}
     there = Settings.load(**{**kept, **fields})
     if _servers(there) == _servers(here):
@@ -108,11 +110,15 @@ def migrate(source: Vault, target: Vault, *, progress: Progress = lambda *_: Non
         _copy_objects(source, target, done, progress)
     if moves_catalog:
         _copy_catalog(source, target, progress)
+        _forget_deleted(source, target)
     old_key, new_key = (vault.settings.bucket_keys[1] for vault in (source, target))
     if old_key != new_key:
         second_factors.seal_anew(target.catalog, old_key=old_key, new_key=new_key)
+    keeper.replace(target)
+    if source.settings.data_dir.absolute() != target.settings.data_dir.absolute():
+        take_over(secrets_of(source.settings), target.settings)
     if moves_bucket:
-        _hold(target)
+        hold_objects(target)
     if moves_queue:
         done.receipts = _copy_receipts(source, target)
     _check(target, done, progress)
@@ -160,7 +166,7 @@ def _copy(source: Bucket, target: Bucket, found: Listed) -> bool:
             raise RefusedError(f"The bucket there has other bytes at {key}; name an empty bucket.")
     with suppress(NotFoundError):  # it was removed here since it was listed
         content = Readable(source.chunks(key))
-        target.put(key, content, size=found.size, content_type=_content_type(source, key))  # type: ignore[arg-type]  # it only reads
+        target.put(key, content, size=found.size, content_type=source.content_type(key) or type_by_name(key))  # type: ignore[arg-type]  # it only reads
         if not key.startswith(MESSAGES) and _digest(target, key) != _digest(source, key):
             raise UnavailableError(f"What came of {key} is not what was sent; run it again.")
     return True
@@ -171,16 +177,6 @@ def _digest(bucket: Bucket, key: str) -> str:
     for chunk in bucket.chunks(key):
         hashed.update(chunk)
     return hashed.hexdigest()
-
-
-def _content_type(source: Bucket, key: str) -> str:
-    extension = Path(key).suffix
-    return (
-        source.content_type(key)
-        or TYPES.get(extension)
-        or mimetypes.types_map.get(extension)
-        or sniffing.OCTETS
-    )
 
 
 def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
@@ -198,12 +194,36 @@ def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
     tallies.fold(target.catalog)
 
 
-def _hold(target: Vault) -> None:
-    """Put the holds on the objects, where the bucket there can."""
+def _forget_deleted(source: Vault, target: Vault) -> None:
+    """Delete there what was deleted here since an earlier copy, and names that were taken away."""
     for ids in upkeep.pages(target.catalog):
-        for standing in upkeep.standings(target.catalog, ids, now=utc_now()).values():
-            if standing.message.hold:
-                target.bucket.hold(standing.message.prefix, held=True)
+        known = upkeep.folders(source.catalog, ids)
+        gone = upkeep.folders(target.catalog, [one for one in ids if one not in known])
+        for message_id, prefix in gone.items():
+            upkeep.hold(target.catalog, message_id, held=False, now=utc_now())
+            target.bucket.hold(prefix, held=False)
+            target.bucket.erase(prefix)
+        upkeep.bury(target.catalog, dict.fromkeys(gone, utc_now()))
+    named = {found.key for found in source.bucket.list(NAMES)}
+    for found in list(target.bucket.list(NAMES)):
+        if found.key not in named:
+            target.bucket.erase(found.key)
+
+
+def write_down_tokens(path: Path, source: Settings, target: Settings) -> list[str]:
+    """Add the tokens that others know to the file of the new settings, unless those say other ones.
+
+    Return the names of the settings that were added. On another machine the vault would make new tokens,
+    and the provider would be refused.
+    """
+    tokens = {"POSTBACK_TOKEN": source.effective_token, "METRICS_TOKEN": source.effective_metrics_token}
+    added = {name: value for name, value in tokens.items() if not getattr(target, name.lower())}
+    if added:
+        before = path.read_text()
+        lines = "".join(f"{PREFIX}{name}={value}\n" for name, value in added.items())
+        comment = "# Of the vault that was moved: the provider, and whoever reads the metrics, know them.\n"
+        write_secret(path, f"{before}{'' if before.endswith(chr(10)) else chr(10)}{comment}{lines}")
+    return [PREFIX + name for name in added]
 
 
 def _copy_receipts(source: Vault, target: Vault) -> int:

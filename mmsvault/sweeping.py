@@ -24,6 +24,7 @@ from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.leftovers import Leftovers
 from mmsvault.queueing.spool import Spool
 from mmsvault.retention import Outcome
+from mmsvault.state.keeper import StateKeeper
 from mmsvault.tallying import keep_tallies
 from mmsvault.vault import Vault
 
@@ -70,6 +71,7 @@ class Sweeper:
         self._retiring: Iterator[Outcome] | None = None
         self._retired_at: float | None = None
         self._fetch_settings = ""
+        self._state = StateKeeper(vault)
         self._quarantine_listed_at: float | None = None
 
     def drain_spool(self) -> int:
@@ -104,6 +106,7 @@ class Sweeper:
         keep_tallies(self._vault)
         source_activity.count_new(self._vault.catalog, now=utc_now())
         auditing.keep(self._vault)
+        self._state.keep()
         return swept
 
     def _list_quarantine(self) -> None:

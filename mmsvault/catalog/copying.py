@@ -13,6 +13,7 @@ from mmsvault.catalog import entering, queries, tallies, upkeep
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.tables import (
     exports,
+    key_values,
     messages,
     quarantine,
     receipts,
@@ -20,6 +21,7 @@ from mmsvault.catalog.tables import (
     scheduled_exports,
     scheduled_messages,
     searches,
+    sender_names,
     tombstones,
     trail,
     users,
@@ -34,9 +36,11 @@ TABLES: Sequence[Table] = (
     scheduled_exports,
     scheduled_messages,
     searches,
+    sender_names,
     users,
     recovery_codes,
     trail,
+    key_values,
 )
 ROWS_AT_ONCE = 1000
 

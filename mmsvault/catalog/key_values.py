@@ -1,9 +1,10 @@
-"""Texts that are kept in the catalog by name."""
+"""Short texts that the vault keeps under names, such as when the last backup was finished."""
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, insert, select, update
 
+from mmsvault.catalog import entering
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.tables import key_values
 
@@ -12,18 +13,36 @@ BACKUP_FINISHED_AT = "backup.finished_at"
 
 
 @retried
-def get(engine: Engine, key: str) -> str:
-    """Return the text of that name, empty where there is none. Raises UnavailableError."""
-    with reading(engine) as connection:
-        return connection.scalar(select(key_values.c.value).where(key_values.c.key == key)) or ""
+def put(engine: Engine, name: str, value: str) -> None:
+    """Keep a text under a name, in place of the one that was there."""
+    with writing(engine) as connection:
+        connection.execute(delete(key_values).where(key_values.c.name == name))
+        connection.execute(insert(key_values), {"name": name, "value": value})
 
 
 @retried
-def put(engine: Engine, key: str, value: str) -> None:
-    """Keep a text under a name, in place of the last. Raises UnavailableError."""
+def get(engine: Engine, name: str) -> str:
+    """Return the text that is kept under a name; empty where there is none."""
+    with reading(engine) as connection:
+        return connection.scalar(select(key_values.c.value).where(key_values.c.name == name)) or ""
+
+
+@retried
+def replace(engine: Engine, name: str, value: str, *, old: str) -> bool:
+    """Keep a text in the place of `old`, empty for none; return whether that was still there."""
+    row = {"name": name, "value": value}
     with writing(engine) as connection:
-        connection.execute(delete(key_values).where(key_values.c.key == key))
-        connection.execute(key_values.insert().values(key=key, value=value))
+        if not old:
+            return entering.insert_new(connection, key_values, row)
+        there = (key_values.c.name == name) & (key_values.c.value == old)
+        return connection.execute(update(key_values).where(there).values(value=value)).rowcount == 1
+
+
+@retried
+def remove(engine: Engine, name: str) -> None:
+    """Forget what is kept under a name."""
+    with writing(engine) as connection:
+        connection.execute(delete(key_values).where(key_values.c.name == name))
 
 
 def backup_finished_at(engine: Engine) -> datetime | None:

@@ -76,9 +76,9 @@ CREATE TABLE failures (
 )
 
 CREATE TABLE key_values (
-	"key" VARCHAR NOT NULL, 
+	name VARCHAR NOT NULL, 
 	value TEXT NOT NULL, 
-	CONSTRAINT pk_key_values PRIMARY KEY ("key")
+	CONSTRAINT pk_key_values PRIMARY KEY (name)
 )
 
 CREATE TABLE keywords (
@@ -285,7 +285,7 @@ CREATE TABLE users (
 	role VARCHAR NOT NULL, 
 	scope TEXT NOT NULL, 
 	is_one_time BOOLEAN NOT NULL, 
-	made_at DATETIME NOT NULL, second_factor TEXT DEFAULT '' NOT NULL, second_factor_step BIGINT DEFAULT '0' NOT NULL, 
+	made_at DATETIME NOT NULL, second_factor TEXT DEFAULT '' NOT NULL, second_factor_step BIGINT DEFAULT '0' NOT NULL, changed_at DATETIME, 
 	CONSTRAINT pk_users PRIMARY KEY (name)
 )
 

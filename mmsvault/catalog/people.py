@@ -236,7 +236,8 @@ def _change(engine: Engine, name: str, values: dict[str, object], *, keeps_sessi
     """Set values of a person, and return the name that they have in the catalog."""
     with writing(engine) as connection:
         kept = _kept_name(connection, name)
-        connection.execute(update(users).where(users.c.name == kept).values(values))
+        changed = {**values, "changed_at": utc_now()}
+        connection.execute(update(users).where(users.c.name == kept).values(changed))
         if not keeps_sessions:
             connection.execute(delete(sessions).where(sessions.c.name == kept))
         _refuse_without_admin(connection)

@@ -18,6 +18,7 @@ from mmsvault import seals
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import recovery_codes, users
 from mmsvault.errors import NotFoundError, RejectedInputError
+from mmsvault.message import utc_now
 
 ISSUER = "MMS Vault"
 STEP_SECONDS, DRIFT_STEPS = 30, 1
@@ -80,7 +81,7 @@ def set_up(engine: Engine, key: str, name: str, *, secret: str, code: str, now: 
     step = step_of(secret, code, now=now)
     if step is None:
         return None
-    given = {"second_factor": seal(key, secret, name), "second_factor_step": step}
+    given = {"second_factor": seal(key, secret, name), "second_factor_step": step, "changed_at": now}
     with writing(engine) as connection:
         if _sealed(connection, name)[0]:
             raise RejectedInputError("You have a second factor already; turn it off first.")
@@ -101,6 +102,7 @@ def accept(engine: Engine, key: str, name: str, code: str, *, now: datetime) -> 
             recovery_codes.c.name == name, recovery_codes.c.digest == _digest(code)
         )
         if connection.execute(used).rowcount:
+            _note_change(connection, name)
             return Means.RECOVERY_CODE
         step = step_of(unseal(key, sealed, name), code, now=now, after_step=used_step)
         if step is None:
@@ -116,6 +118,7 @@ def renew_recovery_codes(engine: Engine, name: str) -> list[str]:
     with writing(engine) as connection:
         if not _sealed(connection, name)[0]:
             raise NotFoundError("Set up a second factor first.")
+        _note_change(connection, name)
         return _renew(connection, name)
 
 
@@ -134,6 +137,7 @@ def remove(engine: Engine, name: str) -> bool:
         connection.execute(
             update(users).where(users.c.name == name).values(second_factor="", second_factor_step=0)
         )
+        _note_change(connection, name)
     return had_one
 
 
@@ -169,6 +173,10 @@ def _sealed(connection: Connection, name: str) -> tuple[str, int]:
     if row is None:
         raise NotFoundError(f"There is no person {name!r}.")
     return row.second_factor, row.second_factor_step
+
+
+def _note_change(connection: Connection, name: str) -> None:
+    connection.execute(update(users).where(users.c.name == name).values(changed_at=utc_now()))
 
 
 def _renew(connection: Connection, name: str) -> list[str]:

@@ -289,11 +289,12 @@ serials = Table(
     Column("value", BigInteger, nullable=False),
 )
 
-# Texts by name, each in place of the last: `backup.finished_at` is when the last backup ended (ISO, UTC).
+# Short texts under names. `state.generation` is the newest account of people and the like in the bucket
+# that this catalog knows, `backup.finished_at` when the last backup was finished (ISO 8601).
 key_values = Table(
     "key_values",
     metadata,
-    Column("key", String, primary_key=True),
+    Column("name", String, primary_key=True),
     Column("value", Text, nullable=False),
 )
 
@@ -414,6 +415,8 @@ users = Table(
     # (30 seconds since 1970) or before was used or is too old.
     Column("second_factor", Text, nullable=False, default=""),
     Column("second_factor_step", BigInteger, nullable=False, default=0),
+    # When anything of this row, or of the recovery codes, was last changed; NULL: never since `made_at`.
+    Column("changed_at", UtcDateTime),
 )
 
 # What a person without their app logs in with, each once: SHA-256 of random codes.

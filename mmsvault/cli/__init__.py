@@ -1,9 +1,10 @@
 """The commands.
 
 `supervising` runs all programs together, `running` starts one of them, `answering` asks the archive,
-`keeping` looks after it, `weeding` takes out what must go, `moving` brings it elsewhere, `examining`
-looks at everything that it needs, `noting` keeps what people found, `exporting` makes archives that
-leave the house, `admitting` says who may look, `logins` is about where they do and their second factor.
+`keeping` looks after it, `weeding` takes out what must go, `moving` brings it elsewhere, `backup` copies it
+and brings it back, `examining` looks at everything that it needs, `noting` keeps what people found,
+`exporting` makes archives that leave the house, `admitting` says who may look, `logins` is about where they
+do and their second factor.
 
 Exit codes: 0 done, 1 something is wrong with the archive or its servers, 2 usage or settings.
 """
@@ -53,6 +54,7 @@ def commands(*, asked: str = "") -> typer.Typer:
         from mmsvault.cli import (  # noqa: PLC0415
             admitting,
             answering,
+            backup,
             examining,
             exporting,
             keeping,
@@ -66,6 +68,7 @@ def commands(*, asked: str = "") -> typer.Typer:
         weeding.add_to(app)
         examining.add_to(app)
         moving.add_to(app)
+        backup.add_to(app)
         exporting.add_to(app)
         noting.add_to(app)
         admitting.add_to(app)

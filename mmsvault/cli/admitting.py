@@ -13,9 +13,19 @@ from mmsvault.catalog.sqlite_file import wants_rebuild
 from mmsvault.catalog.trail import Entry
 from mmsvault.catalog.views import scope_of
 from mmsvault.cli import logins
-from mmsvault.cli.answering import AsJson, Most, for_people, harmless, opened_vault, print_json, say
+from mmsvault.cli.answering import (
+    AsJson,
+    Most,
+    for_people,
+    harmless,
+    keep_state,
+    opened_vault,
+    print_json,
+    say,
+)
 from mmsvault.cli.logins import Name
 from mmsvault.errors import EXIT_WRONG
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 AsRole = Annotated[Role, typer.Option("--role", help="What they may do; each may do what those before may.")]
@@ -51,6 +61,7 @@ def add(
         subject = vault.settings.names_are_subjects
         password = people.add(vault.catalog, name, role=role, scope=scope, password=given, is_subject=subject)
         auditing.by_command(vault, "added a person", subject=name, details=f"{role}, sees {scope or 'all'}")
+        keep_state(vault)
     _say_password(name, "" if given else password, as_json=as_json)
 
 
@@ -77,6 +88,7 @@ def password(name: Name, *, password_stdin: FromStdin = False, as_json: AsJson =
     with opened_vault() as vault:
         made = people.set_password(vault.catalog, name, given)
         auditing.by_command(vault, "reset a password", subject=name)
+        keep_state(vault)
     _say_password(name, "" if given else made, as_json=as_json)
 
 
@@ -95,6 +107,7 @@ def role(
         people.change(vault.catalog, name, role=role, scope=seen)
         details = f"{role}, sees {seen or 'everything'}"
         auditing.by_command(vault, "changed a person", subject=name, details=details)
+        keep_state(vault)
         changed = people.find(vault.catalog, name)
     if as_json:
         print_json(_as_json(changed))
@@ -108,6 +121,7 @@ def remove(name: Name, *, as_json: AsJson = False) -> None:
     with opened_vault() as vault:
         people.remove(vault.catalog, name)
         auditing.by_command(vault, "removed a person", subject=name)
+        keep_state(vault)
     if as_json:
         print_json({"removed": name})
     else:
@@ -171,12 +185,15 @@ def verify_trail(
 def first_admin(vault: Vault) -> str | None:
     """Make an admin where there is nobody yet; return the one-time password, None where there is somebody.
 
-    Where a provider or a proxy names people there is none to make: anybody there could be called so. Nor is
-    there while the catalog waits to be made again from the bucket, which may have people.
+    Whoever the bucket knows comes back first; where it knows people and its account of them does not open,
+    no admin is made; nor while the catalog waits to be made again from the bucket. Where a provider or a
+    proxy names people there is none to make: anybody there could be called so.
     """
     if people.list_all(vault.catalog) or wants_rebuild(vault.settings.catalog_file):
         return None
     auditing.mend(vault)  # the chain of an earlier catalog goes on
+    if keeper.restore(vault).people or keeper.unopened(vault):
+        return None
     if not vault.settings.has_passwords:
         return None
     made = people.make_first_admin(vault.catalog)

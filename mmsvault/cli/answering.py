@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +18,7 @@ from mmsvault import auditing, disposition
 from mmsvault.catalog import counting, language, quarantine, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
-from mmsvault.errors import RejectedInputError
+from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.ops import conditions
 from mmsvault.ops.gather import gather
@@ -27,6 +27,7 @@ from mmsvault.queueing.connection import unavailable
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
+from mmsvault.state import keeper
 from mmsvault.terminal import visible, visible_json, visible_line
 from mmsvault.vault import Vault
 
@@ -242,6 +243,12 @@ def opened_vault() -> Iterator[Vault]:
         yield vault
     finally:
         vault.close()
+
+
+def keep_state(vault: Vault) -> None:
+    """Have the bucket know at once what was changed of people and the like; else the sweep sees to it."""
+    with suppress(UnavailableError):
+        keeper.keep(vault)
 
 
 def _queued(vault: Vault) -> dict[str, int]:

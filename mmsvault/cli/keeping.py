@@ -79,18 +79,47 @@ def verify(
     _exit(wrong=bool(report.problems))
 
 
-def rebuild(*, as_json: AsJson = False) -> None:
+def rebuild(
+    *,
+    state_secret: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="A file with the secret key that the bucket had before: people were sealed with it.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Make the catalog again from the bucket, into an empty or a damaged one; the vault may run."""
+    secret = secret_in(state_secret) if state_secret else ""
     with _new_where_broken() as vault, _progress("reading", total=None) as done:
-        rebuilt = rebuilding.rebuild(vault, progress=done)
+        rebuilt = rebuilding.rebuild(vault, progress=done, former_secret=secret)
         have_rebuilt(vault.settings.catalog_file)
     if as_json:
-        print_json({"messages": rebuilt.messages, "problems": _as_json(rebuilt.problems)})
+        people = [{"name": name, "role": role} for name, role in rebuilt.state.people]
+        answer = {"messages": rebuilt.messages, "problems": _as_json(rebuilt.problems), "people": people}
+        print_json({**answer, "removed_people": list(rebuilt.state.removed)})
     else:
+        for name, role in rebuilt.state.people:
+            say(f"{name} ({role}) can log in again.")
+        for name in rebuilt.state.removed:
+            say(f"{name} cannot log in: they were removed since this catalog was made.")
         _say_problems(rebuilt.problems)
         came_of = ", ".join(f"{count:,} {name.value}" for name, count in rebuilt.entered.items())
         say(f"{rebuilt.messages:,} messages in the bucket" + (f": {came_of}." if came_of else "."))
     _exit(wrong=bool(rebuilt.problems))
+
+
+def secret_in(path: Path) -> str:
+    """Return the secret that a file holds. Raises RejectedInputError."""
+    try:
+        secret = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RejectedInputError(f"{path} cannot be read.") from error
+    if not secret:
+        raise RejectedInputError(f"{path} is empty.")
+    return secret
 
 
 def replay(

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from mmsvault import auditing
 from mmsvault.catalog import people, second_factors, sessions
-from mmsvault.cli.answering import AsJson, for_people, opened_vault, print_json
+from mmsvault.cli.answering import AsJson, for_people, keep_state, opened_vault, print_json
 from mmsvault.message import utc_now
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="For example: anna or anna@example.org")]
@@ -35,6 +35,7 @@ def second_factor(
         if was_reset:
             sessions.end_all(vault.catalog, kept.name)
             auditing.by_command(vault, "reset a second factor", subject=kept.name)
+            keep_state(vault)
         left = second_factors.recovery_codes_left(vault.catalog, kept.name)
     is_on = kept.has_second_factor and not was_reset
     if as_json:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +38,9 @@ def migrate(
     there = migrating.target_settings(to, here)
     source, target = Vault(here), Vault(there)
     try:
-        with borrowed(here), _progress() as progress:
+        with _borrowed(here, there), _progress() as progress:
             done = migrating.migrate(source, target, progress=progress)
+            added = migrating.write_down_tokens(to, here, there)
         details = f"{done.objects:,} objects, {done.messages:,} messages"
         auditing.by_command(target, "migrated", subject=here.s3_bucket, details=details)
     finally:
@@ -56,10 +57,24 @@ def migrate(
             f"{done.objects:,} objects ({done.copied:,} copied now), {done.messages:,} messages, "
             f"{done.receipts:,} receipts that waited; {done.checked:,} objects checked there."
         )
+        if added:
+            say(f"{to} has {' and '.join(added)} now: those that the provider and your monitoring know.")
         if not done.problems:
             say(f"All is there. Start the vault's programs with the settings of {to} from now on.")
     if done.problems:
         raise typer.Exit(EXIT_WRONG)
+
+
+@contextmanager
+def _borrowed(here: Settings, there: Settings) -> Iterator[None]:
+    """Run the embedded servers of both, and keep every vault out of their folders."""
+    folders = {one.data_dir.absolute(): one for one in (there, here)}
+    if there.data_dir.absolute() == here.data_dir.absolute() and there.embeds_redis:
+        folders = {there.data_dir.absolute(): there}
+    with ExitStack() as stack:
+        for one in folders.values():
+            stack.enter_context(borrowed(one))
+        yield
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from mmsvault import auditing, disposition, naming
 from mmsvault.annotating import annotate
 from mmsvault.catalog import names, queries
 from mmsvault.catalog import searches as saved
-from mmsvault.cli.answering import AsJson, for_people, harmless, opened_vault, parsed, print_json
+from mmsvault.cli.answering import AsJson, for_people, harmless, keep_state, opened_vault, parsed, print_json
 from mmsvault.errors import RejectedInputError
 from mmsvault.message import normal_number, tag_of
 
@@ -107,6 +107,7 @@ def save_search(
     with opened_vault() as vault:
         parsed(vault, query)
         saved.save(vault.catalog, _clean(name).strip(), _clean(query))
+        keep_state(vault)
 
 
 @searches.command("list")
@@ -128,6 +129,7 @@ def remove_search(name: Annotated[str, typer.Argument(help="The name that it was
     """Forget a saved search."""
     with opened_vault() as vault:
         saved.remove(vault.catalog, name)
+        keep_state(vault)
 
 
 def _clean(text: str) -> str:

@@ -13,6 +13,7 @@ from mmsvault.errors import UnavailableError
 from mmsvault.settings import Settings
 from mmsvault.settings.secrets import HIDDEN
 from mmsvault.starting import start
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 DEMO = "demo"
@@ -54,6 +55,8 @@ def first_login(vault: Vault) -> str:
     note_settings(vault)
     if wants_rebuild(vault.settings.catalog_file):
         return "once `mmsvault rebuild` has brought back who was there"
+    if reason := keeper.unopened(vault):
+        return f"nobody can yet: {reason}"
     return (
         f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
         if password

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     COUNTS = "counts"
     HOLD = "hold"
     TRAIL = "trail"
+    STATE = "state"
     UNKNOWN = "unknown"
 
 

@@ -20,21 +20,34 @@ from mmsvault.catalog import tallies, upkeep
 from mmsvault.catalog.upkeep import Day, Entered
 from mmsvault.errors import NotFoundError, RecordError, RejectedInputError
 from mmsvault.integrity.checking import Kind, Problem, digest, stray
-from mmsvault.integrity.verifying import READS_AT_ONCE, Progress, tombstone, trail_problems, walk
+from mmsvault.integrity.verifying import (
+    READS_AT_ONCE,
+    Progress,
+    bucket_problems,
+    tombstone,
+    trail_problems,
+    walk,
+)
 from mmsvault.media import sniffing
 from mmsvault.message import Correction, MediaItem, MediaState, Message, RawPostback, Receipt, utc_now
 from mmsvault.postbacks import PROVIDERS, OtherNotice, understand
+from mmsvault.state import keeper
+from mmsvault.state.keeper import Restored
 from mmsvault.tallying import kept_tallies
 from mmsvault.vault import Vault
 
 
 @dataclass
 class Rebuilt:
-    """How many messages the bucket has, what came of them, and what could not be read."""
+    """How many messages the bucket has, what came of them, and what could not be read.
+
+    `state` tells which people, saved searches and exports came back.
+    """
 
     messages: int = 0
     entered: Counter[Entered] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    state: Restored = field(default_factory=Restored)
 
 
 @dataclass(frozen=True)
@@ -49,14 +62,19 @@ class Account:
     problems: tuple[Problem, ...] = ()
 
 
-def rebuild(vault: Vault, *, progress: Progress = lambda _: None) -> Rebuilt:
-    """Enter everything that the bucket has. Raises UnavailableError."""
+def rebuild(vault: Vault, *, progress: Progress = lambda _: None, former_secret: str = "") -> Rebuilt:
+    """Enter everything that the bucket has. Raises UnavailableError.
+
+    `former_secret` is a secret key that the bucket had before, for what was sealed with it.
+    """
     bury(vault)
     undelete(vault)
     auditing.mend(vault)
     naming.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
-    rebuilt.problems += trail_problems(vault)
+    rebuilt.state = keeper.restore(vault, former_secret=former_secret)
+    rebuilt.problems += [Problem(key, text, Kind.STATE) for key, text in rebuilt.state.problems]
+    rebuilt.problems += [*bucket_problems(vault), *trail_problems(vault)]
     with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="rebuild") as side_by_side:
         for batch in upkeep.batches(walk(vault)):
             for found in batch:

@@ -17,11 +17,12 @@ from itertools import chain
 from mmsvault import audit_chain, bucket, layout, quarantine
 from mmsvault.bucket import Listed
 from mmsvault.catalog import counting, upkeep
-from mmsvault.errors import NotFoundError
+from mmsvault.errors import ConfigurationError, NotFoundError
 from mmsvault.integrity.checking import Checked, Kind, Problem, check, digest, stray
 from mmsvault.integrity.sampling import Sample, everything
 from mmsvault.message import utc_now
 from mmsvault.outside import json_of, moment_of
+from mmsvault.state import keeper
 from mmsvault.vault import Vault
 
 READS_AT_ONCE = 8
@@ -165,6 +166,7 @@ def _id(prefix: str) -> str:
 
 
 def _other_parts(vault: Vault) -> Findings:
+    yield from (("", Checked(0, (problem,))) for problem in bucket_problems(vault))
     for found in vault.bucket.list("", recursive=False):
         if found.key == bucket.PROBE_KEY:  # a worker is about to remove it, or the next one that waits
             continue
@@ -173,6 +175,7 @@ def _other_parts(vault: Vault) -> Findings:
             for one in inside:
                 yield "", Checked(1, tuple(stray(one)))
     yield from _quarantine(vault)
+    yield from _state(vault)
     for problem in counting.check(vault.catalog):
         yield "", Checked(0, (Problem("catalog", problem, Kind.COUNTS),))
     if problems := trail_problems(vault):
@@ -184,6 +187,23 @@ def _other_parts(vault: Vault) -> Findings:
             if utc_now() - found.modified_at > DELETION_TAKES:
                 text = "this deletion was cut off; delete the message again"
                 yield "", Checked(0, (Problem(found.key, text, Kind.UNKNOWN),))
+
+
+def bucket_problems(vault: Vault) -> Iterator[Problem]:
+    """Give what programs refuse to start for: a bucket that is not as the settings ask for."""
+    try:
+        vault.bucket.check_as_set()
+    except ConfigurationError as error:
+        yield Problem(error.setting, error.problem, Kind.UNKNOWN)
+
+
+def _state(vault: Vault) -> Findings:
+    for found in vault.bucket.list(layout.STATE):
+        is_known = layout.is_state_key(found.key) or found.key.startswith(layout.SCHEDULED_EXPORTS)
+        problems = () if is_known else tuple(stray(found))
+        yield "", Checked(1, problems)
+    if problems := tuple(Problem(key, text, Kind.STATE) for key, text in keeper.check(vault)):
+        yield "", Checked(0, problems)
 
 
 def trail_problems(vault: Vault) -> list[Problem]:

@@ -42,14 +42,25 @@ class S3Bucket(Bucket):
                 except S3Error as error:  # another program was quicker
                     if error.code != "BucketAlreadyOwnedByYou":
                         raise
+        self._check_lock()
+        if self._locks.encrypts:
+            locking.encrypt(self._client, self._name, probe=PROBE_KEY)
+
+    def exists(self) -> bool:
+        with translated(self._name):
+            return bool(self._client.bucket_exists(self._name))
+
+    def check_as_set(self) -> None:
+        if self.exists():
+            self._check_lock()
+
+    def _check_lock(self) -> None:
         if self._locks.is_asked and not self.can_lock:
             raise ConfigurationError(
                 "MMSVAULT_S3_OBJECT_LOCK",
                 f"the bucket {self._name} was made without Object Lock, or its server has none; "
                 "name another bucket in MMSVAULT_S3_BUCKET, and `mmsvault migrate` brings the archive there",
             )
-        if self._locks.encrypts:
-            locking.encrypt(self._client, self._name, probe=PROBE_KEY)
 
     @cached_property
     def can_lock(self) -> bool:  # kept once it is found out, by trying

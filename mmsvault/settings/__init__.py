@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +43,7 @@ from mmsvault.settings.forms import (
     Schedule,
     Style,
     ZoneName,
+    address_of,
     from_here,
     with_password,
 )
@@ -108,6 +109,13 @@ class Settings(BaseSettings):
         description="address under which browsers reach the bucket, like `https://media.example.org`:"
         " they get large files from there",
     )
+    backup_s3_endpoint: str = Field(
+        "",
+        description="server of the bucket that `mmsvault backup s3://...` writes to, as `host:port` or URL",
+    )
+    backup_s3_access_key: str = Field("", description="its access key")
+    backup_s3_secret_key: str = Field("", description="its secret key")
+    backup_s3_region: str = Field("us-east-1", description="its region")
     database_url: str = Field("", description="catalog; empty: `sqlite:///{DATA_DIR}/catalog.sqlite`")
     database_password: str = Field("", description="its password, where the URL has none")
     database_connections: int = Field(
@@ -428,10 +436,7 @@ class Settings(BaseSettings):
         """Host and port of the bucket server, and whether it speaks TLS."""
         if self.embeds_bucket:
             return f"127.0.0.1:{self.generated.s3_port}", False
-        if "://" in self.s3_endpoint:
-            url = urlsplit(self.s3_endpoint)
-            return url.netloc, url.scheme == "https"
-        return self.s3_endpoint, self.s3_secure
+        return address_of(self.s3_endpoint, secure=self.s3_secure)
 
     @property
     def bucket_keys(self) -> tuple[str, str]:

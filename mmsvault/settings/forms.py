@@ -82,6 +82,14 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split)]
 
 
+def address_of(endpoint: str, *, secure: bool) -> tuple[str, bool]:
+    """Return host and port of a server, and whether it speaks TLS: a URL says so, else `secure` does."""
+    if "://" in endpoint:
+        url = urlsplit(endpoint)
+        return url.netloc, url.scheme == "https"
+    return endpoint, secure
+
+
 def with_password(url: str, password: str) -> str:
     """Return a server's URL with the password, unless it has one already."""
     parts = urlsplit(url)

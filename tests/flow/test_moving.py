@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 from minio import Minio
 
 from mmsvault import annotating, disposition
 from mmsvault.embedded.borrowing import borrowed
+from mmsvault.exporting.signing import own_signer
 from mmsvault.message import Receipt
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.durable import DurableQueue
@@ -83,6 +85,50 @@ def test_a_vault_is_brought_to_real_servers_though_it_is_cut_off_once(
         assert [job.args[0]["id"] for job in open_queue(redis).get_jobs()] == [waiting]
     held = next(one for one in found["messages"] if one["hold"])
     assert client.is_object_legal_hold_enabled(bucket, held["media"][0]["key"])
+
+
+def test_the_provider_needs_no_other_token_after_the_move_and_there_is_a_way_back(
+    tmp_path: Path, there: dict[str, str]
+) -> None:
+    there = {name: value for name, value in there.items() if "LOCK" not in name}  # nothing may be deleted
+    fill(tmp_path, 6)
+    here = {"MMSVAULT_DATA_DIR": str(tmp_path / "vault")}
+    answer(here, "user", "add", "anna", "--role", "admin")
+    old = settings(here)
+    fingerprint = own_signer(old.data_dir).fingerprint
+    file = tmp_path / "there.env"
+    elsewhere = {**there, "MMSVAULT_DATA_DIR": str(tmp_path / "elsewhere")}
+    file.write_text("".join(f"{name}={value}\n" for name, value in elsewhere.items()))
+    assert answer(here, "migrate", "--to", str(file))["problems"] == []
+    assert answer(here, "migrate", "--to", str(file))["problems"] == []  # as often as one likes
+    told = {name: value or "" for name, value in dotenv_values(file).items()}
+    assert told["MMSVAULT_POSTBACK_TOKEN"] == old.effective_token
+    assert told["MMSVAULT_METRICS_TOKEN"] == old.effective_metrics_token
+    assert file.stat().st_mode & 0o077 == 0
+    new = settings({name: value for name, value in told.items() if not name.endswith("_TOKEN")})
+    assert new.effective_token == old.effective_token
+    assert new.generated.link_secret == old.generated.link_secret
+    assert own_signer(new.data_dir).fingerprint == fingerprint
+    assert [one["name"] for one in answer(told, "user", "list")["users"]] == ["anna"]
+
+    with (
+        SampleProvider() as provider,
+        opened(told, bucket="mms-vault", catalog=there["MMSVAULT_DATABASE_URL"], provider=provider) as moved,
+    ):
+        moved.receive("since", words("came in on the real servers"))
+        disposition.delete(moved.vault, "sinch-n0")
+        expected = moved.everything()
+    back = tmp_path / "back.env"
+    emptied = [name for name in there if name.endswith(("_URL", "_ENDPOINT", "_KEY"))]
+    back.write_text(f"MMSVAULT_DATA_DIR={tmp_path / 'vault'}\n" + "".join(f"{name}=\n" for name in emptied))
+    done = answer(told, "migrate", "--to", str(back))
+    assert done["problems"] == []
+    found = answer(here, "search", "", "--limit", "100")
+    assert {one["id"] for one in found["messages"]} == {json.loads(one)["id"] for one in expected}
+    assert "sinch-since" in {one["id"] for one in found["messages"]}
+    assert answer(here, "verify")["problems"] == []
+    assert settings(here).effective_token == old.effective_token
+    assert [one["name"] for one in answer(here, "user", "list")["users"]] == ["anna"]
 
 
 def test_a_vault_that_runs_is_not_moved_and_neither_is_one_onto_another(

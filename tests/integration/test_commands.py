@@ -77,7 +77,7 @@ def test_a_broken_catalog_is_set_aside_and_made_anew(
     assert "`mmsvault rebuild` makes it anew" in capsys.readouterr().err
     assert call(monkeypatch, "rebuild", "--json") == 0
     answer = capsys.readouterr()
-    assert json.loads(answer.out) == {"messages": 0, "problems": []}
+    assert json.loads(answer.out) == {"messages": 0, "problems": [], "people": [], "removed_people": []}
     assert "catalog.sqlite.broken-" in answer.err
     assert [path.read_bytes() for path in folder.glob("catalog.sqlite.broken-*")] == [b"\xff" * 9999]
 
