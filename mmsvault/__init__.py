@@ -46,6 +46,7 @@ Reading order, which is also the order of import (a module imports only what sta
     exporting   archives that leave the house, and what proves them
     erasing     everything of one number, for a request to be forgotten
     importing   an archive's messages brought into this vault
+    runtime     who has a port; why a program ended, and what helps
     embedded    Redis and the bucket as child processes; the supervisor of `up`
     migrating   the whole vault brought to other servers
     sample      a provider on loopback with media of every kind

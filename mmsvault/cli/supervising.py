@@ -9,14 +9,22 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from mmsvault.catalog import forms
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
+from mmsvault.embedded.pauses import RECEIVER_SECONDS
 from mmsvault.errors import UnavailableError
+from mmsvault.runtime import ports
 from mmsvault.settings import Settings
+from mmsvault.settings.forms import from_here
+from mmsvault.settings.sources import Origin, origin, secrets_folder
 from mmsvault.terminal import visible
+
+DEMO_DIR = Path("var") / "demo"
+"""Where the demo's data are, as long as no other folder is set."""
 
 
 def up() -> None:
@@ -26,7 +34,10 @@ def up() -> None:
 
 
 def demo() -> None:
-    """Do as `up` does, with a sample provider."""
+    """Do as `up` does, with a sample provider and in a folder of its own."""
+    if origin("data_dir", secrets_folder=secrets_folder(None), is_given=False) is Origin.DEFAULT:
+        # Or `up` would find the sample's messages and people among its own.
+        os.environ["MMSVAULT_DATA_DIR"] = str(DEMO_DIR)
     # The sample provider is on this machine, which workers otherwise never fetch from.
     os.environ.setdefault("MMSVAULT_FETCH_PRIVATE_NETWORKS", "127.0.0.1/32")
     settings = Settings.load()
@@ -36,10 +47,13 @@ def demo() -> None:
 
 def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool = False) -> int:
     _ = settings.bucket_keys  # workers and dashboard would refuse to start without
+    is_ready = is_prepared(settings)
+    if not is_ready:
+        check(settings)
     return supervisor.run(
         settings,
         programs,
-        prepare=None if is_prepared(settings) else partial(prepare, settings),
+        prepare=None if is_ready else partial(prepare, settings),
         on_ready=partial(welcome, is_demo=is_demo),
     )
 
@@ -51,6 +65,15 @@ def is_prepared(settings: Settings) -> bool:
         return False
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return forms.lay_out(settings.data_dir / "catalog.sqlite")
+
+
+def check(settings: Settings) -> None:
+    """Raise ConfigurationError for addresses of catalog and bucket that can never work; nothing is asked."""
+    from mmsvault.vault import Vault  # noqa: PLC0415 - the usual start does without
+
+    vault = Vault(settings)
+    _ = vault.catalog, vault.bucket
+    vault.close()
 
 
 def prepare(settings: Settings) -> None:
@@ -76,13 +99,19 @@ def parts(settings: Settings) -> list[Part]:
         Part(
             "receiver",
             [python, "-m", "receiver"],
-            ready=partial(_answers, f"{settings.receiver_address}/readyz"),
+            ready=partial(_answers, f"{here(settings.receiver_host, settings.receiver_port)}/readyz"),
+            check=partial(ports.check, settings.receiver_host, settings.receiver_port, program="RECEIVER"),
+            longest_pause_seconds=RECEIVER_SECONDS,
+            is_vital=True,
         ),
         Part("workers", [python, "-m", "worker", "workers"]),
         Part(
             "dashboard",
             [python, "-m", "dashboard"],
-            ready=partial(_answers, f"{dashboard_address(settings)}/_stcore/health"),
+            ready=partial(
+                _answers, f"{here(settings.dashboard_host, settings.dashboard_port)}/_stcore/health"
+            ),
+            check=partial(ports.check, settings.dashboard_host, settings.dashboard_port, program="DASHBOARD"),
         ),
     ]
 
@@ -96,6 +125,12 @@ def welcome(*, is_demo: bool = False) -> None:
 def dashboard_address(settings: Settings) -> str:
     """Return where the dashboard is."""
     return f"http://{settings.dashboard_host}:{settings.dashboard_port}"
+
+
+def here(host: str, port: int) -> str:
+    """Return where a program of this machine answers that listens on `host`."""
+    name = from_here(host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def _answers(url: str) -> bool:

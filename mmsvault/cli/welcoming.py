@@ -32,7 +32,8 @@ def welcome(settings: Settings, *, is_demo: bool) -> None:
         + (f"  log in        {login}\n" if login else "")
         + f"  postback URL  {_shown_address(settings)}\n"
         f"  data          {settings.data_dir.absolute()}\n"
-        "Ctrl-C ends it; the data stays.\n\n"
+        + (f"  other commands  MMSVAULT_DATA_DIR={settings.data_dir} mmsvault status\n" if is_demo else "")
+        + "Ctrl-C ends it; the data stays.\n\n"
     )
     sys.stdout.flush()
 
@@ -51,20 +52,24 @@ def first_login(vault: Vault) -> str:
     vault.prepare()  # once more, for where a server was away until now
     password = first_admin(vault)
     note_settings(vault)
-    return (
-        f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
-        if password
-        else ""
-    )
+    if password:
+        return f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
+    if [one.name for one in people.list_all(vault.catalog)] == [DEMO] and vault.settings.has_passwords:
+        return f"{_as_demo(vault)} (`mmsvault demo` filled this folder; `mmsvault user` lets others in)"
+    return ""
 
 
 def _demo_login(vault: Vault) -> str:
     vault.prepare()
     note_settings(vault)
-    password = vault.settings.generated.demo_password
     if DEMO not in {one.name for one in people.list_all(vault.catalog)}:
+        password = vault.settings.generated.demo_password
         people.add(vault.catalog, DEMO, role=Role.ADMIN, password=password)
-    return f"as {DEMO} with {password}"
+    return _as_demo(vault)
+
+
+def _as_demo(vault: Vault) -> str:
+    return f"as {DEMO} with {vault.settings.generated.demo_password}"
 
 
 if __name__ == "__main__":
