@@ -4,6 +4,7 @@ Reading order, which is also the order of import (a module imports only what sta
 
     settings    what an operator may set, and what was generated at the first start
     errors      grouped by what the caller does next
+    core        what a process works on, and whether it gets further
     terminal    what strangers wrote, made harmless for terminals
     seals       secrets that must be kept and read again
     clients     the address of who asks, through trusted proxies

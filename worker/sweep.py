@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from mmsvault.alerting import Alerter
+from mmsvault.core.activity import ACTIVITY, mark
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
 from mmsvault.message import utc_now
@@ -21,7 +22,7 @@ from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sweeping import SWEPT, Sweeper
 from mmsvault.vault import Vault
-from worker.metrics import answering
+from worker.metrics import STUCK_AFTER, answering
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ def keep_sweeping(vault: Vault) -> None:
     swept = Rounds()
     with (
         connect_to_answer(vault.settings.effective_redis_url) as connection,
+        ACTIVITY.watched("the sweep", seconds=STUCK_AFTER.total_seconds()),
         answering(vault, swept_at=lambda: swept.ended_at, came_round_at=lambda: swept.came_round_at),
     ):
         sweeper, alerter = Sweeper(vault, open_queue(connection)), Alerter(vault)
@@ -63,6 +65,7 @@ def keep_sweeping(vault: Vault) -> None:
             except OSError:
                 log.exception("sweep broken off")
             swept.came_round_at = utc_now()
+            mark()
             ended.wait(SWEEP_SECONDS)
 
 

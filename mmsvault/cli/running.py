@@ -1,5 +1,6 @@
 """Commands that run programs: one of them in place of the command, or all under a supervisor."""
 
+import json
 import os
 import sys
 from typing import Annotated
@@ -7,13 +8,14 @@ from typing import Annotated
 import typer
 
 from mmsvault.cli import supervising
-from mmsvault.errors import RejectedInputError, UnavailableError
+from mmsvault.errors import EXIT_WRONG, RejectedInputError, UnavailableError
+from mmsvault.queueing.heartbeat import find_problems
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.terminal import visible
 
-NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard")
+NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard", "health")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,6 +51,20 @@ def worker(
 def sweep() -> None:
     """Run the sweep, which takes up again what was left undone; one is enough, more do no harm."""
     _become("worker", "sweep")
+
+
+def health(*, as_json: Annotated[bool, typer.Option("--json", help="Answer with JSON.")] = False) -> None:
+    """Say whether the workers of this host get on with their work: for the health check of a container.
+
+    Exit code 1 when one is stopped or hangs, and when none runs.
+    """
+    problems = find_problems(Settings.load().data_dir)
+    if as_json:
+        sys.stdout.write(json.dumps({"ok": not problems, "problems": problems}) + "\n")
+    else:
+        sys.stdout.write("\n".join(problems or ["Every worker of this host works."]) + "\n")
+    if problems:
+        raise typer.Exit(EXIT_WRONG)
 
 
 def dashboard() -> None:

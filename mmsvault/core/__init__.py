@@ -1,0 +1,1 @@
+"""What everything else rests on and knows nothing of messages: it imports the errors only."""
