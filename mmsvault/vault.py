@@ -28,16 +28,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Vault:
-    """What the parts of the story work with."""
+    """What the parts of the story work with.
+
+    `is_patient` is for programs that wait for a server that is away; commands say so within seconds.
+    """
 
     settings: Settings
+    is_patient: bool = True
 
     @cached_property
     def redis(self) -> Redis:
-        """The connection to the queue, for those who can wait for it."""
-        from mmsvault.queueing.connection import connect_to_work
+        """The connection to the queue."""
+        from mmsvault.queueing.connection import connect_to_answer, connect_to_work
 
-        return connect_to_work(self.settings.effective_redis_url)
+        connect = connect_to_work if self.is_patient else connect_to_answer
+        return connect(self.settings.effective_redis_url)
 
     @cached_property
     def queue(self) -> Queue:
@@ -50,7 +55,9 @@ class Vault:
     def catalog(self) -> Engine:
         """The index over the bucket."""
         return open_catalog(
-            self.settings.effective_database_url, connections=self.settings.database_connections
+            self.settings.effective_database_url,
+            connections=self.settings.database_connections,
+            is_patient=self.is_patient,
         )
 
     @cached_property
@@ -70,6 +77,7 @@ class Vault:
             keys=settings.bucket_keys,
             region=settings.s3_region,
             style=settings.s3_style,
+            is_patient=self.is_patient,
         )
         return S3Bucket(
             client,

@@ -56,9 +56,10 @@ class PassingError(UnavailableError):
     """A transaction was broken off that may go through when it is tried again."""
 
 
-def open_catalog(url: str, *, connections: int = 10) -> Engine:
+def open_catalog(url: str, *, connections: int = 10, is_patient: bool = True) -> Engine:
     """Return an engine for `url` with at most so many connections; nothing is connected yet.
 
+    Without patience, a PostgreSQL that cannot be reached is away after 2 seconds.
     Raises ConfigurationError where the URL is none that the catalog can use.
     """
     try:
@@ -70,7 +71,8 @@ def open_catalog(url: str, *, connections: int = 10) -> Engine:
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigurationError("MMSVAULT_DATABASE_URL", "use sqlite:///path or postgresql://user@host/name")
     if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(query={**PATIENCE, **parsed.query})
+        patience = PATIENCE if is_patient else {**PATIENCE, "connect_timeout": "2"}
+        parsed = parsed.set(query={**patience, **parsed.query})
     try:
         engine = create_engine(
             parsed, **(_pool(connections) if parsed.get_backend_name() != "sqlite" else {})

@@ -50,7 +50,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 def _findings() -> list[Finding]:
     try:
-        vault = Vault(Settings.load())
+        vault = Vault(Settings.load(), is_patient=False)
     except ConfigurationError as error:
         return [
             Finding(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,7 +18,7 @@ from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.catalog.verdicts import Extent
-from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
+from mmsvault.cli.answering import AsJson, opened_vault, print_json, queue_away, say
 from mmsvault.embedded import supervisor
 from mmsvault.errors import EXIT_WRONG, RejectedInputError, VaultError
 from mmsvault.integrity import rebuilding, remembering, repairing, sampling
@@ -114,6 +115,8 @@ def replay(
         if body:
             found = iter([_corrected(vault, list(found), body)])
         opened = open_queue(connect_to_answer(vault.settings.effective_redis_url))
+        with _queue_away(vault.settings):
+            opened.connection.ping()
         queue = DurableQueue(opened, replicas=vault.settings.effective_redis_replicas)
         for receipt in found:
             if isinstance(receipt, Receipt):
@@ -135,6 +138,14 @@ def replay(
             say(f"{one.path}: {one.problem}")
         say(", ".join(f"{count:,} {name}" for name, count in answer.items()) + ".")
     _exit(wrong=bool(skipped))
+
+
+@contextmanager
+def _queue_away(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise queue_away(settings) from error
 
 
 def _corrected(vault: Vault, found: list[Receipt | Skipped], path: Path) -> Receipt:
@@ -205,7 +216,7 @@ def _decide(query: str, decision: Callable[[Vault, str], int], *, did: str, deta
 def _new_where_broken() -> Iterator[Vault]:
     """Open the vault, with a new catalog where the file of the old one is broken."""
     write_log(logging.WARNING)
-    vault = Vault(Settings.load())
+    vault = Vault(Settings.load(), is_patient=False)
     try:
         if is_broken(vault.catalog):
             if supervisor.runs(vault.settings):

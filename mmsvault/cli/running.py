@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
@@ -22,6 +23,22 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     for name in NAMES:
         app.command(name)(globals()[name])
+
+
+def _version_asked(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"MMS Vault {version_of('mms-vault')}\n")
+        raise typer.Exit
+
+
+def about(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version_asked, is_eager=True, help="Say which version it is."),
+    ] = False,
+) -> None:
+    """Take the options of the command line as a whole."""
 
 
 def up() -> None:

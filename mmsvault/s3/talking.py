@@ -68,12 +68,29 @@ def translated(key: str) -> Iterator[None]:
 
 
 def open_client(
-    address: str, *, secure: bool, keys: tuple[str, str], region: str, style: Style = Style.AUTO
+    address: str,
+    *,
+    secure: bool,
+    keys: tuple[str, str],
+    region: str,
+    style: Style = Style.AUTO,
+    is_patient: bool = True,
 ) -> Minio:
-    """Return a client of the server at `address` (host:port); nothing is sent yet."""
+    """Return a client of the server at `address` (host:port); nothing is sent yet.
+
+    Without patience, a server that cannot be reached, or that says nothing, is asked once.
+    """
+    again = None if is_patient else 0
     pool = _XmlErrorsPool(
-        timeout=urllib3.Timeout(connect=3, read=60),
-        retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=BUSY, raise_on_status=False),
+        timeout=urllib3.Timeout(connect=3, read=60 if is_patient else 10),
+        retries=urllib3.Retry(
+            total=2,
+            connect=again,
+            read=again,
+            backoff_factor=0.2,
+            status_forcelist=BUSY,
+            raise_on_status=False,
+        ),
         maxsize=16,
     )
     client = Minio(
