@@ -13,6 +13,7 @@ import typer
 from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rq import Queue
 
 from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
@@ -109,17 +110,18 @@ def replay(
     """Send postbacks through the vault once more, from files or from quarantine."""
     if provider not in PROVIDERS:
         raise RejectedInputError(f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
-    skipped, sent = [], []
+    skipped: list[Skipped] = []
+    sent: list[str] = []
     with opened_vault() as vault:
         found = replaying.receipts(vault, paths, provider=provider)
         if body:
             found = iter([_corrected(vault, list(found), body)])
         opened = open_queue(connect_to_answer(vault.settings.effective_redis_url))
-        with _queue_away(vault.settings):
-            opened.connection.ping()
         queue = DurableQueue(opened, replicas=vault.settings.effective_redis_replicas)
         for receipt in found:
             if isinstance(receipt, Receipt):
+                if not sent:
+                    _check_queue(vault.settings, opened)
                 replaying.replay(vault, queue, receipt)
                 sent.append(receipt.id)
             else:
@@ -140,10 +142,10 @@ def replay(
     _exit(wrong=bool(skipped))
 
 
-@contextmanager
-def _queue_away(settings: Settings) -> Iterator[None]:
+def _check_queue(settings: Settings, queue: Queue) -> None:
+    """Raise UnavailableError, with what to start, where the queue does not answer."""
     try:
-        yield
+        queue.connection.ping()
     except RedisError as error:
         raise queue_away(settings) from error
 

@@ -16,6 +16,8 @@ EXIT_CUT_OFF = 141
 EXIT_INTERRUPTED = 130
 """As with other programs after Ctrl-C: 128 and the number of SIGINT."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ON_ERROR = "backslashreplace"
+"""What becomes of characters that a stream cannot show."""
 _UTF8 = ("utf-8", "utf8")
 
 
@@ -34,8 +36,10 @@ def prepare() -> None:
     sys.stderr = sys.stderr or _nothing()
     sys.stdin = sys.stdin or _nothing("r")
     for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
+        reconfigure = getattr(stream, "reconfigure", None)
+        # A fork finds it done, and another kind of file behind the stream, which may not be changed any more.
+        if reconfigure and stream.errors != ON_ERROR:
+            reconfigure(errors=ON_ERROR)
     if not sys.flags.utf8_mode and locale.getencoding().lower() not in _UTF8:
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - ourselves

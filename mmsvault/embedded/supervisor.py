@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import gc
+import io
 import os
 import signal
 import sys
@@ -126,11 +127,6 @@ def _look() -> dict[str, str]:
     return {"FORCE_COLOR": "1"} if sys.stdout.isatty() else {}
 
 
-class _Terminal(Console):
-    def on_broken_pipe(self) -> None:
-        """Go on: nobody reads any more, and the parts have other things to do."""
-
-
 class Supervisor:
     """Runs `first`, after or with them those of `rest` that can tell that they are ready, then the others."""
 
@@ -154,7 +150,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: set[str] = set()
         self._last_lines: dict[str, deque[str]] = {}
-        self._console = _Terminal(highlight=False, soft_wrap=True)
+        self._is_terminal = sys.stdout.isatty()
         self._colours = {part.name: COLOURS[at % len(COLOURS)] for at, part in enumerate((*first, *rest))}
 
     async def run(self) -> int:
@@ -215,8 +211,8 @@ class Supervisor:
             for process in self._running.values():
                 process.kill()
         else:
+            self._ending.set()
             self._say("up", "ending")
-        self._ending.set()
 
     async def _keep(self, part: Part) -> None:
         """Run the part again and again until everything ends."""
@@ -332,6 +328,10 @@ class Supervisor:
 
     def _say(self, name: str, line: str) -> None:
         said = Text.from_ansi(visible_with_colours(line))
+        drawn = io.StringIO()  # not stdout: what is left of a line that did not get through would stay there
+        console = Console(file=drawn, highlight=False, soft_wrap=True, force_terminal=self._is_terminal)
+        console.print(Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), said))
         # A terminal that is gone, or a full disk under a log, ends nothing.
         with contextlib.suppress(OSError, ValueError):
-            self._console.print(Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), said))
+            sys.stdout.write(drawn.getvalue())
+            sys.stdout.flush()

@@ -158,3 +158,35 @@ def test_a_folder_that_cannot_be_written_to_is_refused_in_a_sentence(tmp_path: P
     assert done.returncode == 2
     assert done.stderr.startswith("MMSVAULT_DATA_DIR: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirected", "env"),
+    [
+        ("> /dev/full 2>&1", {}),
+        (">&- 2>&- <&-", {}),
+        ("| true", {}),
+        ('> "$LOG" 2>&1', {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+        ('> "$LOG" 2>&1', {"PYTHONIOENCODING": "latin-1", "LANG": "xx"}),
+    ],
+)
+def test_whatever_its_streams_and_its_locale_are_every_part_runs(
+    tmp_path: Path, redirected: str, env: dict[str, str]
+) -> None:
+    house = House(tmp_path, {"MMSVAULT_WORKERS": "1", **env, "LOG": str(tmp_path / "up.log")})
+    house.log.touch()
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", f'"$@" {redirected}', "bash", sys.executable, "-m", "mmsvault.cli", "up"],
+        env=house.env,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        until(house.is_ready, seconds=90, what="the vault being ready")
+        until(lambda: house.processes("-m worker archive"), what="a worker being there")
+        assert "Traceback" not in house.log.read_text()
+    finally:
+        for supervisor in house.processes("mmsvault.cli up"):
+            os.kill(supervisor, signal.SIGTERM)
+        process.wait(60)
+    until(lambda: not house.processes("-m "), what="every part having ended")
