@@ -43,14 +43,21 @@ class Heartbeat:
             for path in self._folder.iterdir():
                 if _age(path) > FORGOTTEN_SECONDS:
                     path.unlink(missing_ok=True)
+            self._write()
 
     def beat(self, activity: Activity = ACTIVITY) -> str:
         """Make the file new unless something hangs; return what does."""
         hanging = activity.hanging()
         if not hanging:
             with suppress(OSError):
-                self._path.write_text(json.dumps(self._about), encoding="utf-8")
+                try:
+                    os.utime(self._path)  # a file that is written anew is empty for a moment
+                except FileNotFoundError:
+                    self._write()
         return hanging
+
+    def _write(self) -> None:
+        self._path.write_text(json.dumps(self._about), encoding="utf-8")
 
     def end(self) -> None:
         """Remove the file."""

@@ -108,10 +108,9 @@ def test_one_worker_does_not_hide_that_another_is_stopped(
 def test_who_ended_is_none_that_hangs_and_with_nobody_there_it_is_said(
     tmp_path: Path, other: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Heartbeat(tmp_path, job="archive").begin()
     with monkeypatch.context() as patched:
         patched.setattr(os, "getpid", lambda: other.pid)
-        Heartbeat(tmp_path, job="archive").beat()
+        Heartbeat(tmp_path, job="archive").begin()
     grow_old(tmp_path, other.pid)
     other.kill()
     other.wait()
