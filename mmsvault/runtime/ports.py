@@ -6,11 +6,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings.sources import PREFIX
 
 PROC = Path("/proc")
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""As of one of the two addresses of `localhost` on a machine without IPv6."""
 _LISTENS = "0A"
 """The state of a listening socket in /proc/net/tcp (proc_pid_net(5))."""
 _STATE, _LOCAL, _USER, _INODE = 3, 1, 7, 9
@@ -22,18 +25,31 @@ def check(host: str, port: int, *, program: str) -> None:
 
     `program` is how the names of its two settings begin, such as RECEIVER.
     """
+    problem, is_there = None, False
     try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as probe:
-                # As the servers themselves do: what a program that ended leaves behind is in nobody's way.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind(address)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise _refusal(error, host, port, program) from error
+    for family, kind, protocol, _, address in found:
+        try:
+            _bind(family, kind, protocol, address)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise _refusal(error, host, port, program) from error
+            problem = error
+        else:
+            is_there = True
+    if problem and not is_there:
+        raise _refusal(problem, host, port, program) from problem
+
+
+def _bind(family: int, kind: int, protocol: int, address: Any) -> None:
+    with socket.socket(family, kind, protocol) as probe:
+        # As the servers themselves do: what a program that ended leaves behind is in nobody's way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(address)
 
 
 def _refusal(error: OSError, host: str, port: int, program: str) -> ConfigurationError:
