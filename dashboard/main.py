@@ -25,6 +25,7 @@ from dashboard.media_route import media_route
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from dashboard.second_factor import second_factor_routes
 from mmsvault.http_limits import ConnectionLimits, limited_protocol
+from mmsvault.runtime import ports
 from mmsvault.s3.linking import public_links
 from mmsvault.settings import Settings
 from mmsvault.vault import Vault
@@ -54,7 +55,11 @@ GARBAGE_LOOKED_AT_EVERY = 10_000
 
 
 def run(settings: Settings) -> None:
-    """Serve the dashboard until the process is told to end."""
+    """Serve the dashboard until the process is told to end.
+
+    Raises ConfigurationError where it cannot listen, with who has its port.
+    """
+    ports.check(settings.dashboard_host, settings.dashboard_port, program="DASHBOARD")
     vault = Vault(settings)
     room = ReadingRoom(
         settings=settings,

@@ -3,7 +3,7 @@
 Reading order, which is also the order of import (a module imports only what stands above it):
 
     settings    what an operator may set, and what was generated at the first start
-    core        what a server says, in words: problem, setting, next step
+    core        what a server says, in words; whether a process gets further; its streams
     errors      grouped by what the caller does next
     terminal    what strangers wrote, made harmless for terminals
     seals       secrets that must be kept and read again
@@ -49,6 +49,7 @@ Reading order, which is also the order of import (a module imports only what sta
     exporting   archives that leave the house, and what proves them
     erasing     everything of one number, for a request to be forgotten
     importing   an archive's messages brought into this vault
+    runtime     who has a port; why a program ended, and what helps
     embedded    Redis and the bucket as child processes; the supervisor of `up`
     backup      the vault copied elsewhere, and brought back from there
     migrating   the whole vault brought to other servers

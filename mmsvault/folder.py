@@ -205,4 +205,7 @@ def _on_disk(key: str, folder: Path) -> Iterator[None]:
 
 
 def _away(folder: Path) -> UnavailableError:
-    return UnavailableError(f"The bucket's folder {folder} is not there; is its disk mounted?")
+    return UnavailableError(
+        f"The bucket's folder {folder} is not there; is its disk mounted? "
+        "`mmsvault up` makes that of a new vault."
+    )

@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from mmsvault.catalog import writes
+from mmsvault.core.activity import mark
 from mmsvault.errors import UnavailableError
 from mmsvault.vault import Vault
 
@@ -66,6 +67,7 @@ def _wait(vault: Vault) -> None:
     pause = FIRST_PAUSE_SECONDS
     while True:
         time.sleep(pause)
+        mark()
         try:
             check(vault)
         except UnavailableError as error:

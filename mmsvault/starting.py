@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from mmsvault.core import streams
 from mmsvault.errors import EXIT_USAGE, EXIT_WRONG, ConfigurationError, VaultError
 from mmsvault.settings import Settings
 from mmsvault.settings.data_dir import close_new_files
@@ -26,8 +27,14 @@ _QUIET = ("httpx", "httpcore", "urllib3", "rq", "alembic", "uvicorn", "watchdog"
 
 def start(program: Callable[[Settings], None]) -> None:
     """Run a program with the settings; exit 2 where they cannot work, 1 where a server cannot."""
+    streams.prepare()
     close_new_files()
     write_log()
+    with streams.guarded():
+        _start(program)
+
+
+def _start(program: Callable[[Settings], None]) -> None:
     try:
         settings = Settings.load()
         _masking[:] = [settings.mask_numbers]
@@ -39,6 +46,8 @@ def start(program: Callable[[Settings], None]) -> None:
         sys.exit(_complain(error, EXIT_USAGE))
     except VaultError as error:
         sys.exit(_complain(error, EXIT_WRONG))
+    except KeyboardInterrupt:
+        sys.exit(streams.EXIT_INTERRUPTED)
 
 
 def _hide_secrets(

@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import structlog
 
+from mmsvault.core.activity import mark
+
 BOUNDS_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The upper bounds that a step's durations are counted under."""
 STEP, ATTEMPT, BYTES = "step", "attempt", "bytes"
@@ -77,10 +79,12 @@ _tracers: list[Tracer] = []
 def step(name: str) -> Iterator[None]:
     """Measure a block, or as a decorator a function: its duration is counted, and it is a span."""
     began = time.perf_counter()
+    mark()
     try:
         with _span(name):
             yield
     finally:
+        mark()
         COUNTED.add_seconds(name, time.perf_counter() - began)
 
 

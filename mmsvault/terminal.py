@@ -42,6 +42,11 @@ def visible_json(text: str) -> str:
     return _HARMFUL.sub(_escaped_in_json, text)
 
 
+def ascii_json(text: str) -> str:
+    """Return JSON with every character beyond ASCII escaped as JSON does it: the same values."""
+    return re.sub(r"[^\x00-\x7f]", lambda found: _in_json(found[0]), text)
+
+
 def visible_with_colours(line: str) -> str:
     """Do the same as `visible_line` to what a program of ours printed, whose colours stay."""
     parts = _COLOUR.split(line)
@@ -60,5 +65,9 @@ def _escaped(found: re.Match[str]) -> str:
 def _escaped_in_json(found: re.Match[str]) -> str:
     if found["flag"]:
         return found[0]
-    units = found[0].encode("utf-16-be", "surrogatepass")
+    return _in_json(found[0])
+
+
+def _in_json(text: str) -> str:
+    units = text.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))

@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 class Vault:
     """What the parts of the story work with.
 
-    One that `is_quick` says within seconds that a server is away: for a person who waits.
+    `is_patient` is for programs that wait for a server that is away; commands say so within seconds.
     """
 
     settings: Settings
-    is_quick: bool = False
+    is_patient: bool = True
 
     @cached_property
     def redis(self) -> Redis:
-        """The connection to the queue: it rides an outage out, unless the vault is quick."""
+        """The connection to the queue."""
         from mmsvault.queueing.connection import connect_to_answer, connect_to_work
 
-        connect = connect_to_answer if self.is_quick else connect_to_work
+        connect = connect_to_work if self.is_patient else connect_to_answer
         return connect(self.settings.effective_redis_url)
 
     @cached_property
@@ -59,7 +59,7 @@ class Vault:
             self.settings.effective_database_url,
             connections=self.settings.database_connections,
             limits=Limits(self.settings.database_lock_seconds, self.settings.database_statement_seconds),
-            is_quick=self.is_quick,
+            is_patient=self.is_patient,
         )
 
     @cached_property
@@ -80,7 +80,7 @@ class Vault:
             region=settings.s3_region,
             style=settings.s3_style,
             authority=settings.s3_ca,
-            is_quick=self.is_quick,
+            is_patient=self.is_patient,
         )
         return S3Bucket(
             client,

@@ -3,6 +3,7 @@
 import uvicorn
 
 from mmsvault.http_limits import ConnectionLimits, limited_protocol
+from mmsvault.runtime import ports
 from mmsvault.settings import Settings
 from mmsvault.starting import start
 from receiver.app import create_app
@@ -11,7 +12,11 @@ SECONDS_TO_FINISH = 20
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGTERM; requests in hand are finished first."""
+    """Serve until SIGTERM; requests in hand are finished first.
+
+    Raises ConfigurationError where it cannot listen, with who has its port.
+    """
+    ports.check(settings.receiver_host, settings.receiver_port, program="RECEIVER")
     uvicorn.run(
         create_app(settings),
         host=settings.receiver_host,

@@ -20,7 +20,7 @@ import structlog
 from mmsvault.embedded import forking, tether
 from mmsvault.embedded.part import in_words
 from mmsvault.embedded.pauses import Pauses
-from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG
+from mmsvault.errors import EXIT_DONE, EXIT_WRONG
 from mmsvault.media import sandbox
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, EXPORTS_QUEUE
 from mmsvault.settings import Settings
@@ -36,7 +36,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
 def run(settings: Settings) -> None:
-    """Keep every worker of this machine running until SIGTERM. Exits with 2 for settings that cannot work."""
+    """Keep every worker of this machine running until SIGTERM."""
     jobs = [*[ARCHIVE_QUEUE] * settings.workers, EXPORTS_QUEUE, "sweep"]
     vault = Vault(settings)
     vault.load()
@@ -116,9 +116,6 @@ class Crew:
             if number is None:  # the sandbox's server, which every worker relies on
                 log.warning("the sandbox ended; all workers are started again", how=in_words(code))
                 self._code, self._ending = EXIT_WRONG, True
-                continue
-            if code == EXIT_USAGE:
-                self._code, self._ending = EXIT_USAGE, True
                 continue
             pause = self._pauses[number].ended()
             self._due[number] = time.monotonic() + pause

@@ -9,6 +9,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from mmsvault.errors import ConfigurationError
@@ -16,8 +17,11 @@ from mmsvault.message import utc_now
 from mmsvault.ops.gather import Gatherer
 from mmsvault.ops.metrics import ConditionCollector
 from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.runtime import ports
 from mmsvault.vault import Vault
 from mmsvault.watching import VaultCollector
+
+log = structlog.get_logger(__name__)
 
 STUCK_AFTER = timedelta(minutes=10)
 """Servers that are away are met at every sweep; one that has not come round for so long hangs."""
@@ -38,22 +42,17 @@ def answering(
 ) -> Iterator[None]:
     """Answer on the settings' address until the end of the block; nowhere where none is set.
 
-    Raises ConfigurationError where somebody else listens there.
+    Where that cannot be listened on, the log says why: the sweep is needed more than its metrics.
     """
     host, port = vault.settings.metrics_host, vault.settings.metrics_port
-    if not port:
+    if not port or not _can_listen(host, port):
         yield
         return
     with connect_to_answer(vault.settings.effective_redis_url) as connection:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(VaultCollector(vault, connection, swept_at=swept_at))
         registry.register(ConditionCollector(Gatherer(vault, connection)))
-        try:
-            server = make_server(
-                host, port, _application(registry, came_round_at), _Server, handler_class=_Quiet
-            )
-        except OSError as error:
-            raise ConfigurationError("MMSVAULT_METRICS_PORT", f"cannot be listened on: {error}") from error
+        server = make_server(host, port, _application(registry, came_round_at), _Server, handler_class=_Quiet)
         thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
         thread.start()
         try:
@@ -61,6 +60,15 @@ def answering(
         finally:
             server.shutdown()
             server.server_close()
+
+
+def _can_listen(host: str, port: int) -> bool:
+    try:
+        ports.check(host, port, program="METRICS")
+    except ConfigurationError as error:
+        log.error("metrics are told nowhere", reason=str(error))  # noqa: TRY400 - it says what to do
+        return False
+    return True
 
 
 def _application(

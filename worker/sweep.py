@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import LockError, RedisError
 
 from mmsvault.archive.retries import Retries
+from mmsvault.core.activity import ACTIVITY, mark
 from mmsvault.errors import ConfigurationError, OvertakenError, UnavailableError
 from mmsvault.exporting import working
 from mmsvault.integrity import recovery
@@ -25,7 +26,7 @@ from mmsvault.queueing.figures import SWEPT
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sweeping import Sweeper
 from mmsvault.vault import Vault
-from worker.metrics import answering
+from worker.metrics import STUCK_AFTER, answering
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,7 @@ def keep_sweeping(vault: Vault) -> None:
     swept = Rounds()
     with (
         connect_to_answer(vault.settings.effective_redis_url) as connection,
+        ACTIVITY.watched("the sweep", seconds=STUCK_AFTER.total_seconds()),
         answering(vault, swept_at=lambda: swept.ended_at, came_round_at=lambda: swept.came_round_at),
         watched(vault),
     ):
@@ -78,6 +80,7 @@ def keep_sweeping(vault: Vault) -> None:
             except OSError:
                 log.exception("sweep broken off")
             swept.came_round_at = utc_now()
+            mark()
             ended.wait(SWEEP_SECONDS)
         feeding.join()
 

@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import structlog
 from redis import Redis
@@ -14,14 +13,13 @@ from redis.exceptions import RedisError
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.queueing.connection import connect_to_answer
+from mmsvault.queueing.heartbeat import Heartbeat
 from mmsvault.settings import Settings
 from mmsvault.steps import COUNTED
 
 log = structlog.get_logger(__name__)
 
 TOLD_EVERY_SECONDS = 5.0
-ALIVE_NAME = "alive"
-"""A file in DATA_DIR that is touched at every turn: for a container's health check."""
 
 
 @contextmanager
@@ -40,17 +38,23 @@ def telling(settings: Settings, queue_name: str) -> Iterator[None]:
 
 
 def _keep_telling(settings: Settings, queue_name: str, ended: threading.Event) -> None:
+    heartbeat = Heartbeat(settings.data_dir, job=queue_name)
+    heartbeat.begin()
+    hung = ""
     worker = f"{socket.gethostname()}-{os.getpid()}"
     was_told, pause = True, 0.0
     with connect_to_answer(settings.effective_redis_url) as connection:
         while True:
             is_last = ended.wait(pause)
-            _touch(settings.data_dir / ALIVE_NAME)
+            hung, was_hung = heartbeat.beat(), hung
+            if hung and not was_hung:
+                log.error("a worker hangs", at=hung, process=os.getpid())
             is_told = _tell(connection, queue_name, worker)
             if was_told and not is_told:
                 log.warning("what was counted is kept back: the queue is away")
             was_told, pause = is_told, TOLD_EVERY_SECONDS
             if is_last:
+                heartbeat.end()
                 with suppress(RedisError):
                     figures.leave(connection, queue_name=queue_name, worker=worker)
                 return
@@ -62,8 +66,3 @@ def _tell(connection: "Redis", queue_name: str, worker: str) -> bool:
     except RedisError:
         return False
     return True
-
-
-def _touch(path: Path) -> None:
-    with suppress(OSError):  # a full disk is said elsewhere
-        path.touch()

@@ -8,11 +8,13 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from mmsvault import archiving, previewing
+from mmsvault.core.activity import ACTIVITY, mark
 from mmsvault.errors import UnavailableError
 from mmsvault.exporting import working as exporting
 from mmsvault.ops.watch import watched
 from mmsvault.queueing.connection import unavailable
 from mmsvault.queueing.figures import SWEEP
+from mmsvault.queueing.heartbeat import LOOP_SECONDS
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE
 from mmsvault.queueing.workers import QueueWorker
 from mmsvault.settings import Settings
@@ -38,8 +40,9 @@ def work(vault: Vault, job: str) -> None:
     settings = vault.settings
     try:
         with traced(settings.tracing_url, program=job), telling(settings, job):
-            prepare(vault)
-            vault.open()
+            with ACTIVITY.watched("the start", seconds=LOOP_SECONDS):
+                prepare(vault)
+                vault.open()
             if job == SWEEP:
                 keep_sweeping(vault)
             else:
@@ -51,7 +54,13 @@ def work(vault: Vault, job: str) -> None:
 
 def keep_working(vault: Vault, queue_name: str) -> None:
     """Work on the queue's jobs until SIGTERM; a queue that is away for long is waited for."""
+    with ACTIVITY.watched("looking for jobs", seconds=LOOP_SECONDS):
+        _keep_working(vault, queue_name)
+
+
+def _keep_working(vault: Vault, queue_name: str) -> None:
     while True:
+        mark()
         try:
             worker = QueueWorker(
                 queue_name,
@@ -75,6 +84,7 @@ def keep_working(vault: Vault, queue_name: str) -> None:
 def prepare(vault: Vault) -> None:
     """Make the bucket and the catalog where they are not there yet; wait while a server is away."""
     while True:
+        mark()
         try:
             vault.prepare()
         except UnavailableError as error:

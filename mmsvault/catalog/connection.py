@@ -44,7 +44,7 @@ PATIENCE: Mapping[str, str] = {
 SQLITE_OPTIONS = frozenset(("timeout", "cached_statements", "uri", "mode", "cache", "vfs", "immutable"))
 """What may stand after the `?` of an SQLite URL."""
 
-QUICK = "3"
+QUICK = "2"
 """Seconds for a connection of those who tell a person how things are."""
 WITHOUT_LIMITS = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"
 
@@ -83,12 +83,12 @@ class PassingError(UnavailableError):
 
 
 def open_catalog(
-    url: str | URL, *, connections: int = 10, limits: Limits | None = None, is_quick: bool = False
+    url: str | URL, *, connections: int = 10, limits: Limits | None = None, is_patient: bool = True
 ) -> Engine:
     """Return an engine for `url` with at most so many connections; nothing is connected yet.
 
-    One that `is_quick` gives a server that is away up within seconds. Raises ConfigurationError where
-    the URL is none that the catalog can use.
+    Without patience, a PostgreSQL that cannot be reached is away after 2 seconds.
+    Raises ConfigurationError where the URL is none that the catalog can use.
     """
     try:
         parsed = make_url(url)
@@ -101,7 +101,7 @@ def open_catalog(
     if parsed.get_backend_name() == "sqlite":
         _refuse_unknown_options(str(url))
     if parsed.get_backend_name() == "postgresql":
-        hurry = {"connect_timeout": QUICK} if is_quick else {}
+        hurry = {} if is_patient else {"connect_timeout": QUICK}
         parsed = parsed.set(query={**PATIENCE, **parsed.query, **hurry})
     try:
         engine = create_engine(

@@ -18,17 +18,18 @@ from mmsvault import auditing, disposition
 from mmsvault.catalog import counting, language, quarantine, queries, searches, totals, verdicts
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.totals import AT_RISK
+from mmsvault.core import streams
+from mmsvault.embedded import supervisor
 from mmsvault.errors import RejectedInputError, UnavailableError
 from mmsvault.message import Message, pretty_json, utc_now
 from mmsvault.ops import conditions
 from mmsvault.ops.gather import gather
 from mmsvault.queueing import figures
-from mmsvault.queueing.connection import unavailable
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.state import keeper
-from mmsvault.terminal import visible, visible_json, visible_line
+from mmsvault.terminal import ascii_json, visible, visible_json, visible_line
 from mmsvault.vault import Vault
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON, for scripts.")]
@@ -237,7 +238,7 @@ def parsed(vault: Vault, query: str) -> language.Query:
 def opened_vault() -> Iterator[Vault]:
     """Give the vault of the settings, with its catalog in its newest form."""
     write_log(logging.WARNING)  # to stderr: stdout is for the answer
-    vault = Vault(Settings.load())
+    vault = Vault(Settings.load(), is_patient=False)
     try:
         migrate(vault.catalog)
         yield vault
@@ -255,7 +256,21 @@ def _queued(vault: Vault) -> dict[str, int]:
     try:
         return figures.lengths(vault.redis)
     except RedisError as error:
-        raise unavailable(error) from error
+        raise queue_away(vault.settings) from error
+
+
+def queue_away(settings: Settings) -> UnavailableError:
+    """Return the error of a command that needs the queue and does not find it, with what to start."""
+    return UnavailableError(f"The queue cannot be reached: {_what_to_start(settings)}")
+
+
+def _what_to_start(settings: Settings) -> str:
+    if not settings.embeds_redis:
+        return "the Redis of MMSVAULT_REDIS_URL does not answer. Look at that setting and at the server."
+    if supervisor.runs(settings):
+        return "`mmsvault up` runs, and its Redis does not answer. Look at what `up` says."
+    folder = settings.data_dir.absolute()
+    return f"no vault runs in {folder}. Start it with `mmsvault up`, or set MMSVAULT_DATA_DIR."
 
 
 def _row(message: Message) -> tuple[str, ...]:
@@ -288,4 +303,5 @@ def say(line: str) -> None:
 
 def print_json(value: Any) -> None:
     """Write the answer for scripts, which a terminal may show as well."""
-    sys.stdout.write(visible_json(pretty_json(value)))
+    text = visible_json(pretty_json(value))
+    sys.stdout.write(text if streams.takes(text) else ascii_json(text))

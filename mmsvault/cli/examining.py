@@ -55,7 +55,7 @@ def _as_json(finding: Finding) -> dict[str, str]:
 
 def _findings() -> list[Finding]:
     try:
-        vault = Vault(Settings.load(), is_quick=True)
+        vault = Vault(Settings.load(), is_patient=False)
     except ConfigurationError as error:
         return [
             Finding(

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rq import Queue
 
 from mmsvault import auditing, disposition, replaying
 from mmsvault.catalog import upkeep
 from mmsvault.catalog.connection import is_broken, migrate, set_aside
 from mmsvault.catalog.sqlite_file import have_rebuilt
 from mmsvault.catalog.verdicts import Extent
-from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
+from mmsvault.cli.answering import AsJson, opened_vault, print_json, queue_away, say
 from mmsvault.embedded import supervisor
 from mmsvault.errors import EXIT_WRONG, RejectedInputError, VaultError
 from mmsvault.integrity import rebuilding, remembering, repairing, sampling
@@ -139,7 +141,8 @@ def replay(
     """Send postbacks through the vault once more, from files or from quarantine."""
     if provider not in PROVIDERS:
         raise RejectedInputError(f"There is no provider {provider!r}; there are {', '.join(PROVIDERS)}.")
-    skipped, sent = [], []
+    skipped: list[Skipped] = []
+    sent: list[str] = []
     with opened_vault() as vault:
         found = replaying.receipts(vault, paths, provider=provider)
         if body:
@@ -148,6 +151,8 @@ def replay(
         queue = DurableQueue(opened, replicas=vault.settings.effective_redis_replicas)
         for receipt in found:
             if isinstance(receipt, Receipt):
+                if not sent:
+                    _check_queue(vault.settings, opened)
                 replaying.replay(vault, queue, receipt)
                 sent.append(receipt.id)
             else:
@@ -166,6 +171,14 @@ def replay(
             say(f"{one.path}: {one.problem}")
         say(", ".join(f"{count:,} {name}" for name, count in answer.items()) + ".")
     _exit(wrong=bool(skipped))
+
+
+def _check_queue(settings: Settings, queue: Queue) -> None:
+    """Raise UnavailableError, with what to start, where the queue does not answer."""
+    try:
+        queue.connection.ping()
+    except RedisError as error:
+        raise queue_away(settings) from error
 
 
 def _corrected(vault: Vault, found: list[Receipt | Skipped], path: Path) -> Receipt:
@@ -236,7 +249,7 @@ def _decide(query: str, decision: Callable[[Vault, str], int], *, did: str, deta
 def _new_where_broken() -> Iterator[Vault]:
     """Open the vault, with a new catalog where the file of the old one is broken."""
     write_log(logging.WARNING)
-    vault = Vault(Settings.load())
+    vault = Vault(Settings.load(), is_patient=False)
     try:
         if is_broken(vault.catalog):
             if supervisor.runs(vault.settings):

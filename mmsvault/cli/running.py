@@ -1,25 +1,44 @@
 """Commands that run programs: one of them in place of the command, or all under a supervisor."""
 
+import json
 import os
 import sys
+from importlib.metadata import version as version_of
 from typing import Annotated
 
 import typer
 
 from mmsvault.cli import supervising
-from mmsvault.errors import RejectedInputError, UnavailableError
+from mmsvault.errors import EXIT_WRONG, RejectedInputError, UnavailableError
+from mmsvault.queueing.heartbeat import find_problems
 from mmsvault.queueing.jobs import ARCHIVE_QUEUE, QUEUES
 from mmsvault.settings import Settings
 from mmsvault.starting import write_log
 from mmsvault.terminal import visible
 
-NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard")
+NAMES = ("up", "demo", "receiver", "worker", "sweep", "dashboard", "health")
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     for name in NAMES:
         app.command(name)(globals()[name])
+
+
+def _version_asked(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"MMS Vault {version_of('mms-vault')}\n")
+        raise typer.Exit
+
+
+def about(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version_asked, is_eager=True, help="Say which version it is."),
+    ] = False,
+) -> None:
+    """Take the options of the command line as a whole."""
 
 
 def up() -> None:
@@ -49,6 +68,20 @@ def worker(
 def sweep() -> None:
     """Run the sweep, which takes up again what was left undone; one is enough, more do no harm."""
     _become("worker", "sweep")
+
+
+def health(*, as_json: Annotated[bool, typer.Option("--json", help="Answer with JSON.")] = False) -> None:
+    """Say whether the workers of this host get on with their work: for the health check of a container.
+
+    Exit code 1 when one is stopped or hangs, and when none runs.
+    """
+    problems = find_problems(Settings.load().data_dir)
+    if as_json:
+        sys.stdout.write(json.dumps({"ok": not problems, "problems": problems}) + "\n")
+    else:
+        sys.stdout.write("\n".join(problems or ["Every worker of this host works."]) + "\n")
+    if problems:
+        raise typer.Exit(EXIT_WRONG)
 
 
 def dashboard() -> None:

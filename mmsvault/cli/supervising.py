@@ -15,9 +15,16 @@ from urllib.parse import urlsplit
 from mmsvault.catalog import forms, sqlite_file
 from mmsvault.embedded import supervisor
 from mmsvault.embedded.part import Part
+from mmsvault.embedded.pauses import RECEIVER_SECONDS
 from mmsvault.errors import UnavailableError
+from mmsvault.runtime import ports
 from mmsvault.settings import Settings
+from mmsvault.settings.forms import from_here
+from mmsvault.settings.sources import Origin, origin, secrets_folder
 from mmsvault.terminal import visible
+
+DEMO_DIR = Path("var") / "demo"
+"""Where the demo's data are, as long as no other folder is set."""
 
 
 def up() -> None:
@@ -27,7 +34,10 @@ def up() -> None:
 
 
 def demo() -> None:
-    """Do as `up` does, with a sample provider."""
+    """Do as `up` does, with a sample provider and in a folder of its own."""
+    if origin("data_dir", secrets_folder=secrets_folder(None), is_given=False) is Origin.DEFAULT:
+        # Or `up` would find the sample's messages and people among its own.
+        os.environ["MMSVAULT_DATA_DIR"] = str(DEMO_DIR)
     # The sample provider is on this machine, which workers otherwise never fetch from.
     os.environ.setdefault("MMSVAULT_FETCH_PRIVATE_NETWORKS", "127.0.0.1/32")
     settings = Settings.load()
@@ -39,10 +49,13 @@ def _supervised(settings: Settings, programs: Sequence[Part], *, is_demo: bool =
     _ = settings.bucket_keys  # workers and dashboard would refuse to start without
     catalog = settings.catalog_file
     closely = catalog is not None and is_in_doubt(settings, catalog)
+    is_ready = is_prepared(settings)
+    if not is_ready:
+        check(settings)
     return supervisor.run(
         settings,
         programs,
-        prepare=None if is_prepared(settings) else partial(prepare, settings, closely=closely),
+        prepare=None if is_ready else partial(prepare, settings, closely=closely),
         rebuild=supervisor.Rebuild(
             Part("rebuild", [sys.executable, "-m", "mmsvault.cli.catalog_recovery"]),
             is_wanted=lambda: bool(sqlite_file.wants_rebuild(catalog)),
@@ -72,6 +85,15 @@ def is_in_doubt(settings: Settings, catalog: Path) -> bool:
     return is_damaged or sqlite_file.is_in_doubt(catalog) or not supervisor.ended_cleanly(settings)
 
 
+def check(settings: Settings) -> None:
+    """Raise ConfigurationError for addresses of catalog and bucket that can never work; nothing is asked."""
+    from mmsvault.vault import Vault  # noqa: PLC0415 - the usual start does without
+
+    vault = Vault(settings)
+    _ = vault.catalog, vault.bucket
+    vault.close()
+
+
 def prepare(settings: Settings, *, closely: bool = False) -> None:
     """Make catalog and bucket, so that whoever finds the vault ready finds them.
 
@@ -99,14 +121,19 @@ def parts(settings: Settings) -> list[Part]:
         Part(
             "receiver",
             [python, "-m", "receiver"],
-            ready=partial(_answers, f"{settings.receiver_address}/readyz"),
-            keeps_postbacks=True,
+            ready=partial(_answers, f"{here(settings.receiver_host, settings.receiver_port)}/readyz"),
+            check=partial(ports.check, settings.receiver_host, settings.receiver_port, program="RECEIVER"),
+            longest_pause_seconds=RECEIVER_SECONDS,
+            is_vital=True,
         ),
         Part("workers", [python, "-m", "worker", "workers"]),
         Part(
             "dashboard",
             [python, "-m", "dashboard"],
-            ready=partial(_answers, f"{dashboard_address(settings)}/_stcore/health"),
+            ready=partial(
+                _answers, f"{here(settings.dashboard_host, settings.dashboard_port)}/_stcore/health"
+            ),
+            check=partial(ports.check, settings.dashboard_host, settings.dashboard_port, program="DASHBOARD"),
         ),
     ]
 
@@ -120,6 +147,12 @@ def welcome(*, is_demo: bool = False) -> None:
 def dashboard_address(settings: Settings) -> str:
     """Return where the dashboard is."""
     return f"http://{settings.dashboard_host}:{settings.dashboard_port}"
+
+
+def here(host: str, port: int) -> str:
+    """Return where a program of this machine answers that listens on `host`."""
+    name = from_here(host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def _answers(url: str) -> bool:

@@ -34,7 +34,8 @@ def welcome(settings: Settings, *, is_demo: bool) -> None:
         + (f"  log in        {login}\n" if login else "")
         + f"  postback URL  {_shown_address(settings)}\n"
         f"  data          {settings.data_dir.absolute()}\n"
-        "Ctrl-C ends it; the data stays.\n\n"
+        + (f"  other commands  MMSVAULT_DATA_DIR={settings.data_dir} mmsvault status\n" if is_demo else "")
+        + "Ctrl-C ends it; the data stays.\n\n"
     )
     sys.stdout.flush()
 
@@ -57,20 +58,24 @@ def first_login(vault: Vault) -> str:
         return "once `mmsvault rebuild` has brought back who was there"
     if reason := keeper.unopened(vault):
         return f"nobody can yet: {reason}"
-    return (
-        f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
-        if password
-        else ""
-    )
+    if password:
+        return f"as {people.FIRST_ADMIN} with {password} (good once; `mmsvault user` lets others in)"
+    if [one.name for one in people.list_all(vault.catalog)] == [DEMO] and vault.settings.has_passwords:
+        return f"{_as_demo(vault)} (`mmsvault demo` filled this folder; `mmsvault user` lets others in)"
+    return ""
 
 
 def _demo_login(vault: Vault) -> str:
     vault.prepare()
     note_settings(vault)
-    password = vault.settings.generated.demo_password
     if DEMO not in {one.name for one in people.list_all(vault.catalog)}:
+        password = vault.settings.generated.demo_password
         people.add(vault.catalog, DEMO, role=Role.ADMIN, password=password)
-    return f"as {DEMO} with {password}"
+    return _as_demo(vault)
+
+
+def _as_demo(vault: Vault) -> str:
+    return f"as {DEMO} with {vault.settings.generated.demo_password}"
 
 
 if __name__ == "__main__":

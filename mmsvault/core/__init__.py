@@ -1,1 +1,1 @@
-"""What every other package may use: it imports nothing of them."""
+"""What everything else rests on and knows nothing of messages: it imports nothing of the vault."""

@@ -1,17 +1,21 @@
 """The supervisor of `up`: starts the parts, says what they say, restarts those that end.
 
 The servers are started first and ended last. A part that ends is started again at once, and with
-growing pauses when it keeps ending. When the supervisor is killed, its parts end with it (`tether`).
+growing pauses when it keeps ending; why it ended is said, and what helps. No part waits for another for
+long, and none ends for another's sake: the receiver keeps postbacks in its spool whatever else fails.
+When the supervisor is killed, its parts end with it (`tether`).
 """
 
 import asyncio
 import contextlib
 import fcntl
 import gc
+import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -21,8 +25,10 @@ from rich.text import Text
 from mmsvault.embedded import forking, servers, tether
 from mmsvault.embedded.part import Part, in_words
 from mmsvault.embedded.pauses import Pauses
-from mmsvault.errors import EXIT_DONE, EXIT_USAGE, EXIT_WRONG, UnavailableError, VaultError
+from mmsvault.errors import EXIT_DONE, EXIT_USAGE, ConfigurationError, VaultError
+from mmsvault.runtime import failures
 from mmsvault.settings import Settings
+from mmsvault.settings.data_dir import SETTING as DATA_DIR_SETTING
 from mmsvault.terminal import visible_with_colours
 
 LOCK = "up.lock"
@@ -55,11 +61,15 @@ def run(
 ) -> int:
     """Run the embedded servers and `programs` until SIGTERM or Ctrl-C, and return the exit code.
 
-    `prepare` is called when the servers are ready and before any program starts but what keeps postbacks;
-    without it all start at once. Then `rebuild` runs, where it is wanted. `on_ready` is called once every
-    part that can tell is ready. Raises VaultError where another vault runs in the same folder.
+    `prepare` is called when the servers are ready and before any program starts but the receiver; without
+    it all start at once. Then `rebuild` runs, where it is wanted. `on_ready` is called once every program
+    that can tell is ready. Raises VaultError where another vault runs in the same folder, and
+    ConfigurationError where a vital part cannot start.
     """
     with alone(settings, has_looked=True):
+        for part in programs:
+            if part.is_vital and part.check:
+                part.check()
         servers.claim_ports(settings)
         first = servers.embedded_servers(settings)
         begun = {} if prepare else _forks(programs)
@@ -72,7 +82,21 @@ def run(
 def _forks(programs: Sequence[Part]) -> dict[str, tuple[int, int]]:
     """Begin those of our programs that people wait for, while this process has neither thread nor loop."""
     waited_for = [part for part in programs if part.is_ours and part.ready] if forking.CAN_FORK else []
-    return {part.name: forking.fork(part.command, {**_look(), **part.env}) for part in waited_for}
+    return {
+        part.name: forking.fork(part.command, {**_look(), **part.env})
+        for part in waited_for
+        if _obstacle(part) is None
+    }
+
+
+def _obstacle(part: Part) -> str | None:
+    """Return what keeps a part from starting now, None where nothing does."""
+    try:
+        if part.check:
+            part.check()
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def runs(settings: Settings) -> bool:
@@ -99,7 +123,13 @@ def alone(settings: Settings, *, has_looked: bool = False) -> Iterator[None]:
     That the one before did not end cleanly stays to be seen, unless the caller `has_looked` what came of it.
     """
     path = settings.data_dir / LOCK
-    with path.open("a+") as file:
+    try:
+        opened = path.open("a+")
+    except OSError as error:
+        raise ConfigurationError(
+            DATA_DIR_SETTING, f"{path.parent.absolute()} cannot be written to: {error.strerror}."
+        ) from error
+    with opened as file:
         file.seek(0)
         before = file.read()
         try:
@@ -146,72 +176,113 @@ class Supervisor:
         self._ending = asyncio.Event()
         self._code = EXIT_DONE
         self._running: dict[str, Process] = {}
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed: set[str] = set()
+        self._last_lines: dict[str, deque[str]] = {}
+        self._is_terminal = sys.stdout.isatty()
         self._colours = {part.name: COLOURS[at % len(COLOURS)] for at, part in enumerate((*first, *rest))}
 
     async def run(self) -> int:
-        """Run until asked to end; return 0, 1 where a server never got ready, 2 for bad settings."""
+        """Run until asked to end; return 0, or 2 where a vital part cannot work with these settings."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_end)
-        keepers: list[asyncio.Task[None]] = []
         try:
-            telling = [part for part in self._rest if part.ready]
-            at_once = [part for part in telling if part.keeps_postbacks]
-            keepers += [asyncio.create_task(self._keep(part)) for part in (*self._first, *at_once)]
-            if self._prepare:
-                await asyncio.gather(*(self._until_ready(part) for part in self._first))
-                if not self._ending.is_set():
-                    await asyncio.to_thread(self._prepare)
-            keepers += [asyncio.create_task(self._keep(part)) for part in telling if part not in at_once]
-            await asyncio.gather(*(self._until_ready(part) for part in (*self._first, *telling)))
-            await self._make_again()
-            if not self._ending.is_set():
-                await asyncio.to_thread(self._on_ready)
-            if not self._ending.is_set():
-                # Workers come last: on a small machine they would only hold up what people wait for.
-                keepers += [asyncio.create_task(self._keep(part)) for part in self._rest if not part.ready]
+            await self._start_all()
             await self._ending.wait()
-        except UnavailableError as error:
-            self._say("up", str(error))
-            self._code = EXIT_WRONG
         finally:
             self._ending.set()
             await self._end(self._rest)
             await self._end(self._first)
-            await asyncio.gather(*keepers)
+            await asyncio.gather(*self._tasks)
         return self._code
+
+    async def _start_all(self) -> None:
+        telling = [part for part in self._rest if part.ready]
+        self._start(self._first)
+        self._start(part for part in telling if part.is_vital)
+        if self._prepare:
+            await self._settled(self._first)
+            await self._prepared(self._prepare)
+        self._start(part for part in telling if not part.is_vital)
+        are_ready = await self._settled((*self._first, *telling))
+        await self._make_again()
+        if are_ready:
+            await self._welcome(telling)
+        # Workers come last: on a small machine they would only hold up what people wait for.
+        self._start(part for part in self._rest if not part.ready)
+        if not are_ready:
+            self._tasks.append(asyncio.create_task(self._welcome(telling)))
+
+    def _start(self, parts: Iterable[Part]) -> None:
+        if not self._ending.is_set():
+            self._tasks += [asyncio.create_task(self._keep(part)) for part in parts]
+
+    async def _prepared(self, prepare: Callable[[], None]) -> None:
+        """Have catalog and bucket made; where that cannot be, workers and dashboard say so as well."""
+        if self._ending.is_set():
+            return
+        try:
+            await asyncio.to_thread(prepare)
+        except VaultError as error:
+            self._say("up", f"{error} Until then, what comes in waits.")
+
+    async def _welcome(self, telling: Sequence[Part]) -> None:
+        """Greet once all of `telling` are ready, however long that takes."""
+        for part in telling:
+            while not await self._is_ready(part):
+                if await self._ends_within(LOOKS_EVERY_SECONDS * 10):
+                    return
+        if not self._ending.is_set():
+            await asyncio.to_thread(self._on_ready)
 
     def _asked_to_end(self) -> None:
         if self._ending.is_set():  # asked twice: at once, then
             for process in self._running.values():
                 process.kill()
         else:
+            self._ending.set()
             self._say("up", "ending")
-        self._ending.set()
 
     async def _keep(self, part: Part) -> None:
         """Run the part again and again until everything ends."""
-        pauses, is_first = Pauses(), True
+        pauses, is_first, said = Pauses(longest_seconds=part.longest_pause_seconds), True, ""
         while not self._ending.is_set():
             pauses.started()
-            code = await self._run_once(part)
+            obstacle = None
+            if part.name not in self._begun:
+                obstacle = await asyncio.to_thread(_obstacle, part)
+            code = None if obstacle else await self._run_once(part)
             if self._ending.is_set():
                 return
-            if code == EXIT_USAGE and is_first:
-                self._say("up", f"{part.name} cannot start with these settings")
+            self._failed.add(part.name)
+            if part.is_vital and is_first and (obstacle or code == EXIT_USAGE):
+                self._say("up", obstacle or f"{part.name} cannot start with these settings")
                 self._code = EXIT_USAGE
                 self._ending.set()
                 return
-            is_first = False
-            pause = pauses.ended()
-            self._say(
-                "up",
-                f"{part.name} ended ({in_words(code)}); starting it again"
-                + (f" in {pause:g} s" if pause else ""),
-            )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), pause)
+            is_first, pause = False, pauses.ended()
+            if code is not None:
+                self._say_why(part, code, pause)
+            elif obstacle and obstacle != said:
+                self._say("up", f"{part.name} cannot start; the rest goes on. {obstacle}")
+            said = obstacle or ""
+            await self._ends_within(pause)
+
+    def _say_why(self, part: Part, code: int, pause: float) -> None:
+        """Say that the part ended, when it is started again, and where it failed, why and what helps."""
+        again = f"starting it again in {pause:g} s" if pause else "starting it again"
+        self._say("up", f"{part.name} ended ({in_words(code)}); {again}")
+        if code > 0:
+            lines = failures.end_of(part.log) if part.log else self._last_lines.get(part.name, ())
+            why = failures.reason(list(lines))
+            self._say("up", f"{part.name}: {why}. {failures.remedy(why)}")
+
+    async def _ends_within(self, seconds: float) -> bool:
+        """Wait so long, or until everything ends; return whether it does."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
+        return self._ending.is_set()
 
     async def _make_again(self) -> None:
         """Have the catalog made again where that is wanted, before anything works on what is in it."""
@@ -221,8 +292,7 @@ class Supervisor:
             code = await self._run_until_ending(self._rebuild.part)
             if code and not self._ending.is_set():
                 self._say("up", f"{self._rebuild.part.name} ended ({in_words(code)})")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), pause)
+                await self._ends_within(pause)
         if not self._ending.is_set() and self._rebuild.is_wanted():
             self._say(
                 "up",
@@ -242,6 +312,7 @@ class Supervisor:
         """Run the part to its end, saying what it says; return its exit code."""
         process = await self._begin(part)
         self._running[part.name] = process
+        self._last_lines[part.name] = deque(maxlen=failures.LINES_KEPT)
         try:
             await self._say_what(part, process)
             return await process.wait()
@@ -271,17 +342,28 @@ class Supervisor:
                 continue
             if not line:
                 return
-            self._say(part.name, line.decode(errors="replace").rstrip())
+            text = line.decode(errors="replace").rstrip()
+            self._last_lines[part.name].append(text)
+            self._say(part.name, text)
 
-    async def _until_ready(self, part: Part) -> None:
-        """Wait until the part says that it is ready. Raises UnavailableError when it takes too long."""
+    async def _is_ready(self, part: Part) -> bool:
+        return part.ready is None or await asyncio.to_thread(part.ready)
+
+    async def _settled(self, parts: Sequence[Part]) -> bool:
+        """Wait until each part is ready, has failed or takes too long; return whether all are ready."""
+        return all(await asyncio.gather(*(self._is_settled(part) for part in parts)))
+
+    async def _is_settled(self, part: Part) -> bool:
         give_up = monotonic() + SECONDS_TO_GET_READY
-        while part.ready and not self._ending.is_set() and not await asyncio.to_thread(part.ready):
+        while not await self._is_ready(part):
+            if part.name in self._failed or await self._ends_within(LOOKS_EVERY_SECONDS):
+                return False
             if monotonic() > give_up:
                 where = f"; its log is {part.log.absolute()}" if part.log else ""
-                raise UnavailableError(f"{part.name} was not ready within {SECONDS_TO_GET_READY:g} s{where}.")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), LOOKS_EVERY_SECONDS)
+                took = f"was not ready within {SECONDS_TO_GET_READY:g} s"
+                self._say("up", f"{part.name} {took}; the rest goes on{where}. {failures.ASK_DOCTOR}")
+                return False
+        return True
 
     async def _end(self, parts: Sequence[Part]) -> None:
         """Ask the parts to end, and make them after a while."""
@@ -300,4 +382,10 @@ class Supervisor:
 
     def _say(self, name: str, line: str) -> None:
         said = Text.from_ansi(visible_with_colours(line))
-        self._console.print(Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), said))
+        drawn = io.StringIO()  # not stdout: what is left of a line that did not get through would stay there
+        console = Console(file=drawn, highlight=False, soft_wrap=True, force_terminal=self._is_terminal)
+        console.print(Text.assemble((f"{name:<11}", self._colours.get(name, "bold")), said))
+        # A terminal that is gone, or a full disk under a log, ends nothing.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(drawn.getvalue())
+            sys.stdout.flush()

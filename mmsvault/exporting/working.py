@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from mmsvault.bucket import Bucket
 from mmsvault.catalog import schedules, upkeep
+from mmsvault.core.activity import mark
 from mmsvault.errors import DamagedError, NotFoundError, RefusedError, RejectedInputError, UnavailableError
 from mmsvault.exporting import planning, register, schedule, sealing
 from mmsvault.exporting.holding import CLOCKS_DIFFER, holding
@@ -214,6 +215,7 @@ class _Making:
                 self._vault.bucket.remove(listed.key)
 
     def _progress(self, messages: int, size: int) -> None:
+        mark()
         self._messages += messages
         self._bytes += size
         if not self._wanted:

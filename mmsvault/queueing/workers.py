@@ -29,9 +29,11 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
+from mmsvault.core.activity import ACTIVITY, mark
 from mmsvault.message import utc_now
 from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.hands import MOST_ASIDE, Hands
+from mmsvault.queueing.heartbeat import JOB_SECONDS
 from mmsvault.queueing.jobs import Tasks, open_queue
 
 log = structlog.get_logger(__name__)
@@ -92,6 +94,7 @@ class QueueWorker(SimpleWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Say that the worker is alive, in another's transaction or in one of its own now and then."""
+        mark()
         if pipeline is not None:
             super().heartbeat(timeout, pipeline=pipeline)
         elif time.monotonic() - self._beaten > BEAT_SECONDS:
@@ -156,13 +159,14 @@ class QueueWorker(SimpleWorker):
             self._in_hand[job.id] = job, execution
             self._threads.submit(self._run, job, queue, execution)
             while not self._hands.take(seconds=LOOKS_UP_EVERY_SECONDS):
+                mark()
                 if self.asked_to_end:
                     return
         finally:
             self._may_be_stopped = True
 
     def _run(self, job: Job, queue: Queue, execution: Execution) -> None:
-        with self._hands.holding():
+        with self._hands.holding(), ACTIVITY.watched(f"job {job.id}", seconds=JOB_SECONDS):
             try:
                 self.perform_job(job, queue, execution)
             except Exception:  # what came of it cannot be written: others take it up again

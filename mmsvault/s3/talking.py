@@ -82,17 +82,23 @@ def open_client(
     region: str,
     style: Style = Style.AUTO,
     authority: Path | None = None,
-    is_quick: bool = False,
+    is_patient: bool = True,
 ) -> Minio:
     """Return a client of the server at `address` (host:port); nothing is sent yet.
 
-    `authority` is a file of certificate authorities, in place of the system's. One that `is_quick` asks
-    once and waits for seconds: for a person who waits.
+    `authority` is a file of certificate authorities, in place of the system's. Without patience, a server
+    that cannot be reached, or that says nothing, is asked once: for a person who waits.
     """
+    again = None if is_patient else 0
     pool = _XmlErrorsPool(
-        timeout=urllib3.Timeout(connect=2, read=4) if is_quick else urllib3.Timeout(connect=3, read=60),
+        timeout=urllib3.Timeout(connect=3, read=60) if is_patient else urllib3.Timeout(connect=2, read=10),
         retries=urllib3.Retry(
-            total=0 if is_quick else 2, backoff_factor=0.2, status_forcelist=BUSY, raise_on_status=False
+            total=2,
+            connect=again,
+            read=again,
+            backoff_factor=0.2,
+            status_forcelist=BUSY,
+            raise_on_status=False,
         ),
         maxsize=16,
         ca_certs=str(authority) if authority else None,

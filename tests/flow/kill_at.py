@@ -4,7 +4,7 @@
     python -m tests.flow.kill_at --clock FILE --often -- worker sweep
 
 The program itself has no switch for any of this. `--clock` adds the seconds in FILE to the time,
-`--often` lets the sweep come round every second.
+`--often` lets the sweep come round every second. `--hang` has each job hang.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import os
 import runpy
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +48,7 @@ def main() -> None:
     options.add_argument("--point", choices=POINTS)
     options.add_argument("--clock", type=Path)
     options.add_argument("--often", action="store_true")
+    options.add_argument("--hang", action="store_true")
     options.add_argument("program", nargs="+")
     given = options.parse_args()
     if given.clock:  # first of all: other modules take the function over by its name
@@ -55,8 +57,19 @@ def main() -> None:
         importlib.import_module("worker.sweep").SWEEP_SECONDS = 1  # type: ignore[attr-defined]
     if given.point:
         lay(*POINTS[given.point])
+    if given.hang:
+        hang()
     sys.argv = given.program
     runpy.run_module(given.program[0], run_name="__main__", alter_sys=True)
+
+
+def hang() -> None:
+    """Have each job wait for a lock that nobody lets go of; it is found after three seconds."""
+    lock = threading.Lock()
+    lock.acquire()
+    archiving: Any = importlib.import_module("mmsvault.archiving")
+    archiving.archive_receipt = lambda *_: lock.acquire()
+    importlib.import_module("mmsvault.queueing.workers").JOB_SECONDS = 3  # type: ignore[attr-defined]
 
 
 def lay(when: str, module: str, name: str) -> None:

@@ -40,6 +40,7 @@ pytestmark = pytest.mark.timeout(900)
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("receiver", "worker", "exports", "sweep", "dashboard")
+SERVERS = ("queue", "bucket", "catalog")
 ANYWHERE = "0.0.0.0"
 OURS = "mms-vault:"
 PINNED = re.compile(r"[a-z/-]+:[\w.-]*\d[\w.-]*@sha256:[0-9a-f]{64}")
@@ -78,6 +79,24 @@ def test_no_service_is_root_or_writes_to_its_image_and_each_has_its_limits(model
             assert service["user"] not in ("", "root", "0"), name
             assert service["healthcheck"]["test"], name
             assert service["restart"] == "unless-stopped", name
+
+
+def test_postbacks_come_in_whatever_but_the_receiver_is_away(model: dict[str, Any]) -> None:
+    needed, found = ["proxy"], set()
+    while needed:
+        name = needed.pop()
+        found.add(name)
+        needed += [one for one in model["services"][name].get("depends_on", {}) if one not in found]
+    assert found == {"proxy", "receiver", "owners"}
+
+
+def test_no_program_is_given_up_because_a_server_takes_long(model: dict[str, Any]) -> None:
+    services = model["services"]
+    for name in PROGRAMS:
+        for server, how in services[name].get("depends_on", {}).items():
+            assert (server, how["condition"]) in {(one, "service_started") for one in SERVERS}, name
+    for name in SERVERS:
+        assert services[name]["healthcheck"]["start_period"] == "10m", name
 
 
 def test_secrets_are_files_and_each_is_made(model: dict[str, Any], tmp_path: Path) -> None:
@@ -431,7 +450,8 @@ def test_a_worker_that_hangs_is_not_well(stack: Stack) -> None:
     alive = stack.volume("worker", "/var/lib/mmsvault") / "alive"
     assert stack.is_healthy("worker")
     with stack.frozen("worker"):
-        os.utime(alive, (0, 0))
+        (sign,) = alive.iterdir()
+        os.utime(sign, (0, 0))
         assert not stack.is_healthy("worker")
     until(lambda: stack.is_healthy("worker"), what="the worker being well again")
 

@@ -1,6 +1,7 @@
 """A worker that is asked to end, in every situation that it may be in."""
 
 import hashlib
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -104,3 +105,34 @@ def test_slow_files_hold_up_neither_the_recording_nor_the_files_of_other_message
             **dict.fromkeys(("archived", "partial", "lost"), 0), "archived": 1, "pending": slow_files,
         }  # fmt: skip
         assert len(slow.requests["/a"]) == slow_files
+
+
+def test_a_worker_that_is_stopped_is_not_healthy_although_another_is(site: Site) -> None:
+    site.start("one", "worker archive")
+    site.start("other", "worker archive")
+    folder = site.settings.data_dir / "alive"
+    until(lambda: folder.is_dir() and len(list(folder.iterdir())) == 2, what="both giving signs of life")
+    assert site.call("health").returncode == 0
+    with site.frozen("one"):
+        (sign,) = folder.glob(f"*.{site.running['one'].pid}")
+        os.utime(sign, (0, 0))  # as after a while
+        done = site.call("health")
+        assert done.returncode == 1
+        assert f"The worker of archive (process {site.running['one'].pid}) has given no sign" in done.stdout
+    until(lambda: site.call("health").returncode == 0, what="it being healthy again")
+
+
+def test_a_worker_whose_job_never_gets_further_is_not_healthy(site: Site, provider: SampleProvider) -> None:
+    """Its other threads go on: what hangs is one job, here at a lock that nobody lets go of."""
+    worker = site.start("one", "worker archive", "--hang")
+    assert provider.send(site.postbacks, notice("hangs", provider.offer(media.drawing(3)))) == 200
+    log = site.folder / "one.log"
+    until(lambda: '"event": "a worker hangs"' in log.read_text(), seconds=60, what="it being found")
+    (sign,) = (site.settings.data_dir / "alive").glob(f"*.{worker.pid}")
+    os.utime(sign, (0, 0))  # it is not made new any more
+    done = site.call("health")
+    assert done.returncode == 1
+    assert f"(process {worker.pid}) has given no sign of life" in done.stdout
+    site.kill("one")
+    site.start("other", "worker archive")
+    archived(site, "sinch-hangs")

@@ -42,7 +42,7 @@ Given = Mapping[str, Any]
 
 @contextmanager
 def looked_at(folder: Path, given: Given) -> Iterator[tuple[Vault, list[Finding]]]:
-    vault = Vault(Settings.load(data_dir=folder / "vault", **given), is_quick=True)
+    vault = Vault(Settings.load(data_dir=folder / "vault", **given), is_patient=False)
     try:
         yield vault, list(examine(vault))
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsvault.cli import main, welcoming
+from mmsvault.cli import main, supervising, welcoming
 from mmsvault.settings import Settings
 
 TOKEN = "a-token-of-the-tests"
@@ -34,3 +34,33 @@ def test_a_command_prints_the_address_for_the_provider_whole(
         main()
     assert not ended.value.code
     assert capsys.readouterr().out.strip().endswith(f"/postbacks/sinch/{TOKEN}")
+
+
+@pytest.mark.parametrize("other", ["", "somewhere-else"])
+def test_a_demo_has_a_folder_of_its_own_and_the_first_start_after_it_prints_its_own_login(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, *, other: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MMSVAULT_FETCH_PRIVATE_NETWORKS", "")
+    monkeypatch.setenv("MMSVAULT_DATA_DIR", other)
+    used = []
+
+    def greet(settings: Settings, *_: object, is_demo: bool = False) -> int:
+        used.append(settings.data_dir)
+        welcoming.welcome(settings, is_demo=is_demo)
+        return 0
+
+    monkeypatch.setattr(supervising, "_supervised", greet)
+    with pytest.raises(SystemExit):
+        supervising.demo()
+    assert "as demo with" in capsys.readouterr().out
+    monkeypatch.setenv("MMSVAULT_DATA_DIR", other)  # another process: what the demo has set is gone
+    with pytest.raises(SystemExit):
+        supervising.up()
+    said = capsys.readouterr().out
+    if other:  # it was asked for: the demo's login is the one that there is
+        assert used == [Path(other), Path(other)]
+        assert "log in        as demo with" in said
+    else:
+        assert used == [Path("var/demo"), Path("var")]
+        assert "log in        as admin with" in said

@@ -207,3 +207,51 @@ def test_workers_are_scaled_by_the_age_of_the_queue() -> None:
     assert trigger["type"] == "prometheus"
     assert trigger["metadata"].keys() >= {"serverAddress", "query", "threshold"}
     assert all(isinstance(value, str) for value in trigger["metadata"].values())
+
+
+def reached(program: str, *, inside: bool) -> set[int]:
+    """Return the ports that a program's pod may reach: of servers in the cluster, or outside."""
+    found = set()
+    for policy in of_kind("NetworkPolicy").values():
+        selected = policy["spec"]["podSelector"].get("matchExpressions", [{"values": [program]}])
+        if all(program in expression["values"] for expression in selected):
+            for rule in policy["spec"].get("egress", ()):
+                is_inside = any("namespaceSelector" in one for one in rule["to"])
+                if is_inside == inside:
+                    found |= {port["port"] for port in rule["ports"]}
+    return found
+
+
+def test_who_asks_the_bucket_reaches_it_on_minios_port_and_on_443_inside_and_outside() -> None:
+    for name in ("worker", "exports", "sweep", "dashboard"):
+        assert reached(name, inside=True) >= {6379, 5432, 9000, 443}, name
+        assert 443 in reached(name, inside=False), name
+
+
+def test_the_receiver_which_faces_the_internet_reaches_the_queue_and_nothing_else() -> None:
+    assert reached("receiver", inside=True) == {53, 6379}
+    assert reached("receiver", inside=False) == set()
+
+
+def test_only_workers_and_the_sweep_reach_more_than_443_outside() -> None:
+    """The dashboard asks a login provider, and exports go to the bucket."""
+    for name in ("exports", "dashboard"):
+        assert reached(name, inside=False) == {443}
+    for name in ("worker", "sweep"):
+        assert reached(name, inside=False) >= {80, 443}
+
+
+def test_exports_are_signed_with_one_key_however_often_the_pod_is_started_anew() -> None:
+    """The key is made in DATA_DIR, so that has to outlive the pod, and be one pod's at a time."""
+    exports = PROGRAMS["exports"]
+    (data,) = (one for one in exports["spec"]["template"]["spec"]["volumes"] if one["name"] == "data")
+    claim = data["persistentVolumeClaim"]["claimName"]
+    assert claim in of_kind("PersistentVolumeClaim")
+    assert (exports["spec"]["replicas"], exports["spec"]["strategy"]) == (1, {"type": "Recreate"})
+    (mount,) = (one for one in container(exports)["volumeMounts"] if one["name"] == "data")
+    assert mount["mountPath"] == "/var/lib/mmsvault"
+
+
+def test_a_worker_that_hangs_is_started_anew() -> None:
+    for name in ("worker", "exports"):
+        assert container(PROGRAMS[name])["livenessProbe"]["exec"]["command"] == ["mmsvault", "health"]
