@@ -20,7 +20,7 @@ import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from mmsvault.catalog import people
+from mmsvault.catalog import people, queries
 from mmsvault.catalog.people import Role
 from mmsvault.errors import EXIT_DONE
 from mmsvault.sample import media
@@ -37,9 +37,14 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 # Programs that run until they are ended.
 LASTING = ("mmsvault sweep", "mmsvault dashboard")
 # Commands that other tests here carry out, since they need servers of their own, or that are only named.
-ELSEWHERE = ("mmsvault up", "mmsvault migrate", "mmsvault migrate --to real.env")
-# Tests that carry out the blocks of a page in their order.
-BLOCKS_ELSEWHERE = {"backup": "tests/integration/test_backup.py"}
+ELSEWHERE = (
+    "mmsvault up",
+    "mmsvault migrate",
+    "mmsvault migrate --to real.env",
+    "mmsvault migrate --to back.env",
+    "mmsvault backup",
+    "mmsvault restore",
+)
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 TOKEN = "a-token-that-nobody-guesses"
 PERSON = "newcomer"
@@ -82,6 +87,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         assert httpx.post(address, content=b"no postback", trust_env=False).status_code == HTTPStatus.OK
         provider.send(address, notice("first", provider.offer(media.drawing(0)), keyword="hello"))
         house.archived("sinch-first")
+        assert house.call("backup", str(house.folder / "backup")).returncode == EXIT_DONE
+        (house.folder / "secret.txt").write_text(house.settings.bucket_keys[1])
         until(lambda: house.receipts().get("quarantined"), what="the other being in quarantine")
         yield house
 
@@ -92,7 +99,13 @@ def filled(house: House, command: str) -> list[str]:
         with house.vault() as vault:
             if PERSON not in {one.name for one in people.list_all(vault.catalog)}:
                 people.add(vault.catalog, PERSON, role=Role.VIEWER, scope="", password="p" * 12)
-    values = {"ID": "sinch-first", "QUERY": "keyword:hello", "NAME": PERSON}
+    values = {
+        "ID": "sinch-first",
+        "QUERY": "keyword:hello",
+        "NAME": PERSON if "add" not in command else "second",
+        "DEST": str(house.folder / "backup"),
+        "FILE": str(house.folder / "secret.txt"),
+    }
     return [values.get(word, word) for word in shlex.split(command)[1:]]
 
 
@@ -169,11 +182,20 @@ def test_an_image_that_the_guides_name_is_the_one_in_use() -> None:
     assert set(named) <= images
 
 
-def test_what_kubectl_is_given_is_a_kustomization_whose_files_are_there() -> None:
-    assert commands("kubectl") == ["kubectl apply -k ."]
+def test_what_kubectl_is_given_is_in_the_manifests() -> None:
     folder = ROOT / "deploy/kubernetes"
+    assert commands("kubectl") == [
+        "kubectl apply -k .",
+        "kubectl exec deploy/exports -- cat /var/lib/mmsvault/signing-key.pem",
+    ]
     made = yaml.safe_load((folder / "kustomization.yaml").read_text())
     assert all((folder / name).exists() for name in made["resources"])
+    parts = list(yaml.safe_load_all((folder / "exports.yaml").read_text()))
+    (exports,) = (
+        part for part in parts if part["kind"] == "Deployment" and part["metadata"]["name"] == "exports"
+    )
+    mounts = exports["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert "/var/lib/mmsvault" in {mount["mountPath"] for mount in mounts}
 
 
 def test_the_steps_before_compose_make_the_secrets_that_it_names(tmp_path: Path) -> None:
@@ -190,22 +212,65 @@ def test_the_steps_before_compose_make_the_secrets_that_it_names(tmp_path: Path)
 
 
 def test_no_command_of_the_guides_is_without_a_test() -> None:
-    checked = ("mmsvault", "make", "docker compose", "docker buildx", "kubectl")
+    checked = ("mmsvault", "make", "docker compose", "docker buildx", "kubectl", "rclone sync")
     for page in PAGES:
         for token in tokens(page):
             if token.type == "code_inline" and " " in token.content and is_command(token.content):
-                assert token.content.startswith(tuple(f"{program} " for program in checked)), token.content
-    for page, test in BLOCKS_ELSEWHERE.items():
-        assert f"docs/{page}.md" in (ROOT / test).read_text()
+                is_checked = any(f"{token.content} ".startswith(f"{program} ") for program in checked)
+                assert is_checked, token.content
+    blocks_of_backup = [token.info for token in tokens("backup") if token.type == "fence"]
+    carried_out_there = ["sh backup", "sh check", "sh restore"]
+    assert blocks_of_backup == [*carried_out_there, "", ""], "name new blocks in a test"
+    there = (ROOT / "tests/integration/test_backup.py").read_text()
+    assert all(f'"{info.removeprefix("sh ")}"' in there for info in carried_out_there)
+
+
+def test_a_backup_is_restored_as_the_page_says_with_the_secret_of_the_former_vault(
+    house: House, tmp_path: Path
+) -> None:
+    (block,) = (block for block in blocks("backup") if "--state-secret" in block)
+    (tmp_path / "former-secret-key.txt").write_text(house.settings.bucket_keys[1])
+    elsewhere = House(tmp_path)
+    command = block.replace("/mnt/disk/backup", str(house.folder / "backup"))
+    done = subprocess.run(
+        [sys.executable, "-m", "mmsvault.cli", *shlex.split(command)[1:]],
+        cwd=tmp_path,
+        env=elsewhere.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == EXIT_DONE, done.stdout + done.stderr
+    assert elsewhere.json("search", "")["total"] == 1
+
+
+def test_the_bucket_is_copied_by_the_line_for_rclone(house: House, tmp_path: Path) -> None:
+    (block,) = (block for block in blocks("backup") if block.startswith("rclone"))
+    bucket = house.settings.embedded_bucket_dir
+    assert bucket
+    (tmp_path / "there").mkdir()
+    remotes = {
+        "RCLONE_CONFIG_VAULT_TYPE": "alias",
+        "RCLONE_CONFIG_VAULT_REMOTE": str(bucket.parent),
+        "RCLONE_CONFIG_BACKUP_TYPE": "alias",
+        "RCLONE_CONFIG_BACKUP_REMOTE": str(tmp_path / "there"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    carried_out(block, tmp_path, {**house.env, **remotes, "RCLONE_CONFIG": "/dev/null"})
+    with house.vault() as vault:
+        key = queries.load(vault.catalog, "sinch-first").media[0].key
+        copied = tmp_path / "there" / "mms-vault-backup" / "now" / key
+        assert copied.read_bytes() == vault.bucket.read(key)
 
 
 @contextmanager
-def made(target: str, env: dict[str, str], log: Path) -> Iterator[str]:
-    """Run a target of the Makefile until it says that it is ready; Ctrl-C at the end."""
+def made(target: str, folder: Path, env: dict[str, str]) -> Iterator[str]:
+    """Run a target of the Makefile in `folder` until it says that it is ready; Ctrl-C at the end."""
+    log = folder / f"make-{target}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             ["/usr/bin/env", "make", target],
-            cwd=ROOT,
+            cwd=folder,
             env=env,
             stdout=output,
             stderr=output,
@@ -239,18 +304,25 @@ def labels(told: str) -> list[str]:
 
 
 def test_the_quick_start_works_as_printed_from_the_first_look_to_the_first_message(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.env.pop("MMSVAULT_POSTBACK_TOKEN")
-    demo, printed, up, message, doctor = blocks("quick-start")
-    assert (demo, up) == ("make demo\n", "make up\n")
+    house = House(tmp_path, {"MMSVAULT_FETCH_HOSTS": "localhost", "MMSVAULT_WORKERS": "1"})
+    for name in ("MMSVAULT_POSTBACK_TOKEN", "MMSVAULT_DATA_DIR"):
+        del house.env[name]
+    for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
+        (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(Path(sys.prefix))
-    with made("demo", house.env, tmp_path / "demo.log") as told:
+    demo, printed, demo_status, up, send, show, doctor = blocks("quick-start")
+    assert (demo, up) == ("make demo\n", "make up\n")
+    with made("demo", tmp_path, house.env) as told:
         assert labels(told)[: len(labels(printed))] == labels(printed)
-    with made("up", house.env, tmp_path / "make-up.log"):
-        said = carried_out(message, tmp_path, house.env)
-        assert said.startswith("OK")
-        assert "sinch-MMS_MO_first" in said
-        assert "28444" in said
+        carried_out(demo_status, tmp_path, house.env)
+    with made("up", tmp_path, house.env):
+        assert carried_out(send, tmp_path, house.env).strip() == "OK"
+        there = {**house.env, "MMSVAULT_DATA_DIR": str(tmp_path / "var")}
+        house.env = there
+        until(lambda: house.json("search", "")["total"] == 1, what="the message being in the catalog")
+        shown = carried_out(show, tmp_path, house.env)
+        assert "My first" in shown
+        assert "hello" in shown
         carried_out(doctor, tmp_path, house.env)
 
 
@@ -264,7 +336,9 @@ def settings_file(page_block: str, real: Sequence[tuple[str, str]]) -> str:
 def test_a_vault_moves_to_real_servers_by_the_command_and_the_settings_of_the_page(tmp_path: Path) -> None:
     (acl,) = (block for block in blocks("real-servers") if block.startswith("user vault "))
     (example,) = (block for block in blocks("real-servers") if block.startswith("MMSVAULT_REDIS_URL="))
-    (tmp_path / "users.acl").write_text(acl.replace("PASSWORD", "a-password") + "user default off\n")
+    (tmp_path / "users.acl").write_text(
+        acl.replace("PASSWORD", "a-password") + "user default off ~* &* +@all\n"
+    )
     house = House(tmp_path)
     with SampleProvider() as provider, house.up():
         provider.send(house.postbacks, notice("first", provider.offer(media.drawing(0))))
