@@ -11,12 +11,12 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Engine, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, or_, select, true, update
 
-from mmsvault.catalog import entering
+from mmsvault.catalog import entering, writes
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import exports
+from mmsvault.catalog.tables import EXPORTS_CHANGED, exports
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting.packing import Written
 from mmsvault.exporting.planning import Choice, Plan
@@ -113,6 +113,7 @@ def enter(
     }
     with writing(catalog) as connection:
         is_new = entering.insert_new(connection, exports, row)
+        _tell_of_change(connection, changed=is_new)
     return _export(row) if is_new else None
 
 
@@ -169,6 +170,7 @@ def try_again(catalog: Engine, identity: str) -> bool:
             .where(row, exports.c.state == State.FAILED.value)
             .values(**values, messages=0, bytes=0, beat_at=utc_now(), recheck=False)
         )
+        _tell_of_change(connection, changed=changed.rowcount == 1)
     return changed.rowcount == 1
 
 
@@ -253,6 +255,7 @@ def cancel(catalog: Engine, identity: str) -> bool:
         changed = connection.execute(
             update(exports).where(exports.c.id == identity, unfinished).values(values)
         )
+        _tell_of_change(connection, changed=changed.rowcount == 1)
     return changed.rowcount == 1
 
 
@@ -260,7 +263,8 @@ def forget(catalog: Engine, identity: str) -> None:
     """Strike an export that is finished from the register."""
     finished = exports.c.state.not_in([state.value for state in UNFINISHED])
     with writing(catalog) as connection:
-        connection.execute(delete(exports).where(exports.c.id == identity, finished))
+        gone = connection.execute(delete(exports).where(exports.c.id == identity, finished))
+        _tell_of_change(connection, changed=gone.rowcount == 1)
 
 
 def _change(
@@ -284,7 +288,14 @@ def _change(
             )
             .values(values)
         )
+        _tell_of_change(connection, changed="state" in values and changed.rowcount == 1)
     return changed.rowcount == 1
+
+
+def _tell_of_change(connection: Connection, *, changed: bool) -> None:
+    """Have the sweep keep the register in the bucket: whether it changed is seen without reading it."""
+    if changed:
+        writes.count_on(connection, EXPORTS_CHANGED)
 
 
 def _export(row: Any) -> Export:

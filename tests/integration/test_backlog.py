@@ -43,7 +43,7 @@ QUESTIONS: dict[str, Question] = {
 
 
 def analyzed(catalog: Engine) -> None:
-    with catalog.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with catalog.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
 
 
