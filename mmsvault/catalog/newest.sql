@@ -301,7 +301,7 @@ CREATE TABLE verdicts (
 
 CREATE INDEX ix_exports_made_at ON exports (made_at)
 
-CREATE INDEX ix_exports_state_beat_at ON exports (state, beat_at)
+CREATE INDEX ix_exports_unfinished_beat_at ON exports (beat_at) WHERE state IN ('waiting', 'running', 'ending')
 
 CREATE INDEX ix_keywords_first_at_key ON keywords (first_at, "key")
 

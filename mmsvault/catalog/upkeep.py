@@ -22,6 +22,7 @@ from mmsvault.catalog.tables import (
     exports,
     is_pending,
     is_refused,
+    is_unfinished,
     media,
     messages,
     receipts,
@@ -286,7 +287,8 @@ def _remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> No
         connection.execute(delete(messages).where(messages.c.id == message_id))
         entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
         # Exports that are being made look through their volumes again before they end.
-        connection.execute(update(exports).where(exports.c.state.in_(BEING_MADE)).values(recheck=True))
+        being_made = is_unfinished, exports.c.state.in_(BEING_MADE)
+        connection.execute(update(exports).where(*being_made).values(recheck=True))
 
 
 @retried

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, or_, select, t
 from mmsvault.catalog import entering, writes
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import EXPORTS_CHANGED, exports
+from mmsvault.catalog.tables import EXPORTS_CHANGED, exports, is_unfinished
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting.packing import Written
 from mmsvault.exporting.planning import Choice, Plan
@@ -141,9 +141,8 @@ def latest(catalog: Engine, *, limit: int = 50) -> list[Export]:
 
 def stranded(catalog: Engine, *, before: datetime) -> list[str]:
     """Return the exports that are not finished and had no beat since then."""
-    unfinished = exports.c.state.in_([state.value for state in UNFINISHED])
     with reading(catalog) as connection:
-        found = connection.scalars(select(exports.c.id).where(unfinished, exports.c.beat_at < before))
+        found = connection.scalars(select(exports.c.id).where(is_unfinished, exports.c.beat_at < before))
         return list(found)
 
 
@@ -211,9 +210,9 @@ def beat(
 
 def being_made(catalog: Engine) -> list[Export]:
     """Return the exports that somebody works on, which may have any of the archive's messages in them."""
-    query = select(exports).where(exports.c.state == State.RUNNING.value).order_by(exports.c.made_at)
+    query = select(exports).where(is_unfinished, exports.c.state == State.RUNNING.value)
     with reading(catalog) as connection:
-        return [_export(row) for row in connection.execute(query).mappings()]
+        return [_export(row) for row in connection.execute(query.order_by(exports.c.made_at)).mappings()]
 
 
 def begin_recheck(catalog: Engine, identity: str, *, worker: str) -> bool:

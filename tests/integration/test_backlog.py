@@ -75,7 +75,8 @@ def rows_read(catalog: Engine, ask: Question) -> int:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, sql: str, given: Any, *_: object) -> None:
-        asked.append((sql, given))
+        if sql.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+            asked.append((sql, given))
 
     event.listen(catalog, "before_cursor_execute", note)
     try:

@@ -22,4 +22,11 @@ def upgrade() -> None:
         sqlite_where=refused,
         postgresql_where=refused,
     )
-    op.create_index(op.f("ix_exports_state_beat_at"), "exports", ["state", "beat_at"])
+    unfinished = sa.text("state IN ('waiting', 'running', 'ending')")
+    op.create_index(
+        "ix_exports_unfinished_beat_at",
+        "exports",
+        ["beat_at"],
+        sqlite_where=unfinished,
+        postgresql_where=unfinished,
+    )
