@@ -53,21 +53,28 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(settings.keep_days, days)
 
 
-def past_their_time(vault: Vault, policy: Policy, *, now: datetime) -> Iterator[Aged]:
-    """Give the messages that are older than they are kept, held ones too, the oldest of a rule first."""
-    for keyword, days in policy.by_keyword.items():
-        if days:
-            before = now - timedelta(days=days)
-            yield from leaving.aged(vault.catalog, before=before, keywords=[keyword])
-    if policy.days:
-        before = now - timedelta(days=policy.days)
-        yield from leaving.aged(vault.catalog, before=before, but_for=list(policy.by_keyword))
+def past_their_time(vault: Vault, policy: Policy, *, now: datetime, with_held: bool = True) -> Iterator[Aged]:
+    """Give the messages that are older than they are kept, the oldest of a keyword first, held ones last."""
+    for held in (False, True) if with_held else (False,):
+        for keyword, days in policy.by_keyword.items():
+            if days:
+                before = now - timedelta(days=days)
+                yield from leaving.aged(vault.catalog, before=before, keyword=keyword, held=held)
+        if policy.days:
+            before = now - timedelta(days=policy.days)
+            for keyword in leaving.aged_keywords(
+                vault.catalog, before=before, but_for=policy.by_keyword, held=held
+            ):
+                yield from leaving.aged(vault.catalog, before=before, keyword=keyword, held=held)
 
 
-def retire(vault: Vault, *, dry_run: bool = False) -> Iterator[Outcome]:
-    """Delete what is past its time, and say of each message what came of it; `dry_run` only says it."""
+def retire(vault: Vault, *, dry_run: bool = False, with_held: bool = True) -> Iterator[Outcome]:
+    """Delete what is past its time, and say of each message what came of it; `dry_run` only says it.
+
+    Held messages are only told of: a sweep, which tells nobody, does without them.
+    """
     policy = policy_of(vault.settings)
-    for message in past_their_time(vault, policy, now=utc_now()):
+    for message in past_their_time(vault, policy, now=utc_now(), with_held=with_held):
         days = policy.days_of(message.keyword)
         if message.hold:
             yield Outcome(message, days, "it is held")

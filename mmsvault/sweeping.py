@@ -130,7 +130,7 @@ class Sweeper:
         began = time.monotonic()
         if self._retired_at is not None and began - self._retired_at < RETIRED_EVERY_SECONDS:
             return 0
-        walk, self._retiring = self._retiring or retention.retire(self._vault), None
+        walk, self._retiring = self._retiring or retention.retire(self._vault, with_held=False), None
         retired = 0
         for outcome in walk:
             retired += not outcome.reason

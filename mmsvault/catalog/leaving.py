@@ -1,13 +1,14 @@
 """Which messages are to leave: by when they came in, or by a number."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, literal, or_, select, tuple_
+from sqlalchemy import Engine, literal, or_, select, tuple_, union
 
-from mmsvault.catalog.connection import reading
-from mmsvault.catalog.tables import UtcDateTime, messages, recipients
+from mmsvault.catalog.connection import reading, retried
+from mmsvault.catalog.tables import UtcDateTime, count_changes, keywords, messages, recipients
+from mmsvault.catalog.tallies import Kind
 
 PAGE = 200
 
@@ -26,18 +27,13 @@ class Aged:
 _AGED = tuple(messages.c[name] for name in ("id", "keyword", "received_at", "recorded_at", "hold"))
 
 
-def aged(
-    engine: Engine, *, before: datetime, keywords: Sequence[str] = (), but_for: Sequence[str] = ()
-) -> Iterator[Aged]:
-    """Give the messages that came in before then, with one of the keywords or none of the others.
-
-    Keywords are folded; no keywords means any.
-    """
-    wanted = [messages.c.recorded_at < before]
-    if keywords:
-        wanted.append(messages.c.keyword_folded.in_(keywords))
-    if but_for:
-        wanted.append(messages.c.keyword_folded.not_in(but_for))
+def aged(engine: Engine, *, before: datetime, keyword: str, held: bool) -> Iterator[Aged]:
+    """Give the messages with a folded keyword that came in before then, held ones or the others."""
+    wanted = (
+        messages.c.keyword_folded == keyword,
+        messages.c.hold.is_(held),
+        messages.c.recorded_at < before,
+    )
     order = tuple_(messages.c.recorded_at, messages.c.id)
     query = select(*_AGED).where(*wanted).order_by(messages.c.recorded_at, messages.c.id).limit(PAGE)
     found = query
@@ -49,6 +45,24 @@ def aged(
             return
         past = tuple_(literal(page[-1].recorded_at, UtcDateTime()), literal(page[-1].id))
         found = query.where(order > past)
+
+
+@retried
+def aged_keywords(engine: Engine, *, before: datetime, but_for: Collection[str], held: bool) -> list[str]:
+    """Return the folded keywords, but for some, of which a message came in before then.
+
+    It costs one look into an index for each keyword that there is.
+    """
+    kept = select(keywords.c.key)
+    changed = select(count_changes.c.key).where(count_changes.c.kind == Kind.KEYWORD.value)
+    known = union(kept, changed).subquery()
+    its = messages.c.keyword_folded == known.c.key, messages.c.hold.is_(held)
+    # In the index's order: else a database may look for an old message among all of a keyword that has none.
+    order = (messages.c.keyword_folded, messages.c.hold, messages.c.recorded_at)
+    first = select(messages.c.recorded_at).where(*its).order_by(*order).limit(1)
+    query = select(known.c.key).where(first.correlate(known).scalar_subquery() < before)
+    with reading(engine) as connection:
+        return [key for key in connection.scalars(query.order_by(known.c.key)) if key not in but_for]
 
 
 def of_number(engine: Engine, forms: Sequence[str]) -> list[Aged]:

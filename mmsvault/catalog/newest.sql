@@ -301,6 +301,8 @@ CREATE TABLE verdicts (
 
 CREATE INDEX ix_exports_made_at ON exports (made_at)
 
+CREATE INDEX ix_exports_unfinished_beat_at ON exports (beat_at) WHERE state IN ('waiting', 'running', 'ending')
+
 CREATE INDEX ix_keywords_first_at_key ON keywords (first_at, "key")
 
 CREATE INDEX ix_keywords_last_at_key ON keywords (last_at, "key")
@@ -309,9 +311,13 @@ CREATE INDEX ix_keywords_messages_key ON keywords (messages, "key")
 
 CREATE INDEX ix_media_preview_due_at ON media (preview_due_at)
 
+CREATE INDEX ix_media_refused_state_message_id ON media (state, message_id) WHERE state = 'pending' AND substr(reason, 1, 9) = 'Refused: '
+
 CREATE INDEX ix_media_state ON media (state)
 
 CREATE INDEX ix_messages_due_at_deadline_at_place ON messages (due_at, deadline_at, place) WHERE due_at IS NOT NULL
+
+CREATE INDEX ix_messages_keyword_folded_hold_recorded_at ON messages (keyword_folded, hold, recorded_at)
 
 CREATE INDEX ix_messages_keyword_folded_place ON messages (keyword_folded, place)
 
@@ -351,7 +357,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0021')
+INSERT INTO alembic_version VALUES ('0022')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     false,
     literal_column,
     table,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -87,6 +88,7 @@ messages = Table(
 Index(None, messages.c.place, unique=True)
 Index(None, messages.c.sender_number, messages.c.place)
 Index(None, messages.c.keyword_folded, messages.c.place)
+Index(None, messages.c.keyword_folded, messages.c.hold, messages.c.recorded_at)
 Index(
     None,
     messages.c.due_at,
@@ -162,6 +164,15 @@ media = Table(
 )
 Index(None, media.c.state)
 Index(None, media.c.preview_due_at)
+# Written out as in the question: what the settings refused, among all that waits.
+is_refused = text("state = 'pending' AND substr(reason, 1, 9) = 'Refused: '")
+Index(
+    "ix_media_refused_state_message_id",
+    media.c.state,
+    media.c.message_id,
+    sqlite_where=is_refused,
+    postgresql_where=is_refused,
+)
 
 postbacks = Table(
     "postbacks",
@@ -254,6 +265,14 @@ exports = Table(
     Column("recheck", Boolean, nullable=False, server_default=false()),
 )
 Index(None, exports.c.made_at)
+# Written out, as above: what is done is not read for it.
+is_unfinished = text("state IN ('waiting', 'running', 'ending')")
+Index(
+    "ix_exports_unfinished_beat_at",
+    exports.c.beat_at,
+    sqlite_where=is_unfinished,
+    postgresql_where=is_unfinished,
+)
 
 # Scheduled exports by the end of their period. What has taken its messages takes no more.
 scheduled_exports = Table(
@@ -288,6 +307,9 @@ serials = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
+
+EXPORTS_CHANGED = "exports changed"
+"""The serial that grows whenever an export is entered, changes its state, or is removed."""
 
 # Short texts under names. `state.generation` is the newest account of people and the like in the bucket
 # that this catalog knows, `backup.finished_at` when the last backup was finished (ISO 8601).

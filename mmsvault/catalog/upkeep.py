@@ -18,7 +18,17 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, true, u
 from mmsvault.catalog import documents, entering, queries, tallies
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import exports, is_pending, media, messages, receipts, serials, tombstones
+from mmsvault.catalog.tables import (
+    exports,
+    is_pending,
+    is_refused,
+    is_unfinished,
+    media,
+    messages,
+    receipts,
+    serials,
+    tombstones,
+)
 from mmsvault.catalog.tallies import SEPARATOR, Kind
 from mmsvault.errors import RefusedError
 from mmsvault.message import MediaState, Message, MessageState
@@ -219,9 +229,7 @@ def retry_refused(engine: Engine, settings: str, *, now: datetime) -> int:
     `settings` is in any words; what was known of them is kept as a number.
     """
     number = int.from_bytes(hashlib.blake2b(settings.encode(), digest_size=7).digest(), "big")
-    refused = select(media.c.message_id).where(
-        media.c.state == MediaState.PENDING.value, media.c.reason.startswith("Refused: ")
-    )
+    refused = select(media.c.message_id).where(is_refused)
     with reading(engine) as connection:
         if connection.scalar(select(serials.c.value).where(serials.c.name == FETCH_SETTINGS)) == number:
             return 0
@@ -279,7 +287,8 @@ def _remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> No
         connection.execute(delete(messages).where(messages.c.id == message_id))
         entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
         # Exports that are being made look through their volumes again before they end.
-        connection.execute(update(exports).where(exports.c.state.in_(BEING_MADE)).values(recheck=True))
+        being_made = is_unfinished, exports.c.state.in_(BEING_MADE)
+        connection.execute(update(exports).where(*being_made).values(recheck=True))
 
 
 @retried

@@ -240,14 +240,14 @@ def postpone(
 def next_fence(engine: Engine) -> int:
     """Return the fencing token of a sweep that begins now; every earlier one's is void."""
     with writing(engine) as connection:
-        return _count_on(connection, SWEEP)
+        return count_on(connection, SWEEP)
 
 
 @retried
 def check(engine: Engine) -> None:
     """Raise UnavailableError unless the catalog takes something in now."""
     with writing(engine) as connection:
-        _count_on(connection, "probe")
+        count_on(connection, "probe")
 
 
 def force(engine: Engine) -> None:
@@ -256,7 +256,8 @@ def force(engine: Engine) -> None:
         check(engine)
 
 
-def _count_on(connection: Connection, name: str) -> int:
+def count_on(connection: Connection, name: str) -> int:
+    """Add one to a serial, and return what it is now."""
     first = insert_in_dialect(connection.dialect.name, serials).values(name=name, value=1)
     following = first.on_conflict_do_update(
         index_elements=[serials.c.name], set_={"value": serials.c.value + 1}

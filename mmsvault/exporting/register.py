@@ -11,12 +11,12 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Engine, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, or_, select, true, update
 
-from mmsvault.catalog import entering
+from mmsvault.catalog import entering, writes
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.scrubbing import overwrite_deleted
-from mmsvault.catalog.tables import exports
+from mmsvault.catalog.tables import EXPORTS_CHANGED, exports, is_unfinished
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting.packing import Written
 from mmsvault.exporting.planning import Choice, Plan
@@ -113,6 +113,7 @@ def enter(
     }
     with writing(catalog) as connection:
         is_new = entering.insert_new(connection, exports, row)
+        _tell_of_change(connection, changed=is_new)
     return _export(row) if is_new else None
 
 
@@ -140,9 +141,8 @@ def latest(catalog: Engine, *, limit: int = 50) -> list[Export]:
 
 def stranded(catalog: Engine, *, before: datetime) -> list[str]:
     """Return the exports that are not finished and had no beat since then."""
-    unfinished = exports.c.state.in_([state.value for state in UNFINISHED])
     with reading(catalog) as connection:
-        found = connection.scalars(select(exports.c.id).where(unfinished, exports.c.beat_at < before))
+        found = connection.scalars(select(exports.c.id).where(is_unfinished, exports.c.beat_at < before))
         return list(found)
 
 
@@ -169,6 +169,7 @@ def try_again(catalog: Engine, identity: str) -> bool:
             .where(row, exports.c.state == State.FAILED.value)
             .values(**values, messages=0, bytes=0, beat_at=utc_now(), recheck=False)
         )
+        _tell_of_change(connection, changed=changed.rowcount == 1)
     return changed.rowcount == 1
 
 
@@ -209,9 +210,9 @@ def beat(
 
 def being_made(catalog: Engine) -> list[Export]:
     """Return the exports that somebody works on, which may have any of the archive's messages in them."""
-    query = select(exports).where(exports.c.state == State.RUNNING.value).order_by(exports.c.made_at)
+    query = select(exports).where(is_unfinished, exports.c.state == State.RUNNING.value)
     with reading(catalog) as connection:
-        return [_export(row) for row in connection.execute(query).mappings()]
+        return [_export(row) for row in connection.execute(query.order_by(exports.c.made_at)).mappings()]
 
 
 def begin_recheck(catalog: Engine, identity: str, *, worker: str) -> bool:
@@ -253,6 +254,7 @@ def cancel(catalog: Engine, identity: str) -> bool:
         changed = connection.execute(
             update(exports).where(exports.c.id == identity, unfinished).values(values)
         )
+        _tell_of_change(connection, changed=changed.rowcount == 1)
     return changed.rowcount == 1
 
 
@@ -260,7 +262,8 @@ def forget(catalog: Engine, identity: str) -> None:
     """Strike an export that is finished from the register."""
     finished = exports.c.state.not_in([state.value for state in UNFINISHED])
     with writing(catalog) as connection:
-        connection.execute(delete(exports).where(exports.c.id == identity, finished))
+        gone = connection.execute(delete(exports).where(exports.c.id == identity, finished))
+        _tell_of_change(connection, changed=gone.rowcount == 1)
 
 
 def _change(
@@ -284,7 +287,14 @@ def _change(
             )
             .values(values)
         )
+        _tell_of_change(connection, changed="state" in values and changed.rowcount == 1)
     return changed.rowcount == 1
+
+
+def _tell_of_change(connection: Connection, *, changed: bool) -> None:
+    """Have the sweep keep the register in the bucket: whether it changed is seen without reading it."""
+    if changed:
+        writes.count_on(connection, EXPORTS_CHANGED)
 
 
 def _export(row: Any) -> Export:

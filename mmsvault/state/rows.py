@@ -11,11 +11,20 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
+from mmsvault.catalog import writes
 from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.people import Role
 from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.second_factors import STEP_SECONDS
-from mmsvault.catalog.tables import exports, recovery_codes, searches, sessions, users
+from mmsvault.catalog.tables import (
+    EXPORTS_CHANGED,
+    exports,
+    recovery_codes,
+    searches,
+    serials,
+    sessions,
+    users,
+)
 from mmsvault.state.record import KeptExport, KeptPerson, KeptSearch, State
 
 UNFINISHED = ("waiting", "running")
@@ -51,13 +60,11 @@ def version(engine: Engine) -> tuple[Any, ...]:
     """Return what differs after anything of the account was changed, without reading all of it."""
     with reading(engine) as connection:
         of_people = func.coalesce(users.c.changed_at, users.c.made_at)
-        ends = (func.max(exports.c.made_at), func.max(exports.c.ended_at))
-        by_state = select(exports.c.state, func.count(), *ends).group_by(exports.c.state)
         asked = (
             select(users.c.name, of_people).order_by(users.c.name),
             select(func.count()).select_from(recovery_codes),
             select(func.count(), func.max(searches.c.saved_at)),
-            by_state.order_by(exports.c.state),
+            select(serials.c.value).where(serials.c.name == EXPORTS_CHANGED),
         )
         return tuple(tuple(map(tuple, connection.execute(one))) for one in asked)
 
@@ -72,6 +79,7 @@ def merge(engine: Engine, state: State) -> Merged:
         entered = [_export_row(one) for one in state.exports if one.id not in register]
         if entered:
             connection.execute(insert(exports), entered)
+            writes.count_on(connection, EXPORTS_CHANGED)
         return Merged(came, tuple(_remove_people(connection, state)), found, len(entered))
 
 

@@ -17,13 +17,15 @@ from typing import Any
 
 from sqlalchemy import Engine, event, text
 
-from mmsvault import alerting
 from mmsvault.catalog import counting, quarantine, tallies, totals, verdicts, writes
 from mmsvault.catalog.connection import migrate, open_catalog, writing
 from mmsvault.catalog.language import EVERYTHING
 from mmsvault.catalog.queries import FILES
 from mmsvault.catalog.views import View
 from mmsvault.message import Receipt, utc_now
+from mmsvault.ops.conditions import judge
+from mmsvault.ops.facts import Facts
+from mmsvault.ops.gather import archive_facts
 from mmsvault.postbacks import understand
 from mmsvault.sweeping import Sweeper
 from mmsvault.vault import Vault
@@ -122,6 +124,10 @@ def _asked(vault: Vault, times: int) -> list[float]:
         quarantine.waiting(vault.catalog)
         verdicts.latest(vault.catalog)
 
+    def alerts() -> None:
+        facts = Facts(vault.settings, now, archive=archive_facts(vault, now=now))
+        assert list(judge(facts))
+
     def head() -> None:
         assert view.search(EVERYTHING, limit=60, parts=FILES).messages
         view.kept_total(EVERYTHING)
@@ -137,7 +143,7 @@ def _asked(vault: Vault, times: int) -> list[float]:
     asked: tuple[Callable[[], object], ...] = (
         sweeper.sweep,
         status,
-        lambda: list(alerting.standing(vault)),
+        alerts,
         head,
         operations,
     )
@@ -179,8 +185,7 @@ def load(engine: Engine, numbers: range, *, state: str) -> None:
             connection.exec_driver_sql(statement)
         counting.recount_in(connection)
     if engine.dialect.name == "postgresql":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("VACUUM ANALYZE"))
+        ground.analyze(engine)
 
 
 _NUMBERS = {

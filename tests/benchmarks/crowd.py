@@ -19,6 +19,7 @@ from mmsvault.catalog.entering import media_row, message_row, numbered
 from mmsvault.catalog.places import first_place
 from mmsvault.catalog.tables import attempts, media, messages, postbacks, receipts, recipients
 from mmsvault.message import Attempt, MediaItem, MediaState, Message, RawPostback, normal_number
+from tests.benchmarks import ground
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 BATCH = 5000
@@ -134,8 +135,7 @@ def load(engine: Engine, numbers: range) -> None:
             )
         )
         counting.recount_in(connection)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE"))
+    ground.analyze(engine)
 
 
 def enter(engine: Engine, crowd: Sequence[Message]) -> None:

@@ -121,7 +121,7 @@ def load(engine: Engine, count: int, *, due: int, url: str = "https://media.exam
         for statement in _statements(engine.dialect.name):
             connection.execute(text(statement), given)
         counting.recount_in(connection)
-    _analyze(engine)
+    ground.analyze(engine)
 
 
 def make_due(engine: Engine, due: int) -> None:
@@ -141,12 +141,7 @@ def make_due(engine: Engine, due: int) -> None:
         ]
         changed = update(messages).where(messages.c.place == bindparam("its_place"))
         connection.execute(changed.values(due_at=bindparam("at")), rows)
-    _analyze(engine)
-
-
-def _analyze(engine: Engine) -> None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE" if engine.dialect.name == "sqlite" else "VACUUM ANALYZE"))
+    ground.analyze(engine)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from mmsvault.embedded import servers
 from mmsvault.settings.generated import free_port
 from tests.flow.site import ROOT, Site, family
@@ -45,6 +47,15 @@ def ends_what_it_started() -> None:
 def say(line: str) -> None:
     """Tell who waits how far it has come."""
     sys.stderr.write(f"    {line}\n")
+
+
+def analyze(engine: Engine) -> None:
+    """Have the database know its tables as they are now."""
+    raw = engine.raw_connection()  # where no transaction is begun: VACUUM runs in none
+    try:
+        raw.cursor().execute("ANALYZE" if engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
+    finally:
+        raw.close()
 
 
 @contextlib.contextmanager

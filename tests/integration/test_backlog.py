@@ -43,7 +43,7 @@ QUESTIONS: dict[str, Question] = {
 
 
 def analyzed(catalog: Engine) -> None:
-    with catalog.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with catalog.begin() as connection:
         connection.exec_driver_sql("ANALYZE")
 
 
@@ -75,7 +75,8 @@ def rows_read(catalog: Engine, ask: Question) -> int:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, sql: str, given: Any, *_: object) -> None:
-        asked.append((sql, given))
+        if sql.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+            asked.append((sql, given))
 
     event.listen(catalog, "before_cursor_execute", note)
     try:

@@ -12,9 +12,11 @@ from mmsvault.archive.retries import FEWEST_JOBS, Retries
 from mmsvault.catalog import due, queries, writes
 from mmsvault.catalog.connection import reading
 from mmsvault.errors import TransientFetchError
+from mmsvault.exporting import working
 from mmsvault.fetching import backpressure
 from mmsvault.fetching.backpressure import FAILURES, PROBES, host_of
 from mmsvault.message import MediaItem, Message, Receipt, utc_now
+from mmsvault.ops.gather import archive_facts
 from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue_all
 from mmsvault.settings import Settings
 from mmsvault.sweeping import Sweeper
@@ -22,6 +24,10 @@ from mmsvault.vault import Vault
 from tests.servers import redis_server
 
 URL = "http://m.example/a"
+LARGE_TABLES = (
+    *("messages", "media", "receipts", "attempts", "postbacks", "recipients", "trail"),
+    *("exports", "scheduled_messages", "counts", "quarantine"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -197,12 +203,15 @@ def test_a_sweep_reads_no_table_of_messages_from_end_to_end(vault: Vault) -> Non
     sweeper.sweep()
     work_off(vault, 9)
     sweeper.sweep()
+    working.sweep(vault, vault.redis)
+    archive_facts(vault, now=utc_now())
     event.remove(vault.catalog, "before_cursor_execute", note)
     assert any("preview_due_at" in statement for statement in asked)
+    assert any("beat_at" in statement for statement in asked)
     assert any("deadline_at" in statement for statement in asked)
     for statement, given in asked.items():
         plan = explain(vault.catalog, statement, given)
-        for table in ("messages", "media", "receipts", "attempts", "postbacks", "recipients", "trail"):
+        for table in LARGE_TABLES:
             assert f"SCAN {table}" not in plan, statement
             assert f"Seq Scan on {table}" not in plan, statement
 
