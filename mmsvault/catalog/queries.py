@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam, func, or_, select
 
-from mmsvault.catalog import filters, names
+from mmsvault.catalog import filters, keyword_words, names
 from mmsvault.catalog.connection import reading, retried
 from mmsvault.catalog.language import NUMBER_FIELDS, Query, Term
 from mmsvault.catalog.tables import (
@@ -129,9 +129,11 @@ def ids(engine: Engine, query: Query) -> Iterator[str]:
 
 
 def narrowed(connection: Connection, query: Query) -> Query:
-    """Put numbers in the place of names, and leave of each sender's number the ways that there are."""
+    """Add numbers to names, keywords to words, and leave of a sender's number the ways that there are."""
 
     def known_ways(term: Term) -> Term:
+        if not term.field and not term.exact:
+            return replace(term, keywords=keyword_words.find_in(connection, term.value))
         term = _with_named(connection, term)
         if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
             return term
