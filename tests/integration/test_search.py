@@ -354,7 +354,9 @@ PLANNED = [query for query, names in QUERIES if names is not None]
 
 @pytest.mark.parametrize("query", PLANNED)
 def test_no_query_reads_a_whole_table(archive: Engine, query: str) -> None:
-    statement = filters.places(language.parse(query), archive.dialect.name).limit(61)
+    with archive.connect() as connection:
+        asked = queries.narrowed(connection, language.parse(query))
+    statement = filters.places(asked, archive.dialect.name).limit(61)
     compiled = statement.compile(archive, compile_kwargs={"render_postcompile": True})
     with archive.connect() as connection:
         if archive.dialect.name == "sqlite":
