@@ -8,7 +8,20 @@ rare combination costs as much as its commonest words do.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, cast, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from mmsvault.catalog import documents
 from mmsvault.catalog.documents import EVERY
@@ -38,7 +51,22 @@ Group = tuple[Term, ...]
 
 def phrases(term: Term) -> tuple[Phrase, ...]:
     """Return what a document has one of where the term holds (but for the negation)."""
-    return _FIELDS[term.field](term)
+    return term.known or _FIELDS[term.field](term)
+
+
+def known_phrases(term: Term) -> Select[int]:
+    """Return the statement for the places in `phrases` of those that some document has, in PostgreSQL.
+
+    Its planner takes each token that it knows nothing of for one that some messages have; of several that
+    few or none have it thinks so much that it looks for them among the newest messages one by one.
+    """
+    sides = [
+        select(literal(at)).where(
+            exists(select(message_words.c.place).where(_holds_lexemes(_any_lexemes((phrase,)))))
+        )
+        for at, phrase in enumerate(phrases(term))
+    ]
+    return select(union_all(*sides).subquery().c[0])
 
 
 def places(query: Query, dialect: str, *, below: int | None = None) -> Select[int]:
@@ -217,8 +245,9 @@ def _bare(term: Term) -> tuple[Phrase, ...]:
         return (words,)
     found = [documents.fact("k", keyword) for keyword in term.keywords]
     for side in ("f", "t"):
-        found += [documents.fact(side, number) for number in term.numbers]
         found += [documents.ending(side, term.ending)] if term.ending else []
+        others = [number for number in term.numbers if not (term.ending and number.endswith(term.ending))]
+        found += [documents.fact(side, number) for number in others]
     own = (documents.beginning(words[0]),) if len(words) == 1 else words
     return (own, *((token,) for token in found))
 

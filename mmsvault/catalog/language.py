@@ -61,6 +61,8 @@ class Term:
     numbers: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     ending: str = dataclasses.field(default="", compare=False)
     keywords: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    known: tuple[tuple[str, ...], ...] = dataclasses.field(default=(), compare=False)
+    """Of all that the term may be found by, what the catalog has at all; empty where that was not asked."""
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,8 @@ def narrowed(connection: Connection, query: Query) -> Query:
 
     def known_ways(term: Term) -> Term:
         if not term.field and not term.exact:
-            return replace(term, keywords=keyword_words.find_in(connection, term.value))
+            term = replace(term, keywords=keyword_words.find_in(connection, term.value))
+            return _with_known(connection, term) if term.numbers else term
         term = _with_named(connection, term)
         if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
             return term
@@ -141,6 +142,15 @@ def narrowed(connection: Connection, query: Query) -> Query:
         return replace(term, numbers=tuple(known) or term.numbers[:1])
 
     return Query(tuple(tuple(known_ways(term) for term in group) for group in query.groups))
+
+
+def _with_known(connection: Connection, term: Term) -> Term:
+    """Leave of all that a bare number may be found by what there is, where the database needs that."""
+    if connection.dialect.name != "postgresql":
+        return term
+    options = filters.phrases(term)
+    known = tuple(options[at] for at in sorted(connection.scalars(filters.known_phrases(term))))
+    return replace(term, known=known or options[:1])
 
 
 def _with_named(connection: Connection, term: Term) -> Term:

@@ -64,6 +64,7 @@ def questions() -> Mapping[str, list[Ask]]:
         ],
         "a bare number": [_page(parse(_written(one.sender, at))) for at, one in enumerate(asked)],
         "a bare number's last four digits": [_page(parse(one.sender[-4:])) for one in asked],
+        "a bare number that nobody has": [_page(parse(f"99{at:08d}")) for at in range(QUESTIONS)],
         "last four digits and a keyword's word": [
             _page(parse(f"{one.sender[-4:]} {one.keyword or 'storm'}")) for one in asked
         ],
