@@ -135,6 +135,7 @@ export class Search {
     field.placeholder = placeholder;
     field.spellcheck = false;
     const box = this.labelled(name, label, field);
+    field.setAttribute("aria-label", label); // else the list, which stands inside the label, is part of its name
     const commit = () => this.set(name, field.value.trim());
     const plain = (one) => {
       const value = one.text.slice(of.length + 1).replace(/^"|"$/g, "");
