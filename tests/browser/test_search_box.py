@@ -208,11 +208,13 @@ def test_axe_finds_nothing_serious_in_lists_and_mistakes(
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # one of two
         box(page).fill("winter")
         expect(offered(page).first).to_be_visible()
+        total(page, found(house, "winter"))  # tiles of an older answer are pale
         page.keyboard.press("ArrowDown")
         wrong = serious_violations(page)
         for query in ("keywrod:storm", "storm AND ("):
             box(page).fill(query)
             box(page).press("Enter")
             expect(mistake(page).get_by_role("button")).to_be_visible()
+            expect(page.locator(".root.busy")).to_have_count(0)
             wrong += serious_violations(page)
         assert not wrong
