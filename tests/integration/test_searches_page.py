@@ -58,9 +58,8 @@ def test_a_mistake_in_a_search_is_pointed_at_and_nothing_is_saved(
     assert searches.list_all(room.catalog) == []
 
 
-def test_the_search_that_was_probably_meant_is_taken_by_a_click(
-    room: ReadingRoom, monkeypatch: Patch
-) -> None:
+@pytest.mark.usefixtures("room")
+def test_the_search_that_was_probably_meant_is_taken_by_a_click(monkeypatch: Patch) -> None:
     app = look_at(SEARCHES, monkeypatch, query="keywrod:storm")
     app.button(key="correction").click().run()
     assert app.text_input(key="query").value == "keyword:storm"
