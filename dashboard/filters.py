@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
 
 from dashboard.locally import zone_of
-from mmsvault.catalog.language import Query, Term, parse
+from mmsvault.catalog.language import Query, Term, hints, parse
 from mmsvault.errors import RejectedInputError
 
 NO_KEYWORD = "(none)"
@@ -43,6 +43,21 @@ class Filters:
             groups.append((Term("keyword", self._plain_keyword),))
         rest = " ".join(self._choices())
         return Query((*groups, *parse(rest, region=region).groups))
+
+    def hint(self, *, region: str) -> dict[str, Any] | None:
+        """Return what is odd about filters that `query` takes, if anything is.
+
+        It is in the form of a mistake: `problem`, `query`, `position` and `length` in it, and as
+        `correction` the filters that were probably meant.
+        """
+        if self.since and self.until and date.fromisoformat(self.since) > date.fromisoformat(self.until):
+            problem = "Nothing can fit: the first day is later than the last one."
+            return {"problem": problem, "correction": {"since": self.until, "until": self.since}}
+        for one in hints(self.q, region=region):
+            correction = {"q": one.correction} if one.correction else None
+            place = {"query": self.q, "position": one.position, "length": one.length}
+            return {"problem": one.problem, **place, "correction": correction}
+        return None
 
     def words(self) -> str:
         """Return the same as one search, for an export or the trail."""

@@ -15,9 +15,13 @@ from dashboard.exports_page import CHOSEN, exports_page
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import RefusedError
+from mmsvault.message import fold
 
 _DONE = "what was done last"
 _SHOWN_REASONS = 10
+_SHOWN_TAGS = 24
+_FEW = 100
+"""Messages that are looked at for the tags that they have."""
 
 
 def gallery() -> None:
@@ -70,13 +74,25 @@ def _ask_for_tags(choice: Choice) -> None:
         ids = deeds.found(visitor, Action.TAG, choice)
         st.text(f"Tags of {locally.plural(len(ids), 'message')}")
         known = visitor.view.tags()
-        add = st.multiselect(
-            "Add", known, key="tags to add", accept_new_options=True, placeholder="choose or write"
-        )
-        remove = st.multiselect("Take away", known, key="tags to remove", placeholder="none")
-        if st.button("Save", type="primary", key="save tags", disabled=not (add or remove)):
+        written = st.text_input("Add", key="tags to add", placeholder="front page, reviewed")
+        chosen = st.pills("Tags in use", known[:_SHOWN_TAGS], selection_mode="multi", key="known tags to add")
+        theirs = _tags_of(visitor, ids, otherwise=known)
+        remove = st.pills("Remove", theirs, selection_mode="multi", key="tags to remove") if theirs else []
+        add = list(dict.fromkeys([*(tag.strip() for tag in written.split(",") if tag.strip()), *chosen]))
+        if not st.button("Save", type="primary", key="save tags"):
+            return
+        if add or remove:
             done = deeds.tag(visitor, choice, add=add, remove=remove)
             _finish(f"{locally.plural(done, 'message')} tagged.")
+        st.text("Write a tag, or choose one to add or to remove.")
+
+
+def _tags_of(visitor: Visit, ids: list[str], *, otherwise: list[str]) -> list[str]:
+    """Return the tags that these messages have; of many messages, all tags that there are."""
+    if len(ids) > _FEW:
+        return otherwise
+    found = {fold(tag): tag for message in visitor.view.load_all(ids) for tag in message.tags}
+    return [found[key] for key in sorted(found)]
 
 
 @st.dialog("Delete for good?")

@@ -23,7 +23,7 @@ from dashboard.gate import VISIT
 from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import record
-from dashboard.suggesting import suggestions
+from dashboard.suggesting import of_field, suggestions
 from dashboard.tiles import Tile, tiles
 from dashboard.visiting import Visit
 from mmsvault.catalog.language import Query
@@ -54,7 +54,7 @@ def gallery_routes(room: ReadingRoom) -> Mount:
         "news": _news,
         "message": _message,
         "similar": _similar,
-        "suggestions": lambda visit, params: {"found": suggestions(visit, params.get("text", ""))},
+        "suggestions": _suggestions,
     }
     routes = [Route(f"/{name}", _endpoint(answer), methods=["GET"]) for name, answer in answers.items()]
     return Mount("/api", routes=routes, middleware=[COMPRESSED])
@@ -66,7 +66,7 @@ def _endpoint(answer: Answer) -> Callable[[Request], Response]:
             with locally.spoken_by(request.headers):
                 found = answer(request.scope[VISIT], request.query_params)
         except SearchError as error:
-            return _say(400, error.problem, query=error.query, position=error.position)
+            return _say(400, error.problem, **_mistake(error, request.query_params.get("q", "")))
         except RejectedInputError as error:
             return _say(400, str(error))
         except NotFoundError:
@@ -77,6 +77,26 @@ def _endpoint(answer: Answer) -> Callable[[Request], Response]:
         return JSONResponse(found, headers={"cache-control": "no-store"})
 
     return serve
+
+
+def _mistake(error: SearchError, searched: str) -> dict[str, Any]:
+    """Return where a mistake stands, and the search that was probably meant if it is in the search."""
+    is_in_search = error.query.strip() == searched.strip()
+    correction = {"q": error.correction} if error.correction and is_in_search else None
+    return {
+        "query": error.query,
+        "position": error.position,
+        "length": error.length,
+        "correction": correction,
+    }
+
+
+def _suggestions(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
+    """Return what may stand for the last term of a search, or for the value of one field, and that term."""
+    text, of = params.get("text", ""), params.get("field", "")
+    if of:
+        return {"term": text, "found": of_field(visit, of, text)}
+    return asdict(suggestions(visit, text))
 
 
 def _say(status: int, problem: str, **more: Any) -> Response:
@@ -101,6 +121,7 @@ def first_or_next_page(visit: Visit, params: Mapping[str, str]) -> dict[str, Any
         "next": page.next,
         "total": _total_with(visit, query, page) if after is None else None,
         "counts": _counts(visit.view) if after is None else None,
+        "hint": filters.hint(region=visit.room.settings.default_region) if after is None else None,
     }
 
 

@@ -70,7 +70,16 @@ def search_mistake(error: SearchError) -> None:
     with st.container(border=True):
         st.markdown("**This search was not understood**")
         st.text(error.problem)
-        st.code(f"{error.query}\n{' ' * error.position}^", language=None)
+        st.code(f"{error.query}\n{'^'.rjust(error.position + 1)}", language=None)
+        if error.correction and "query" in st.session_state:
+            st.button(
+                "Search for this instead", key="correction", on_click=_search_for, args=(error.correction,)
+            )
+            st.code(error.correction, language=None)
+
+
+def _search_for(query: str) -> None:
+    st.session_state["query"] = query
 
 
 def empty_vault(person: Person, settings: Settings) -> None:

@@ -43,13 +43,21 @@ class NotUnderstoodError(RejectedInputError):
 
 
 class SearchError(RejectedInputError):
-    """A mistake in a search query, with its place in it (`position`, from 0)."""
+    """A mistake in a search query, with its place in it (`position`, from 0; `length`, 0 if not known).
 
-    def __init__(self, query: str, position: int, problem: str) -> None:
-        super().__init__(f"{problem}\n  {query}\n  {' ' * position}^")
+    `correction` is the query that was probably meant, empty where nobody can tell.
+    """
+
+    def __init__(
+        self, query: str, position: int, problem: str, *, correction: str = "", length: int = 0
+    ) -> None:
+        better = f"\nDid you mean:\n  {correction}" if correction else ""
+        super().__init__(f"{problem}\n  {query}\n  {' ' * position}^{better}")
         self.query = query
         self.position = position
         self.problem = problem
+        self.correction = correction
+        self.length = length
 
 
 class RecordError(RejectedInputError):

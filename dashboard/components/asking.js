@@ -6,6 +6,8 @@ export class Problem extends Error {
     this.status = status;
     this.query = told.query || "";
     this.position = told.position || 0;
+    this.length = told.length || 0;
+    this.correction = told.correction || null;
   }
 }
 

@@ -127,6 +127,7 @@ class Gallery {
     this.notices.announce(0);
     this.notices.problem.hidden = true;
     this.search.complain(null);
+    this.search.hint(page.hint);
     if (page.counts) this.notices.count(page.counts);
     this.draw(page.tiles);
     this.notices.showNothing(page.tiles.length ? {} : this.search.given(), () => this.search.reset());

@@ -12,6 +12,7 @@ const LABELS = { q: "Search", sender: "Sender", keyword: "Keyword", since: "From
 export const FILTERS = ["q", "sender", "keyword", "type", "carrier", "state", "since", "until"];
 const NO_KEYWORD = "(none)";
 const TYPED_MS = 350;
+const EDGE = 8;
 let serial = 0;
 
 // A filter as its visitor sees it.
@@ -55,7 +56,7 @@ export class Search {
     const box = element("div", "words");
     const field = element("input");
     field.type = "search";
-    field.placeholder = "Search words, from:1408*, type:video, after:2014-02-01";
+    field.placeholder = "Search a number, a name or words";
     field.setAttribute("aria-label", "Search");
     field.enterKeyHint = "search";
     field.spellcheck = false;
@@ -67,15 +68,15 @@ export class Search {
     field.addEventListener("input", () => {
       clearTimeout(timer);
       // A term that is still being written is no mistake yet.
-      const open = /(^|\s)-?[a-z]+:$|(^|\s)OR\s*$/.test(field.value) || (field.value.match(/"/g) || []).length % 2;
+      const open = /(^|\s)-?[a-z]+:$|(^|\s)(OR|AND|NOT)\s*$/.test(field.value) || (field.value.match(/"/g) || []).length % 2;
       if (!open) timer = setTimeout(commit, TYPED_MS);
     });
     this.fields.q = field;
     box.append(icon("search"), field);
     combobox(box, field, {
       label: "Suggestions",
-      load: (text) => ask("suggestions", { text: lastWord(text) }).then((told) => told.found),
-      take: (one, text) => text.slice(0, text.length - lastWord(text).length) + one.text + (one.text.endsWith(":") ? "" : " "),
+      load: (text) => ask("suggestions", { text }),
+      take: (one, text, term) => text.slice(0, text.length - term.length) + one.text + (one.text.endsWith(":") ? "" : " "),
       taken: (one) => (one.text.endsWith(":") ? null : commit()),
       commit,
     });
@@ -134,6 +135,7 @@ export class Search {
     field.placeholder = placeholder;
     field.spellcheck = false;
     const box = this.labelled(name, label, field);
+    field.setAttribute("aria-label", label); // else the list, which stands inside the label, is part of its name
     const commit = () => this.set(name, field.value.trim());
     const plain = (one) => {
       const value = one.text.slice(of.length + 1).replace(/^"|"$/g, "");
@@ -141,7 +143,7 @@ export class Search {
     };
     combobox(box, field, {
       label: `Suggestions: ${label.toLowerCase()}`,
-      load: (text) => ask("suggestions", { text: `${of}:${text}` }).then((told) => told.found),
+      load: (text) => ask("suggestions", { field: of, text }),
       take: plain,
       taken: commit,
       commit,
@@ -152,34 +154,55 @@ export class Search {
   }
 
   get isMistaken() {
-    return !this.mistake.hidden;
+    return !this.mistake.hidden && !this.mistake.classList.contains("odd");
   }
 
-  // Point at the mistake in what was searched for.
+  // Point at the mistake in what was searched for, and offer what was probably meant.
   complain(problem) {
-    this.mistake.hidden = !problem;
-    if (!problem) return;
-    const words = element("span", "", problem.message);
-    const parts = [words];
-    if (problem.query) {
-      const where = element("code");
-      const at = problem.position;
-      where.append(problem.query.slice(0, at), element("mark", "", problem.query.slice(at, at + 12) || " "), problem.query.slice(at + 12));
-      parts.push(where);
-    }
-    this.mistake.replaceChildren(...parts);
+    this.mistake.classList.remove("odd");
+    this.pointAt(problem && { ...problem, problem: problem.message });
+  }
+
+  // Point at what is odd about a search that was answered all the same.
+  hint(told) {
+    this.pointAt(told);
+    this.mistake.classList.toggle("odd", Boolean(told));
+  }
+
+  pointAt(told) {
+    this.mistake.hidden = !told;
+    this.mistake.replaceChildren(...(told ? [element("span", "", told.problem), ...whereIn(told), ...this.corrected(told.correction)] : []));
+  }
+
+  corrected(better) {
+    if (!better) return [];
+    const text = "q" in better ? (better.q ? `Search for ${better.q}` : "Remove it") : "Swap the days";
+    const take = () => {
+      this.show({ ...this.values, ...better });
+      this.pointAt(null);
+      this.onchange();
+      this.fields.q.focus();
+    };
+    return [button("correction", text, { text, onclick: take })];
   }
 }
 
-// The word that is being written: from the last blank that stands outside of quotation marks.
-function lastWord(text) {
-  let quoted = false;
-  let start = 0;
-  [...text].forEach((letter, index) => {
-    if (letter === '"') quoted = !quoted;
-    else if (!quoted && /\s/.test(letter)) start = index + 1;
-  });
-  return text.slice(start);
+// The search with its mistake marked; positions count characters, of which some are two in a string.
+function whereIn({ query, position, length }) {
+  if (!query) return [];
+  const letters = [...query];
+  const end = position + (length || 12);
+  const where = element("code");
+  const marked = letters.slice(position, end).join("");
+  where.append(letters.slice(0, position).join(""), element("mark", "", marked || " "), letters.slice(end).join(""));
+  return [where];
+}
+
+// Move a list that does not fit beside the right edge of the window to the left.
+function keepInWindow(list) {
+  list.style.left = "";
+  const over = list.getBoundingClientRect().right + EDGE - document.documentElement.clientWidth;
+  if (!list.hidden && over > 0) list.style.left = `${-over}px`;
 }
 
 // A list of suggestions under a field, by the pattern that screen readers know as a combobox.
@@ -196,6 +219,7 @@ function combobox(box, field, { label, load, take, taken, commit, opensAtOnce = 
   field.setAttribute("aria-controls", list.id);
   box.append(list);
   let found = [];
+  let term = "";
   let at = -1;
   let turn = 0;
 
@@ -215,7 +239,7 @@ function combobox(box, field, { label, load, take, taken, commit, opensAtOnce = 
     }
   };
   const choose = (one) => {
-    field.value = take(one, field.value);
+    field.value = take(one, field.value, term);
     close();
     field.focus();
     taken(one);
@@ -223,14 +247,15 @@ function combobox(box, field, { label, load, take, taken, commit, opensAtOnce = 
   };
   const open = async () => {
     const mine = ++turn;
-    let told = [];
+    const written = field.value;
+    let told;
     try {
-      told = await load(field.value);
+      told = await load(written);
     } catch {
       return; // suggestions are a help; searching says what is wrong
     }
-    if (mine !== turn || field.getRootNode().activeElement !== field) return;
-    found = told;
+    if (mine !== turn || field.value !== written || field.getRootNode().activeElement !== field) return;
+    ({ found, term } = told);
     list.replaceChildren(
       ...found.map((one, index) => {
         const option = element("li");
@@ -249,6 +274,8 @@ function combobox(box, field, { label, load, take, taken, commit, opensAtOnce = 
     at = -1;
     list.hidden = !found.length;
     field.setAttribute("aria-expanded", String(found.length > 0));
+    field.removeAttribute("aria-activedescendant");
+    keepInWindow(list);
   };
   field.addEventListener("input", open);
   field.addEventListener("focus", () => (opensAtOnce || !field.value ? open() : null));

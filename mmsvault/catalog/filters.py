@@ -8,7 +8,20 @@ rare combination costs as much as its commonest words do.
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Select, and_, cast, func, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from mmsvault.catalog import documents, tallies
 from mmsvault.catalog.documents import EVERY
@@ -42,7 +55,22 @@ Group = tuple[Term, ...]
 
 def phrases(term: Term) -> tuple[Phrase, ...]:
     """Return what a document has one of where the term holds (but for the negation)."""
-    return _FIELDS[term.field](term)
+    return term.known or _FIELDS[term.field](term)
+
+
+def known_phrases(term: Term) -> Select[int]:
+    """Return the statement for the places in `phrases` of those that some document has, in PostgreSQL.
+
+    Its planner takes each token that it knows nothing of for one that some messages have; of several that
+    few or none have it thinks so much that it looks for them among the newest messages one by one.
+    """
+    sides = [
+        select(literal(at)).where(
+            exists(select(message_words.c.place).where(_holds_lexemes(_any_lexemes((phrase,)))))
+        )
+        for at, phrase in enumerate(phrases(term))
+    ]
+    return select(union_all(*sides).subquery().c[0])
 
 
 def places(query: Query, dialect: str, *, below: int | None = None) -> Select[int]:
@@ -97,8 +125,10 @@ def tally_of(query: Query) -> Select[int] | None:
 
 
 def tokens(query: Query) -> int:
-    """Return how many tokens a query asks for, if it asks for nothing else; 0 for any other one."""
-    terms = [term for group in query.groups for term in group]
+    """Return of how many tokens a query wants any one, if it asks for nothing else; 0 for any other one."""
+    if len(query.groups) != 1:
+        return 0
+    terms = query.groups[0]
     if any(term.moment or term.negated or term.field in _NAMED for term in terms):
         return 0
     found = [phrase for term in terms for phrase in phrases(term)]
@@ -196,17 +226,13 @@ def _is_lexemes(group: Group) -> bool:
 def _exactly(term: Term) -> ColumnElement[bool]:
     if term.moment:
         return _bound(message_words.c.place, term)
-    held = [_holds_lexemes(_lexemes(term))]
-    if not _is_lexemes((term,)):
-        held.append(
-            or_(
-                *(
-                    func.strpos(message_words.c.sequence, f" {' '.join(phrase)} ") > 0
-                    for phrase in phrases(term)
-                )
-            )
-        )
-    return not_(and_(*held)) if term.negated else and_(*held)
+    tokens = tuple(phrase for phrase in phrases(term) if len(phrase) == 1)
+    longer = tuple(phrase for phrase in phrases(term) if len(phrase) > 1)
+    either = [_holds_lexemes(_any_lexemes(tokens))] if tokens else []
+    if longer:
+        sides = [func.strpos(message_words.c.sequence, f" {' '.join(phrase)} ") > 0 for phrase in longer]
+        either.append(and_(_holds_lexemes(_any_lexemes(longer)), or_(*sides)))
+    return not_(or_(*either)) if term.negated else or_(*either)
 
 
 def _holds_lexemes(expression: str) -> ColumnElement[bool]:
@@ -216,16 +242,27 @@ def _holds_lexemes(expression: str) -> ColumnElement[bool]:
 
 
 def _lexemes(term: Term) -> str:
+    return _any_lexemes(phrases(term))
+
+
+def _any_lexemes(options: Sequence[Phrase]) -> str:
     # Tokens hold neither apostrophes nor backslashes.
-    options = ("(" + " & ".join(f"'{token}'" for token in phrase) + ")" for phrase in phrases(term))
-    return "(" + " | ".join(options) + ")"
+    sides = ("(" + " & ".join(f"'{token}'" for token in phrase) + ")" for phrase in options)
+    return "(" + " | ".join(sides) + ")"
 
 
-def _words(term: Term) -> tuple[Phrase, ...]:
+def _bare(term: Term) -> tuple[Phrase, ...]:
+    """Return what a term without a field finds: words, keywords with them, whole numbers and their ends."""
     words = tuple(words_of(term.value))
-    if len(words) == 1 and not term.exact:
-        return ((documents.beginning(words[0]),),)
-    return (words,)
+    if term.exact:
+        return (words,)
+    found = [documents.fact("k", keyword) for keyword in term.keywords]
+    for side in ("f", "t"):
+        found += [documents.ending(side, term.ending)] if term.ending else []
+        others = [number for number in term.numbers if not (term.ending and number.endswith(term.ending))]
+        found += [documents.fact(side, number) for number in others]
+    own = (documents.beginning(words[0]),) if len(words) == 1 else words
+    return (own, *((token,) for token in found))
 
 
 def _number(side: str, term: Term) -> tuple[Phrase, ...]:
@@ -254,7 +291,7 @@ def _carrier(term: Term) -> str:
 
 
 _FIELDS: Mapping[str, Callable[[Term], tuple[Phrase, ...]]] = {
-    "": _words,
+    "": _bare,
     "from": lambda term: _number("f", term),
     "to": lambda term: _number("t", term),
     "number": lambda term: _number("f", term) + _number("t", term),

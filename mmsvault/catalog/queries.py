@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, bindparam, or_, select
 
-from mmsvault.catalog import filters, names, tallies
+from mmsvault.catalog import filters, keyword_words, names, tallies
 from mmsvault.catalog.connection import reading, retried
 from mmsvault.catalog.language import NUMBER_FIELDS, Query, Term
 from mmsvault.catalog.tables import (
@@ -128,9 +128,12 @@ def ids(engine: Engine, query: Query) -> Iterator[str]:
 
 
 def narrowed(connection: Connection, query: Query) -> Query:
-    """Put numbers in the place of names, and leave of each sender's number the ways that there are."""
+    """Add numbers to names, keywords to words, and leave of a sender's number the ways that there are."""
 
     def known_ways(term: Term) -> Term:
+        if not term.field and not term.exact:
+            term = replace(term, keywords=keyword_words.find_in(connection, term.value))
+            return _with_known(connection, term) if term.numbers else term
         term = _with_named(connection, term)
         if term.field != "from" or len(term.numbers) < 2:  # noqa: PLR2004 - one way needs no choice
             return term
@@ -138,6 +141,15 @@ def narrowed(connection: Connection, query: Query) -> Query:
         return replace(term, numbers=tuple(known) or term.numbers[:1])
 
     return Query(tuple(tuple(known_ways(term) for term in group) for group in query.groups))
+
+
+def _with_known(connection: Connection, term: Term) -> Term:
+    """Leave of all that a bare number may be found by what there is, where the database needs that."""
+    if connection.dialect.name != "postgresql":
+        return term
+    options = filters.phrases(term)
+    known = tuple(options[at] for at in sorted(connection.scalars(filters.known_phrases(term))))
+    return replace(term, known=known or options[:1])
 
 
 def _with_named(connection: Connection, term: Term) -> Term:

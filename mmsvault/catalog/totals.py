@@ -80,15 +80,17 @@ def _counted(connection: Connection, query: Query) -> Total:
 
 
 def _is_common(connection: Connection, query: Query) -> bool:
-    """Return whether PostgreSQL knows of a single token that far more messages have it than are counted.
+    """Return whether PostgreSQL knows of a single term that far more messages have it than are counted.
 
-    Its statistics sample how often each token is there: they are right for one, and a guess for several.
+    Its statistics sample how often each token is there: they are right for one, and a guess for several
+    at once. Of tokens of which any will do, one has at least its share of what is guessed for them all.
     """
-    if filters.tokens(query) != 1:
+    tokens = filters.tokens(query)
+    if not tokens:
         return False
     asked = filters.places(query, connection.dialect.name).order_by(None).compile(dialect=connection.dialect)
     plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked}", asked.params).scalar_one()
-    return bool(plan[0]["Plan"]["Plan Rows"] >= SURELY_MORE)
+    return bool(plan[0]["Plan"]["Plan Rows"] >= SURELY_MORE * tokens)
 
 
 @retried

@@ -45,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
 
 def search(
     query: Annotated[
-        str, typer.Argument(help='For example: from:14085550123 keyword:storm "old harbor"')
+        str, typer.Argument(help='For example: 0147 storm, or from:14085550123 "old harbor"')
     ] = "",
     *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many messages at the most.")] = 50,
@@ -73,6 +73,9 @@ def search(
         table.add_row(*(harmless(cell) for cell in _row(message)))
     if page.messages:
         for_people().print(table)
+    for hint in language.hints(query, region=vault.settings.default_region):
+        better = f" Did you mean: {hint.correction}" if hint.correction else ""
+        sys.stderr.write(visible(f"{hint.problem}{better}\n"))
     more = "" if total.is_exact else "more than "
     shown = f"{len(page.messages)} of {more}{total.messages:,} messages"
     for_people().print(shown if total.messages else "No message matches.")

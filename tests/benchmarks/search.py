@@ -62,6 +62,12 @@ def questions() -> Mapping[str, list[Ask]]:
         "number by its end": [
             _page(parse(f"from:*{one.sender[-4 - at % 4 :]}")) for at, one in enumerate(asked)
         ],
+        "a bare number": [_page(parse(_written(one.sender, at))) for at, one in enumerate(asked)],
+        "a bare number's last four digits": [_page(parse(one.sender[-4:])) for one in asked],
+        "a bare number that nobody has": [_page(parse(f"99{at:08d}")) for at in range(QUESTIONS)],
+        "last four digits and a keyword's word": [
+            _page(parse(f"{one.sender[-4:]} {one.keyword or 'storm'}")) for one in asked
+        ],
         "number by a part": [
             _page(parse(f"number:*{one.sender[4 : 8 + at % 3]}*")) for at, one in enumerate(asked)
         ],
@@ -77,6 +83,13 @@ def questions() -> Mapping[str, list[Ask]]:
         "how many: two words": [_total(query) for query in two_words],
         "senders by messages": [lambda engine, _size: _listed(engine)] * QUESTIONS,
     }
+
+
+def _written(number: str, at: int) -> str:
+    """Return a number with its country code, without it, and as people write it, in turn."""
+    own = number.removeprefix("1")
+    ways = (number, own, f"({own[:3]}) {own[3:6]}-{own[6:]}", f"+1 {own[:3]} {own[3:6]} {own[6:]}")
+    return ways[at % len(ways)]
 
 
 def _page(query: Query) -> Ask:

@@ -1,5 +1,7 @@
 """A small archive whose every message is known, for questions with known answers."""
 
+import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
@@ -113,9 +115,26 @@ def _holds(term: Term, one: Message) -> bool:
     return _HOLDS[term.field](term, one) != term.negated
 
 
-def _words(term: Term, one: Message) -> bool:
+def _bare(term: Term, one: Message) -> bool:
+    if term.exact:
+        return _words(term, one)
+    return _words(term, one, one.keyword) or _ends_or_is(term, one)
+
+
+def _ends_or_is(term: Term, one: Message) -> bool:
+    """Return whether a bare number is a number of the message, or the last digits of one."""
+    plain = unicodedata.normalize("NFKC", term.value)
+    digits = re.sub(r"[\s().+/\-]|^tel:|ext.*$", "", plain)
+    if not digits.isdecimal() or len(digits) < 3:
+        return False
+    numbers = [normal_number(number) for number in (one.sender, *one.to)]
+    whole = any(number in term.numbers for number in numbers)
+    return whole or (len(digits) >= 4 and any(number.endswith(digits) for number in numbers))
+
+
+def _words(term: Term, one: Message, *more: str) -> bool:
     wanted = words_of(term.value)
-    for text in (one.subject, *(item.text for item in one.media)):
+    for text in (one.subject, *(item.text for item in one.media), *more):
         words = words_of(text)
         if len(wanted) == 1 and not term.exact:
             if any(word.startswith(wanted[0]) for word in words):
@@ -144,7 +163,7 @@ def _kind(content_type: str) -> str:
 
 
 _HOLDS = {
-    "": _words,
+    "": _bare,
     "from": lambda term, one: _number(term, (one.sender,)),
     "to": lambda term, one: _number(term, one.to),
     "number": lambda term, one: _number(term, (one.sender, *one.to)),

@@ -55,6 +55,13 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (("requeue", "from:"), 2, "value is missing"),
         (("requeue", "sinch-1"), 0, "1 files of 1 messages are due now"),
         (("requeue", "sinch-1", "--stored"), 0, "1 files of 1 messages are due now"),
+        (("search", "(408) 555-0123 storm"), 0, "1 of 1 messages"),
+        (("search", "0199", "--json"), 0, '"total": 1'),
+        (("search", "storm -0199"), 0, "No message matches."),
+        (("search", '"0199"'), 0, "No message matches."),
+        (("search", "storm AND old"), 0, "AND and NOT are read as words."),
+        (("search", "keywrod:storm"), 2, "Did you mean:\n  keyword:storm"),
+        (("search", "is:starred"), 2, "There are no stars in this version yet"),
         (("hold", "keyword:nothing-like-it"), 0, "0 messages are held"),
         (("verify",), 0, "0 objects checked, 0 problems"),  # it is about to be fetched
         (("rebuild",), 0, "0 messages in the bucket"),

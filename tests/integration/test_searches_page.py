@@ -58,6 +58,14 @@ def test_a_mistake_in_a_search_is_pointed_at_and_nothing_is_saved(
     assert searches.list_all(room.catalog) == []
 
 
+@pytest.mark.usefixtures("room")
+def test_the_search_that_was_probably_meant_is_taken_by_a_click(monkeypatch: Patch) -> None:
+    app = look_at(SEARCHES, monkeypatch, query="keywrod:storm")
+    app.button(key="correction").click().run()
+    assert app.text_input(key="query").value == "keyword:storm"
+    assert "There is no field" not in texts(app)
+
+
 def test_searches_of_others_are_neither_seen_nor_replaced(room: ReadingRoom, monkeypatch: Patch) -> None:
     searches.save(room.catalog, "theirs", "from:14085550199", saved_by="ben")
     searches.save(room.catalog, "team", "keyword:storm", saved_by="eve", scope="keyword:storm")
