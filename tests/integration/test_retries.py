@@ -26,7 +26,7 @@ from tests.servers import redis_server
 URL = "http://m.example/a"
 LARGE_TABLES = (
     *("messages", "media", "receipts", "attempts", "postbacks", "recipients", "trail"),
-    *("exports", "scheduled_messages", "counts", "quarantine"),
+    *("exports", "scheduled_messages", "counts"),
 )
 
 
