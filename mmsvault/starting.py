@@ -144,3 +144,5 @@ def write_log(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # What it tries again is said once, in words, when it did not help.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)

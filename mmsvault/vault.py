@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mmsvault.bucket import Bucket
+from mmsvault.catalog import key_values
 from mmsvault.catalog.connection import Limits, migrate, open_catalog
+from mmsvault.errors import UnavailableError
 from mmsvault.folder import FolderBucket
 from mmsvault.settings import Settings
 from mmsvault.settings.forms import Encryption
@@ -125,6 +127,19 @@ class Vault:
         return Sandbox(max_pixels=self.settings.max_media_pixels, folder=self.settings.temporary_dir)
 
     def prepare(self) -> None:
+        """Make catalog and bucket where they are not there yet.
+
+        Raises UnavailableError, also where a restore is not done: people and the trail of a vault that began
+        anew meanwhile would stand against those that it brings back.
+        """
+        self.make()
+        if key_values.get(self.catalog, key_values.RESTORING):
+            raise UnavailableError(
+                "A backup is being restored into this vault, or that was cut off: run the same "
+                "`mmsvault restore` again, and it goes on where it was."
+            )
+
+    def make(self) -> None:
         """Make catalog and bucket where they are not there yet. Raises UnavailableError."""
         migrate(self.catalog)
         self.bucket.make()

@@ -70,18 +70,28 @@ def back_up(
     *,
     passphrase: Passphrase,
     encrypts: bool = False,
+    is_secret: bool = False,
     is_new: bool = False,
     kept: int = SNAPSHOTS_KEPT,
     progress: Progress = lambda *_: None,
 ) -> BackedUp:
     """Bring a backup up to what the vault has now; cut off, it goes on the next time.
 
-    `encrypts` is for the first time, later ones go by what is there. Raises RefusedError where another
-    backup runs or where the backup of before is gone (unless `is_new`), DamagedError where a file is not
-    what was written, RejectedInputError, UnavailableError.
+    `encrypts` is for the first time, later ones go by what is there. Where it `is_secret`, nothing is written
+    that is not encrypted. Raises RefusedError for that, where another backup runs, or where the backup of
+    before is gone (unless `is_new`); DamagedError where a file is not what was written; RejectedInputError,
+    UnavailableError.
     """
     with _alone(vault), contextlib.closing(_index(vault, place)) as index:
-        repository = _repository(vault, place, index, passphrase=passphrase, encrypts=encrypts, is_new=is_new)
+        repository = _repository(
+            vault,
+            place,
+            index,
+            passphrase=passphrase,
+            encrypts=encrypts,
+            is_secret=is_secret or encrypts,
+            is_new=is_new,
+        )
         if index.begin(repository.identity, repository.kept_files()):
             for snapshot in repository.snapshots()[:1]:
                 index.load(repository.entries(snapshot))
@@ -244,13 +254,21 @@ def _is_whole(sha256: str) -> bool:
 
 
 def _repository(
-    vault: Vault, place: Place, index: Index, *, passphrase: Passphrase, encrypts: bool, is_new: bool
+    vault: Vault,
+    place: Place,
+    index: Index,
+    *,
+    passphrase: Passphrase,
+    encrypts: bool,
+    is_secret: bool,
+    is_new: bool,
 ) -> Repository:
     folder = vault.settings.temporary_dir
     found = open_repository(place, folder=folder, passphrase=passphrase)
-    if found and encrypts and not found.encryption.is_secret:
+    if found and is_secret and not found.encryption.is_secret:
         raise RefusedError(
-            f"The backup in {place.name} is not encrypted; name another place for one that is."
+            f"The backup in {place.name} is not encrypted; name another place for one that is, or give no "
+            "passphrase."
         )
     if found:
         return found
@@ -259,6 +277,8 @@ def _repository(
             f"There was a backup in {place.name}, and it is not there now. Is its disk mounted, and its "
             "server the same? To begin another one there, run it with --new."
         )
+    if is_secret and not encrypts:  # a first run that was cut off before it wrote anything
+        raise RefusedError(f"There is no backup in {place.name} yet; begin one with --encrypt.")
     return make_repository(place, folder=folder, passphrase=passphrase() if encrypts else "")
 
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from mmsvault.bucket import Bucket, Listed
-from mmsvault.errors import ConfigurationError, RejectedInputError
+from mmsvault.errors import ConfigurationError, RejectedInputError, UnavailableError
 from mmsvault.folder import FolderBucket
 from mmsvault.s3.objects import S3Bucket
 from mmsvault.s3.talking import open_client
@@ -16,6 +17,8 @@ from mmsvault.settings.forms import address_of
 from mmsvault.settings.sources import PREFIX
 
 S3 = "s3://"
+_OWN_SETTING = re.compile(rf"{PREFIX}(?=S3_(?:ENDPOINT|ACCESS_KEY|SECRET_KEY|REGION)\b)")
+"""A setting of the vault's bucket that the bucket of the backup has one of its own for."""
 OCTETS = "application/octet-stream"
 
 
@@ -27,26 +30,51 @@ class Place:
     bucket: Bucket
     prefix: str = ""
 
+    def exists(self) -> bool:
+        """Return whether there is such a folder or bucket. Raises UnavailableError."""
+        with self._named():
+            return self.bucket.exists()
+
+    def make(self) -> None:
+        """Make the folder or bucket unless it is there. Raises UnavailableError."""
+        with self._named():
+            self.bucket.make()
+
     def put(self, key: str, content: bytes | BinaryIO, *, size: int | None = None) -> None:
         """Keep an object, on the disk when this returns. Raises UnavailableError."""
-        self.bucket.put(self.prefix + key, content, content_type=OCTETS, size=size)
+        with self._named():
+            self.bucket.put(self.prefix + key, content, content_type=OCTETS, size=size)
 
     def chunks(self, key: str) -> Iterator[bytes]:
         """Give an object piece by piece. Raises NotFoundError, UnavailableError."""
-        return self.bucket.chunks(self.prefix + key)
+        with self._named():
+            yield from self.bucket.chunks(self.prefix + key)
 
     def read(self, key: str) -> bytes:
         """Return a small object whole. Raises NotFoundError, UnavailableError."""
-        return self.bucket.read(self.prefix + key)
+        with self._named():
+            return self.bucket.read(self.prefix + key)
 
     def list(self, folder: str) -> Iterator[Listed]:
         """Give what is in a folder, by its key here."""
-        for found in self.bucket.list(self.prefix + folder):
-            yield replace(found, key=found.key.removeprefix(self.prefix))
+        with self._named():
+            for found in self.bucket.list(self.prefix + folder):
+                yield replace(found, key=found.key.removeprefix(self.prefix))
 
     def remove(self, key: str) -> None:
         """Remove an object with all of its versions. Raises RefusedError where it is locked."""
-        self.bucket.erase(self.prefix + key)
+        with self._named():
+            self.bucket.erase(self.prefix + key)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say of a server that is away that it is the backup's, and which settings are its own."""
+        try:
+            yield
+        except UnavailableError as error:
+            told = re.sub(r"([Tt]he) bucket(?='s server)", r"\1 backup", str(error))
+            told = _OWN_SETTING.sub(f"{PREFIX}BACKUP_", told)
+            raise UnavailableError(f"{self.name}: {told}") from error
 
 
 def open_place(told: str, settings: Settings) -> Place:

@@ -219,7 +219,7 @@ def open_repository(place: Place, *, folder: Path, passphrase: Passphrase) -> Re
 
     Raises RejectedInputError for what is none of this product, of a newer form, or a wrong passphrase.
     """
-    if not place.bucket.exists():
+    if not place.exists():
         return None
     try:
         told = json.loads(place.read(HEADER))
@@ -241,7 +241,7 @@ def make_repository(place: Place, *, folder: Path, passphrase: str) -> Repositor
 
     Raises RejectedInputError where something else is there.
     """
-    place.bucket.make()
+    place.make()
     if next(place.list(""), None) is not None:
         raise RejectedInputError(f"{place.name} is not empty and has no backup; name another place.")
     encryption, locked = new_age(passphrase) if passphrase else (Plain(), "")

@@ -26,8 +26,6 @@ from mmsvault.state import rows
 from mmsvault.vault import Vault
 
 AT_ONCE = 8
-RESTORING = "restore.snapshot"
-"""Under which name the catalog keeps which snapshot is being brought back."""
 
 Progress = Callable[[str, int], None]
 """Is told what is being done, and how many more objects that is."""
@@ -63,7 +61,7 @@ def restore(
     settings ask for, DamagedError, RejectedInputError, UnavailableError.
     """
     done = Restored(snapshot or newest_of(repository))
-    vault.prepare()
+    vault.make()
     _begin(vault, done.snapshot)
     secrets = repository.secrets()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="restore") as side_by_side:
@@ -86,13 +84,13 @@ def restore(
         *done.rebuilt.problems,
         *(one for one in report.problems if one not in done.rebuilt.problems),
     ]
-    key_values.remove(vault.catalog, RESTORING)
+    key_values.remove(vault.catalog, key_values.RESTORING)
     return done
 
 
 def _begin(vault: Vault, snapshot: str) -> None:
     """Refuse a vault that has something, unless this very restore was cut off in it."""
-    begun = key_values.get(vault.catalog, RESTORING)
+    begun = key_values.get(vault.catalog, key_values.RESTORING)
     if begun == snapshot:
         return
     if begun:
@@ -106,7 +104,7 @@ def _begin(vault: Vault, snapshot: str) -> None:
             "name another MMSVAULT_DATA_DIR, or another MMSVAULT_S3_BUCKET and an empty "
             "MMSVAULT_DATABASE_URL. Do not start it before."
         )
-    key_values.put(vault.catalog, RESTORING, snapshot)
+    key_values.put(vault.catalog, key_values.RESTORING, snapshot)
 
 
 def _contents(vault: Vault) -> tuple[tuple[str, bool], ...]:

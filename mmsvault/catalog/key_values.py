@@ -10,6 +10,8 @@ from mmsvault.catalog.tables import key_values
 
 BACKUP_FINISHED_AT = "backup.finished_at"
 """When the last backup ended: ISO, UTC."""
+RESTORING = "restore.snapshot"
+"""Which snapshot of a backup is being brought back; nothing once that is done."""
 
 
 @retried

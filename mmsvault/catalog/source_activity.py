@@ -2,7 +2,8 @@
 
 Messages are counted after they are recorded, by the sweep alone and only those that came since its last
 look. So it costs by what came in, whatever the archive's size, and nobody who records a message waits.
-A message counts for its first recipient.
+A message counts for its first recipient. Hours in which the sweep counted stand there as well, under no
+provider: in others the vault was off, and that nothing came then says nothing of a source.
 """
 
 import time
@@ -12,8 +13,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, cast, delete, func, select, update
 
+from mmsvault.catalog import entering
 from mmsvault.catalog.connection import reading, retried, writing
-from mmsvault.catalog.entering import insert_in_dialect
 from mmsvault.catalog.tables import messages, recipients, serials, source_hours
 
 KEPT = timedelta(days=28)
@@ -27,6 +28,8 @@ FEWEST_HOURS = 10
 """A source with fewer hours with messages has no habit, and is not looked at."""
 HOUR_SECONDS = 3600
 _MICROSECONDS = 1_000_000
+_THE_SWEEP = {"provider": "", "recipient": ""}
+"""Under which source the hours stand in which the sweep counted."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def count_new(engine: Engine, *, now: datetime) -> None:
     """Count the messages that were recorded since the last call, for a second at the most."""
     began = time.monotonic()
     end = now - COMMITTED_AFTER
+    _watch(engine, now=now)
     while (at := _counted_until(engine, now=now)) < end:
         _count(engine, since=at, before=min(at + STEP, end))
         if time.monotonic() - began > SECONDS_FOR_COUNTING:
@@ -58,7 +62,7 @@ def active_hours(engine: Engine, *, now: datetime) -> dict[Source, list[int]]:
     since = hour_of(now - KEPT)
     frequent = (
         select(table.c.provider, table.c.recipient)
-        .where(table.c.hour >= since)
+        .where(table.c.hour >= since, table.c.provider != _THE_SWEEP["provider"])
         .group_by(table.c.provider, table.c.recipient)
         .having(func.count() >= FEWEST_HOURS)
         .subquery()
@@ -80,6 +84,31 @@ def active_hours(engine: Engine, *, now: datetime) -> dict[Source, list[int]]:
         for row in connection.execute(query):
             found[Source(row.provider, row.recipient)].append(row.hour)
     return dict(found)
+
+
+@retried
+def watched_hours(engine: Engine, *, now: datetime) -> frozenset[int]:
+    """Return the hours (counted since 1970) of the last four weeks in which the sweep counted messages."""
+    table = source_hours
+    query = select(table.c.hour).where(
+        table.c.provider == _THE_SWEEP["provider"],
+        table.c.recipient == _THE_SWEEP["recipient"],
+        table.c.hour >= hour_of(now - KEPT),
+    )
+    with reading(engine) as connection:
+        return frozenset(connection.scalars(query))
+
+
+@retried
+def _watch(engine: Engine, *, now: datetime) -> None:
+    """Take note that the sweep counts in this hour."""
+    row = {**_THE_SWEEP, "hour": hour_of(now)}
+    found = select(source_hours.c.hour).filter_by(**row)
+    with reading(engine) as connection:
+        if connection.scalar(found) is not None:
+            return
+    with writing(engine, forced=False) as connection:
+        entering.insert_new(connection, source_hours, {**row, "messages": 0})
 
 
 def hour_of(at: datetime) -> int:
@@ -113,7 +142,7 @@ def _count(engine: Engine, *, since: datetime, before: datetime) -> None:
         )
         for row in connection.execute(came).all():
             values = {"provider": row[0], "recipient": row[1], "hour": row.hour, "messages": row.n}
-            new = insert_in_dialect(connection.dialect.name, source_hours).values(**values)
+            new = entering.insert_in_dialect(connection.dialect.name, source_hours).values(**values)
             connection.execute(
                 new.on_conflict_do_update(
                     index_elements=list(source_hours.primary_key.columns),

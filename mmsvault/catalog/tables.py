@@ -321,7 +321,8 @@ key_values = Table(
 )
 
 # How many messages each of the business's numbers had in an hour (counted since 1970); hours without
-# any have no row. `source_activity` counts them after they are recorded, and forgets old ones.
+# any have no row. `source_activity` counts them after they are recorded, and forgets old ones. Rows without
+# provider and recipient are the hours in which it counted.
 source_hours = Table(
     "source_hours",
     metadata,

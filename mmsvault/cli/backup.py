@@ -78,7 +78,14 @@ def backup(
             return
         with _progress() as progress:
             done = copy.back_up(
-                vault, place, passphrase=ask, encrypts=encrypt, is_new=new, kept=keep, progress=progress
+                vault,
+                place,
+                passphrase=ask,
+                encrypts=encrypt,
+                is_secret=encrypt or passphrase_file is not None,
+                is_new=new,
+                kept=keep,
+                progress=progress,
             )
         details = f"{done.objects:,} objects, snapshot {done.snapshot}"
         auditing.by_command(vault, "backed up", subject=place.name, details=details)

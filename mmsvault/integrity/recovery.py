@@ -55,7 +55,9 @@ def set_damaged_aside(vault: Vault, *, closely: bool) -> str:
 def _has_something(vault: Vault) -> bool:
     """Return whether there are messages or people in the bucket, or it is away and cannot tell."""
     try:
-        return any(found.is_folder for found in vault.bucket.list("", recursive=False))
+        return vault.bucket.exists() and any(
+            found.is_folder for found in vault.bucket.list("", recursive=False)
+        )
     except NotFoundError:
         return False
     except UnavailableError:

@@ -116,12 +116,15 @@ def silences(vault: Vault, *, now: datetime) -> tuple[Silence, ...] | None:
     active = source_activity.active_hours(vault.catalog, now=now)
     if not active:
         return None
+    watched = source_activity.watched_hours(vault.catalog, now=now)
     found = []
     for source, hours in active.items():
-        silent = silence.silent_hours(hours, now_hour=now_hour)
-        is_set = bool(settings.alert_silent_hours) and silent >= settings.alert_silent_hours
-        if is_set or (settings.alert_silent_by_habit and silence.is_unusual(hours, now_hour=now_hour)):
-            found.append(Silence(source_name(source), silent))
+        seen = len(silence.watched_silence(hours, now_hour=now_hour, watched=watched))
+        is_set = bool(settings.alert_silent_hours) and seen >= settings.alert_silent_hours
+        if is_set or (
+            settings.alert_silent_by_habit and silence.is_unusual(hours, now_hour=now_hour, watched=watched)
+        ):
+            found.append(Silence(source_name(source), silence.silent_hours(hours, now_hour=now_hour)))
     return tuple(sorted(found, key=lambda one: (-one.hours, one.name)))
 
 

@@ -2,10 +2,11 @@
 
 Its habit are its regular hours: those of the week in which it had messages in more than half of the last
 weeks. Where it misses several of them in a row, or is silent for twice its longest pause, something is
-wrong: nights and weekends without messages are no regular hours, and are not missed.
+wrong: nights and weekends without messages are no regular hours, and are not missed. Neither are hours in
+which the vault itself was off: it could not have had any message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 
 from mmsvault.catalog.source_activity import FEWEST_HOURS
@@ -24,21 +25,25 @@ def silent_hours(active: Sequence[int], *, now_hour: int) -> int:
     return max(0, now_hour - active[-1] - 1) if active else 0
 
 
-def is_unusual(active: Sequence[int], *, now_hour: int) -> bool:
+def watched_silence(active: Sequence[int], *, now_hour: int, watched: Container[int]) -> list[int]:
+    """Return the whole hours since the last of `active` in which a message would have been seen."""
+    return [hour for hour in range(active[-1] + 1, now_hour) if hour in watched] if active else []
+
+
+def is_unusual(active: Sequence[int], *, now_hour: int, watched: Container[int]) -> bool:
     """Return whether the silence since the last of `active` is longer than is usual.
 
-    Hours are counted since 1970, in order; `now_hour` is the one that is not over yet.
+    Hours are counted since 1970, in order; `now_hour` is the one that is not over yet, and in those that are
+    `watched` the vault ran.
     """
     if len(active) < FEWEST_HOURS or active[-1] - active[0] < FEWEST_WEEKS * WEEK_HOURS:
         return False
-    silent = silent_hours(active, now_hour=now_hour)
+    silent = watched_silence(active, now_hour=now_hour, watched=watched)
     longest = max(later - earlier - 1 for earlier, later in pairwise(active))
-    if silent > max(TIMES_THE_LONGEST_PAUSE * longest, MISSED_HOURS):
+    if len(silent) > max(TIMES_THE_LONGEST_PAUSE * longest, MISSED_HOURS):
         return True
     known = frozenset(active)
-    missed = sum(
-        _is_regular(hour, known, first=active[0]) for hour in range(active[-1] + 1, active[-1] + 1 + silent)
-    )
+    missed = sum(_is_regular(hour, known, first=active[0]) for hour in silent)
     return missed >= MISSED_HOURS
 
 

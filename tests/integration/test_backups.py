@@ -19,16 +19,19 @@ from mmsvault.backup.repository import Repository, open_repository
 from mmsvault.backup.restoration import Restored
 from mmsvault.catalog import key_values, names, people, searches, trail
 from mmsvault.catalog.people import Role
+from mmsvault.cli.welcoming import first_login
 from mmsvault.errors import (
     ConfigurationError,
     DamagedError,
     RefusedError,
     RejectedInputError,
+    UnavailableError,
 )
 from mmsvault.exporting.signing import own_signer
 from mmsvault.integrity import rebuilding
 from mmsvault.message import Message
 from mmsvault.sample.provider import SampleProvider
+from mmsvault.settings.generated import free_port
 from tests.integration import archive as archives
 from tests.integration.archive import Archive, minio_bucket, picture, words
 
@@ -238,6 +241,21 @@ def test_a_backup_that_was_cut_off_goes_on(archive: Archive, fresh: Archive, des
     assert back.problems == []
 
 
+def test_a_vault_whose_restore_was_cut_off_begins_nothing_of_its_own(
+    archive: Archive, fresh: Archive, dest: Place
+) -> None:
+    fill(archive)
+    people.add(archive.vault.catalog, "admin", role=Role.ADMIN, password="a long enough password")
+    back_up(archive, dest)
+    with pytest.raises(KeyboardInterrupt):
+        restore(fresh, dest, progress=interrupt)
+    with pytest.raises(UnavailableError, match="run the same `mmsvault restore` again"):
+        first_login(fresh.vault)
+    restore(fresh, dest, secret_of(archive))
+    assert first_login(fresh.vault) == ""
+    assert people.recognise(fresh.vault.catalog, "admin", "a long enough password")
+
+
 def interrupt(_step: str, _more: int) -> None:
     raise KeyboardInterrupt
 
@@ -286,6 +304,16 @@ def test_nothing_of_an_encrypted_backup_can_be_read_or_named_without_its_passphr
     assert copy.check(opened(archive, dest, asked)).problems == ()
 
 
+def test_with_a_passphrase_nothing_is_written_that_is_not_encrypted(archive: Archive, dest: Place) -> None:
+    fill(archive)
+    with pytest.raises(RefusedError, match="begin one with --encrypt"):
+        back_up(archive, dest, is_secret=True, passphrase=asked)
+    assert not dest.bucket.exists()
+    back_up(archive, dest)
+    with pytest.raises(RefusedError, match="is not encrypted"):
+        back_up(archive, dest, is_secret=True, passphrase=asked)
+
+
 def test_snapshots_that_are_not_kept_take_their_files_along(archive: Archive, dest: Place) -> None:
     fill(archive)
     gone = archive.receive("gone", words("soon to be deleted"))
@@ -327,6 +355,17 @@ def test_a_place_whose_disk_is_gone_is_not_filled_anew(
     with pytest.raises(RefusedError, match="not there now"):
         back_up(archive, open_place(str(folder), archive.vault.settings))
     assert back_up(archive, open_place(str(folder), archive.vault.settings), is_new=True).snapshot
+
+
+def test_a_server_of_the_backup_that_is_away_is_named_with_its_own_setting(archive: Archive) -> None:
+    keys = {"backup_s3_access_key": "access", "backup_s3_secret_key": "secret-key"}
+    away = {"backup_s3_endpoint": f"http://127.0.0.1:{free_port()}", **keys}
+    dest = open_place("s3://backup/of", archive.vault.settings.model_copy(update=away))
+    with pytest.raises(UnavailableError) as raised:
+        back_up(archive, dest)
+    assert "the backup's server" in str(raised.value)
+    assert "MMSVAULT_BACKUP_S3_ENDPOINT" in str(raised.value)
+    assert "MMSVAULT_S3_" not in str(raised.value)
 
 
 def test_a_backup_inside_of_the_vault_is_refused(archive: Archive) -> None:

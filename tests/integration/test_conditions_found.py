@@ -356,6 +356,11 @@ def messages_in(engine: Engine, hours: list[datetime], *, begin: int = 0) -> Non
             assert entering.insert_whole(connection, message)
 
 
+def watch_since(engine: Engine, *, hours: int, now: datetime) -> None:
+    for back in range(hours, -1, -1):
+        source_activity.count_new(engine, now=now - timedelta(hours=back))
+
+
 def count_all(engine: Engine, *, now: datetime) -> None:
     until(
         lambda: source_activity.count_new(engine, now=now) or source_activity.active_hours(engine, now=now),
@@ -372,6 +377,7 @@ def test_a_source_that_misses_its_hours_is_told_by_its_last_digits_on_each_datab
     url = catalog.url.render_as_string(hide_password=False)
     with opened(tmp_path, is_made=False, database_url=url) as vault:
         assert gather.silences(vault, now=now) is None, "nothing is counted yet"
+        watch_since(vault.catalog, hours=5, now=now)
         count_all(vault.catalog, now=now)
         (found,) = gather.silences(vault, now=now) or ()
         assert (found.name, found.hours) == ("sinch *********45", 4)
@@ -381,6 +387,22 @@ def test_a_source_that_misses_its_hours_is_told_by_its_last_digits_on_each_datab
         assert gather.silences(vault, now=now) == ()
         facts = replace(gather.gather(vault), archive=gather.archive_facts(vault, now=now), now=now)
         assert [one.condition.id for one in judge(facts) if one.condition.id == "source_silent"]
+
+
+def test_a_vault_that_was_off_calls_no_source_silent_when_it_is_back(catalog: Engine, tmp_path: Path) -> None:
+    off_at = datetime(2026, 3, 10, 12, 20, tzinfo=UTC)
+    messages_in(catalog, [off_at - timedelta(hours=back) for back in range(20 * 24, 0, -1)])
+    count_all(catalog, now=off_at)
+    now = off_at + timedelta(hours=30)
+    url = catalog.url.render_as_string(hide_password=False)
+    with opened(tmp_path, is_made=False, database_url=url, alert_silent_hours=3) as vault:
+        count_all(vault.catalog, now=now)
+        assert gather.silences(vault, now=now) == ()
+        for _ in range(4):
+            now += timedelta(hours=1)
+            count_all(vault.catalog, now=now)
+        (found,) = gather.silences(vault, now=now) or ()
+        assert found.hours > 30
 
 
 def test_each_message_is_counted_once_and_hours_of_a_month_ago_are_forgotten(
@@ -393,14 +415,15 @@ def test_each_message_is_counted_once_and_hours_of_a_month_ago_are_forgotten(
         count_all(catalog, now=now)
     with catalog.connect() as connection:
         table = source_activity.source_hours
-        rows = connection.execute(table.select().order_by(table.c.hour)).all()
+        counted = table.select().where(table.c.provider != "").order_by(table.c.hour)
+        rows = connection.execute(counted).all()
     assert [row.messages for row in rows] == [2] + [1] * 11
     later = now + timedelta(days=40)
 
     def is_empty() -> bool:
         source_activity.count_new(catalog, now=later)
         with catalog.connect() as connection:
-            return not connection.execute(table.select()).all()
+            return not connection.execute(counted).all()
 
     until(is_empty, what="old hours forgotten")
 
@@ -409,6 +432,7 @@ def test_a_set_number_of_hours_is_told_whatever_is_usual(tmp_path: Path) -> None
     now = utc_now()
     with opened(tmp_path, alert_silent_hours=3, alert_silent_by_habit=False) as vault:
         messages_in(vault.catalog, [now - timedelta(hours=back) for back in range(15, 4, -1)])
+        watch_since(vault.catalog, hours=5, now=now)
         count_all(vault.catalog, now=now)
         (found,) = gather.silences(vault, now=now) or ()
         assert found.hours in (3, 4)

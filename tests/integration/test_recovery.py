@@ -85,6 +85,13 @@ def test_no_first_admin_is_made_while_a_rebuild_is_wanted(tmp_path: Path) -> Non
     vault.close()
 
 
+def test_a_vault_whose_very_first_start_was_cut_off_is_not_said_to_lack_a_catalog(tmp_path: Path) -> None:
+    vault = Vault(Settings.load(data_dir=tmp_path))
+    assert recovery.set_damaged_aside(vault, closely=True) == ""
+    assert not sqlite_file.wants_rebuild(vault.settings.catalog_file)
+    vault.close()
+
+
 @pytest.mark.parametrize("has_bucket", [True, False])
 def test_a_missing_catalog_is_rebuilt_where_the_bucket_has_something(
     tmp_path: Path, has_bucket: bool

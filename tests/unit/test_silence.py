@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 
-from mmsvault.ops.silence import WEEK_HOURS, is_unusual, silent_hours
+from mmsvault.ops import silence
+from mmsvault.ops.silence import WEEK_HOURS, silent_hours
 
 MONDAY = 4 * 24 + WEEK_HOURS * 2900
 """An hour counted since 1970, which began on a Thursday: a Monday at midnight."""
 OFFICE = [day * 24 + hour for day in range(5) for hour in range(9, 18)]
+
+
+def is_unusual(active: list[int], *, now_hour: int) -> bool:
+    """Ask it of a vault that was never off."""
+    return silence.is_unusual(active, now_hour=now_hour, watched=range(now_hour + 1))
 
 
 def weeks(hours: list[int], number: int) -> list[int]:
@@ -43,3 +49,12 @@ def test_campaigns_at_any_time_are_missed_after_twice_their_longest_pause() -> N
 def test_the_hour_that_is_not_over_is_no_silence() -> None:
     assert silent_hours([MONDAY], now_hour=MONDAY + 1) == 0
     assert silent_hours([MONDAY], now_hour=MONDAY + 3) == 2
+
+
+def test_hours_in_which_the_vault_was_off_are_not_missed() -> None:
+    active = weeks(list(range(WEEK_HOURS)), 3)
+    back_at = MONDAY + 60
+    for hours, told in ((0, False), (2, False), (3, True)):
+        watched = {*active, *range(back_at, back_at + hours)}
+        assert silence.is_unusual(active, now_hour=back_at + hours, watched=watched) is told, hours
+    assert not silence.is_unusual(active, now_hour=back_at + 9, watched=())
