@@ -50,6 +50,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 def _as_json(finding: Finding) -> dict[str, str]:
     """Return what scripts are told of a finding; `setting` is there where a setting is to be set right."""
     told = {"check": finding.check, "state": finding.state, "said": finding.said, "advice": finding.advice}
+    told["condition"] = finding.condition
     return {**told, "setting": finding.setting} if finding.setting else told
 
 

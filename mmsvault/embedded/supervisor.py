@@ -111,9 +111,12 @@ def runs(settings: Settings) -> bool:
 
 def ended_cleanly(settings: Settings) -> bool:
     """Return whether whoever ran last in this folder let go of it; ask before `run`."""
-    with contextlib.suppress(FileNotFoundError):
+    try:
         return not (settings.data_dir / LOCK).read_text().strip()
-    return True
+    except FileNotFoundError:
+        return True
+    except OSError:  # `alone` says what is wrong with it
+        return False
 
 
 @contextlib.contextmanager

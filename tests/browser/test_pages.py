@@ -122,7 +122,7 @@ def test_a_postback_in_quarantine_is_said_on_every_page_and_its_body_is_text(
     house: House, inside: Page
 ) -> None:
     inside.goto(f"{house.dashboard}/senders")
-    alert = inside.get_by_role("alert").filter(has_text="not understood. Newest: ")
+    alert = inside.get_by_role("alert").filter(has_text="not understood: see Quarantine.")
     expect(alert).to_contain_text("The XML's root is <html>, not <postback>.")
     alert.get_by_role("link", name="Correct and replay").click()
     expect(inside.get_by_role("heading", level=1, name="Quarantine")).to_be_visible()

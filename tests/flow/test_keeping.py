@@ -61,7 +61,9 @@ def test_rebuild_after_the_catalog_was_deleted_changes_no_byte_of_what_search_sa
     lose_catalog(house)
     rebuilt = house.call("rebuild", "--json")
     assert rebuilt.returncode == 0, rebuilt.stderr
-    assert json.loads(rebuilt.stdout) == {"messages": 3, "problems": []}
+    people = [{"name": "admin", "role": "admin"}]
+    told = {"messages": 3, "problems": [], "people": people, "removed_people": []}
+    assert json.loads(rebuilt.stdout) == told
     assert house.call("search", "", "--json").stdout == before
 
     file = tmp_path / "postback.xml"

@@ -99,9 +99,8 @@ def test_with_the_port_of_the_metrics_taken_the_sweep_goes_on(
 
 def test_without_its_queue_server_it_keeps_postbacks_in_the_spool(tmp_path: Path) -> None:
     house = House(tmp_path, {"MMSVAULT_WORKERS": "1"})
-    (house.settings.data_dir / "redis" / "appendonlydir").mkdir(parents=True)
-    appended = house.settings.data_dir / "redis" / "appendonlydir" / "appendonly.aof.manifest"
-    appended.write_bytes(b"no manifest at all")
+    in_the_way = house.settings.data_dir / "redis" / "queue.sock" / "a folder where its socket should be"
+    in_the_way.mkdir(parents=True)
     with up(house):
         body = lower_case_xml(notice("spooled", "http://127.0.0.1:9/none.jpg"))
         assert httpx.post(house.postbacks, content=body, trust_env=False).status_code == 200
