@@ -1,12 +1,14 @@
 """Keywords by the words in them, so that a word in a search finds them as it finds texts.
 
 A message's document has its keyword as a whole. Which keywords have a word is asked of the table that
-counts them, which is small: their number is that of the keywords, not that of the messages.
+counts them, which is small: their number is that of the keywords, not that of the messages. Those of the
+latest messages stand among the changes that are not counted in it yet.
 """
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
-from mmsvault.catalog.tables import keywords
+from mmsvault.catalog.tables import count_changes, keywords
+from mmsvault.catalog.tallies import Kind
 from mmsvault.catalog.words import words_of
 
 AMONG = 10_000
@@ -28,7 +30,15 @@ def find_in(connection: Connection, text: str) -> tuple[str, ...]:
     newest = latest.subquery()
     inside = select(newest.c.key).where(newest.c.key.contains(wanted[0], autoescape=True))
     beginning = select(keywords.c.key).where(_begins(connection, wanted[0])).limit(MOST)
-    found = dict.fromkeys([*connection.scalars(inside), *connection.scalars(beginning)])
+    of_changes = (
+        select(count_changes.c.key)
+        .where(count_changes.c.kind == Kind.KEYWORD.value)
+        .where(count_changes.c.key.contains(wanted[0], autoescape=True))
+        .distinct()
+        .limit(MOST)
+    )
+    asked = (inside, beginning, of_changes)
+    found = dict.fromkeys(key for one in asked for key in connection.scalars(one))
     return tuple(key for key in found if _has(words_of(key), wanted))[:MOST]
 
 
