@@ -125,6 +125,8 @@ async def _gallery(request: Request) -> Response:
 
 def _early_page(request: Request) -> str | None:
     """Return the page with its first tiles; None where these cannot be drawn, whatever the reason."""
+    if request.query_params.get("since") or request.query_params.get("until"):
+        return None  # only the browser knows when its days begin
     try:
         with locally.spoken_by(request.headers):
             first = first_or_next_page(request.scope[VISIT], {**request.query_params, "after": ""})

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 
 from dashboard import front
 from dashboard.gate import VISIT
@@ -62,3 +63,8 @@ def test_tiles_that_cannot_be_drawn_leave_the_plain_page(monkeypatch: pytest.Mon
 def test_a_message_at_either_end_of_all_years_is_drawn_early(at: datetime, zone: str) -> None:
     found = tiles([message(received_at=at)], sign=lambda key, _: key)
     assert "sinch-1" in drawn(found, Look(zone_of(zone), "120", "light"))
+
+
+def test_an_address_with_days_has_no_early_tiles_since_only_the_browser_knows_its_days() -> None:
+    scope = {"type": "http", "query_string": b"since=2026-11-30&until=2026-11-30", "headers": [], VISIT: None}
+    assert front._early_page(Request(scope)) is None
