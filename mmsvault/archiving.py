@@ -154,6 +154,7 @@ def archive_message(vault: Vault, message_id: str) -> None:
     about(message=message_id)
     with leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
+            upkeep.look_after_lease(vault.catalog, message_id, now=utc_now())
             return
         message = queries.load(vault.catalog, message_id)
         if not is_put_off(vault, message):

@@ -259,6 +259,20 @@ def noted(engine: Engine) -> dict[str, int]:
 
 
 @retried
+def look_after_lease(engine: Engine, message_id: str, *, now: datetime) -> None:
+    """Have the sweep look at a message once its lease has run out, if that is not renewed until then.
+
+    Whoever holds it may have ended, or have lost the catalog before it could let go.
+    """
+    changed = update(messages).where(
+        *(messages.c.id == message_id, messages.c.lease_until_at > now),
+        messages.c.due_at > messages.c.lease_until_at,
+    )
+    with writing(engine, forced=False) as connection:
+        connection.execute(changed.values(due_at=messages.c.lease_until_at))
+
+
+@retried
 def make_due(engine: Engine, message_id: str, *, now: datetime) -> None:
     """Have the sweep look at the message at once, and so its record written."""
     with writing(engine) as connection:

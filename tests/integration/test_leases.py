@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 from mmsvault import leases
-from mmsvault.catalog import writes
-from mmsvault.catalog.connection import reading
+from mmsvault.catalog import upkeep, writes
+from mmsvault.catalog.connection import reading, writing
 from mmsvault.catalog.tables import messages
 from mmsvault.leases import Lease
 from mmsvault.message import utc_now
@@ -75,3 +75,20 @@ def test_a_lease_of_a_clock_that_was_far_ahead_counts_no_more(catalog: Engine) -
     assert writes.take_lease(catalog, "sinch-1", token="a", now=ahead, span=leases.SPAN)
     with leases.hold(catalog, "sinch-1") as mine:
         assert mine
+
+
+def test_a_job_that_meets_a_lease_has_the_message_looked_at_once_that_has_run_out(catalog: Engine) -> None:
+    lease = Lease(catalog, "sinch-1")
+    writes.record(catalog, message(), receipt(), claim=lease.claim())
+    later = utc_now() + timedelta(minutes=5)
+    with writing(catalog) as connection:
+        connection.execute(update(messages).values(due_at=later))
+    upkeep.look_after_lease(catalog, "sinch-1", now=utc_now())
+    with reading(catalog) as connection:
+        assert connection.scalar(select(messages.c.due_at)) == end_of(catalog, "1")
+    lease.release()
+    with writing(catalog) as connection:
+        connection.execute(update(messages).values(due_at=later))
+    upkeep.look_after_lease(catalog, "sinch-1", now=utc_now())
+    with reading(catalog) as connection:
+        assert connection.scalar(select(messages.c.due_at)) == later
