@@ -121,7 +121,9 @@ def make_preview(vault: Vault, message: Message, item: MediaItem) -> MediaItem:
 
 def keep(vault: Vault, message: Message, lease: Lease, made: list[MediaItem]) -> None:
     """Write what came of it: the catalog's rows, then message.json, and last how it stands."""
-    done = writes.save_attempts(vault.catalog, message.id, items=made, tried=[], token=lease.token)
+    done = writes.save_attempts(
+        vault.catalog, message.id, items=made, tried=[], token=lease.token, now=utc_now()
+    )
     if done is None:
         log.warning("another worker took the message over; what it writes counts")
         return

@@ -12,7 +12,7 @@ from mmsvault import layout, leases
 from mmsvault.catalog import queries, writes
 from mmsvault.errors import OvertakenError
 from mmsvault.leases import Lease
-from mmsvault.message import Attempt, MediaItem, Message
+from mmsvault.message import Attempt, MediaItem, Message, utc_now
 from mmsvault.steps import step
 from mmsvault.vault import Vault
 
@@ -42,6 +42,7 @@ def finish(vault: Vault, message: Message, lease: Lease, tried: list[Tried]) -> 
         items=[one.item for one in tried],
         tried=[one.attempt for one in tried],
         token=lease.token,
+        now=utc_now(),
     )
     if done is None:
         raise OvertakenError("Another worker took the message over; what it writes counts.")

@@ -40,7 +40,6 @@ from mmsvault.message import (
     fold,
     note_of,
     tag_of,
-    utc_now,
 )
 
 SWEEP = "sweep"
@@ -140,7 +139,13 @@ _TAKE_LEASE = (
 
 @retried
 def save_attempts(
-    engine: Engine, message_id: str, *, items: Sequence[MediaItem], tried: Sequence[Attempt], token: str
+    engine: Engine,
+    message_id: str,
+    *,
+    items: Sequence[MediaItem],
+    tried: Sequence[Attempt],
+    token: str,
+    now: datetime,
 ) -> Message | None:
     """Write what attempts came to and return the message as it now stands; None if no longer `token`'s.
 
@@ -153,7 +158,7 @@ def save_attempts(
             return None
         there = {(one.position, one.at) for one in known.attempts}
         new = [one for one in tried if (one.position, one.at) not in there]
-        connection.execute(_MAKE_DUE, {"message_id": message_id, "now": utc_now()})
+        connection.execute(_MAKE_DUE, {"message_id": message_id, "now": now})
         for item in items:
             row = media_row(message_id, item)
             connection.execute(_CHANGE_MEDIA, {**row, "its_message": message_id, "its_place": item.position})

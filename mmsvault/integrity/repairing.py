@@ -200,7 +200,12 @@ class _Work:
         was = {item.position: item for item in self._message.media}
         changed = [item for position, item in self._items.items() if item != was[position]]
         done = writes.save_attempts(
-            self._vault.catalog, self._message.id, items=changed, tried=self._attempts, token=lease.token
+            self._vault.catalog,
+            self._message.id,
+            items=changed,
+            tried=self._attempts,
+            token=lease.token,
+            now=utc_now(),
         )
         if done is None:
             raise OvertakenError("Another worker took the message over; what it writes counts.")

@@ -101,7 +101,9 @@ def test_a_preview_whose_worker_was_killed_is_made_after_all(kinds: tuple[House,
     with house.vault() as vault:
         now = utc_now()
         writes.take_lease(vault.catalog, message.id, token="killed", now=now, span=timedelta(seconds=1))
-        writes.save_attempts(vault.catalog, message.id, items=[cut_off], tried=[], token="killed")
+        writes.save_attempts(
+            vault.catalog, message.id, items=[cut_off], tried=[], token="killed", now=utc_now()
+        )
 
         def made() -> bool:
             return (

@@ -209,6 +209,7 @@ def test_axe_finds_nothing_serious_in_lists_and_mistakes(
         box(page).fill("winter")
         expect(offered(page).first).to_be_visible()
         total(page, found(house, "winter"))  # tiles of an older answer are pale
+        expect(page.locator("a.tile:not(:has(.name))")).to_have_count(0)
         page.keyboard.press("ArrowDown")
         wrong = serious_violations(page)
         for query in ("keywrod:storm", "storm AND ("):
@@ -216,5 +217,6 @@ def test_axe_finds_nothing_serious_in_lists_and_mistakes(
             box(page).press("Enter")
             expect(mistake(page).get_by_role("button")).to_be_visible()
             expect(page.locator(".root.busy")).to_have_count(0)
+            expect(page.locator("a.tile:not(:has(.name))")).to_have_count(0)  # names come when it is idle
             wrong += serious_violations(page)
         assert not wrong

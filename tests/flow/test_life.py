@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.engine import make_url
 
-from mmsvault import archiving, attempts, disposition
+from mmsvault import archiving, attempts, disposition, settling
 from mmsvault.bucket import Bucket
 from mmsvault.catalog import queries, writes
 from mmsvault.catalog.connection import migrate, reading
@@ -106,7 +106,7 @@ class Life(RuleBasedStateMachine):
             self.vault.__dict__[name] = getattr(self.shared, name)
         migrate(self.vault.catalog)
         self.now = STARTS_AT
-        for module in (archiving, archiving.leases, disposition):
+        for module in (archiving, archiving.leases, disposition, settling):
             self.stack.enter_context(patch.object(module, "utc_now", lambda: self.now))
         run = next(_numbers)
         self.names = [f"{run}-{letter}" for letter in "abc"]

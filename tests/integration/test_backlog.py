@@ -252,7 +252,7 @@ def test_files_that_wait_are_counted_wherever_they_go(catalog: Engine) -> None:
     assert waiting() == (4, 2, 4)
     assert writes.take_lease(catalog, "sinch-done", token="a", now=NOON, span=LEASE)
     items = [stored(item) for item in message("done", urls=urls).media]
-    writes.save_attempts(catalog, "sinch-done", items=items, tried=[], token="a")
+    writes.save_attempts(catalog, "sinch-done", items=items, tried=[], token="a", now=utc_now())
     assert waiting() == (2, 1, 2)
     with writing(catalog) as connection:
         moved = update(messages).where(messages.c.id == "sinch-kept")

@@ -99,7 +99,9 @@ def test_a_file_that_a_repeat_adds_while_the_message_is_in_hand_is_not_lost(cata
     in_hand = writes.record(catalog, message(), receipt(b"<one/>")).message
     assert writes.take_lease(catalog, in_hand.id, token="a", now=utc_now(), span=LEASE)
     writes.record(catalog, message(urls=("http://m.example/b",)), receipt(b"<two/>"))
-    writes.save_attempts(catalog, in_hand.id, items=[stored(in_hand.media[0])], tried=[], token="a")
+    writes.save_attempts(
+        catalog, in_hand.id, items=[stored(in_hand.media[0])], tried=[], token="a", now=utc_now()
+    )
     settle(catalog, in_hand.id)
     now_stands = queries.load(catalog, in_hand.id)
     assert [item.state for item in now_stands.media] == ["stored", "pending"]
@@ -115,7 +117,9 @@ def test_one_worker_holds_a_message_until_its_lease_runs_out(catalog: Engine) ->
     assert writes.take_lease(catalog, token="a", now=NOON + LEASE / 2, **take), "renewed"
     assert not writes.take_lease(catalog, token="b", now=NOON + LEASE, **take)
     assert writes.take_lease(catalog, token="b", now=NOON + LEASE * 2, **take)
-    assert writes.save_attempts(catalog, "sinch-1", items=[], tried=[], token="a") is None, "a lost it"
+    assert writes.save_attempts(catalog, "sinch-1", items=[], tried=[], token="a", now=utc_now()) is None, (
+        "a lost it"
+    )
 
 
 def test_attempts_are_kept_and_the_message_is_due_until_it_is_settled(catalog: Engine) -> None:
@@ -124,10 +128,14 @@ def test_attempts_are_kept_and_the_message_is_due_until_it_is_settled(catalog: E
     attempt = Attempt(
         position=0, at=NOON, duration_ms=12, outcome="stored", status=200, headers={"etag": "x"}
     )
-    saved = writes.save_attempts(catalog, one.id, items=[stored(one.media[0])], tried=[attempt], token="a")
+    saved = writes.save_attempts(
+        catalog, one.id, items=[stored(one.media[0])], tried=[attempt], token="a", now=utc_now()
+    )
     assert saved is not None
     assert saved.attempts == (attempt,)
-    again = writes.save_attempts(catalog, one.id, items=[stored(one.media[0])], tried=[attempt], token="a")
+    again = writes.save_attempts(
+        catalog, one.id, items=[stored(one.media[0])], tried=[attempt], token="a", now=utc_now()
+    )
     assert again == saved, "the answer was lost, and the worker says it once more"
     assert queries.due(catalog, now=NOON, limit=9), "cut off here, another worker must finish it"
     settle(catalog, one.id)
@@ -223,12 +231,12 @@ def test_a_query_finds_the_right_messages(catalog: Engine, query: str, names: st
     ):
         writes.take_lease(catalog, each.id, token="a", now=NOON, span=LEASE)
         item = each.media[0].model_copy(update=changes)
-        writes.save_attempts(catalog, each.id, items=[item], tried=[], token="a")
+        writes.save_attempts(catalog, each.id, items=[item], tried=[], token="a", now=utc_now())
         settle(catalog, each.id)
     two = queries.load(catalog, "sinch-2")
     writes.take_lease(catalog, two.id, token="a", now=NOON, span=LEASE)
     card = two.media[0].model_copy(update={"content_type": "text/vcard"})
-    writes.save_attempts(catalog, two.id, items=[card], tried=[], token="a")
+    writes.save_attempts(catalog, two.id, items=[card], tried=[], token="a", now=utc_now())
     assert found(catalog, query) == set(names.split())
 
 
@@ -270,7 +278,7 @@ def test_counts_tell_what_is_archived_waiting_and_at_risk(catalog: Engine) -> No
     writes.count_receipt(catalog, receipt(), "other", code="N101")
     writes.count_receipt(catalog, receipt(), "quarantined")
     writes.take_lease(catalog, one.id, token="a", now=NOON, span=LEASE)
-    writes.save_attempts(catalog, one.id, items=[stored(one.media[0])], tried=[], token="a")
+    writes.save_attempts(catalog, one.id, items=[stored(one.media[0])], tried=[], token="a", now=utc_now())
     settle(catalog, one.id)
     counts = totals.counts(catalog, at_risk_before=NOON + timedelta(days=31))
     assert counts.messages == {"pending": 1, "archived": 1, "partial": 0, "lost": 0}

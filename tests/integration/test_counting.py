@@ -12,7 +12,7 @@ from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import counts, keywords, messages, senders
 from mmsvault.catalog.totals import Total
 from mmsvault.errors import NotFoundError, RejectedInputError
-from mmsvault.message import MediaState
+from mmsvault.message import MediaState, utc_now
 from tests.integration.test_catalog import LEASE, NOON, message, receipt, stored
 
 
@@ -32,7 +32,9 @@ def test_counts_are_exact_under_writers_and_deleters_at_once(catalog: Engine) ->
         writes.record(catalog, crowd[one], receipt())
         writes.take_lease(catalog, crowd[one].id, token="a", now=NOON, span=LEASE)
         saved = [stored(crowd[one].media[0], size=one)]
-        written = writes.save_attempts(catalog, crowd[one].id, items=saved, tried=[], token="a")
+        written = writes.save_attempts(
+            catalog, crowd[one].id, items=saved, tried=[], token="a", now=utc_now()
+        )
         assert written
         assert writes.settle(catalog, written, token="a") is None
         if one % 3 == 0:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 
 from mmsvault.catalog import language, queries, totals, writes
-from mmsvault.message import SHOWN_OF_MEDIA, MediaItem, MediaState, Message, Receipt
+from mmsvault.message import SHOWN_OF_MEDIA, MediaItem, MediaState, Message, Receipt, utc_now
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=20)
@@ -88,7 +88,7 @@ def test_a_preview_that_was_queued_is_left_alone_for_a_while(catalog: Engine) ->
 def test_a_message_whose_preview_is_due_counts_as_archived(catalog: Engine) -> None:
     message = record(catalog, "1", film(state=MediaState.PENDING, preview_due_at=None, next_attempt_at=NOON))
     writes.take_lease(catalog, message.id, token="a", now=NOON, span=LEASE)
-    done = writes.save_attempts(catalog, message.id, items=[film()], tried=[], token="a")
+    done = writes.save_attempts(catalog, message.id, items=[film()], tried=[], token="a", now=utc_now())
     assert done is not None
     writes.settle(catalog, done, token="a")
     assert done.state.value == "archived"

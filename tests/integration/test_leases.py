@@ -61,7 +61,7 @@ def test_a_new_message_is_in_the_hand_of_who_records_it_and_a_known_one_is_not(c
     with leases.hold(catalog, "sinch-1") as other:
         assert other is None
     with leases.kept(lease):
-        assert writes.save_attempts(catalog, "sinch-1", items=[], tried=[], token=lease.token)
+        assert writes.save_attempts(catalog, "sinch-1", items=[], tried=[], token=lease.token, now=utc_now())
     again = writes.record(catalog, message(), receipt(b"<other/>"), claim=Lease(catalog, "sinch-1").claim())
     assert again
     assert not again.is_first

@@ -49,7 +49,7 @@ def record(engine: Engine, number: int) -> None:
     assert recorded
     identity = recorded.message.id
     assert writes.take_lease(engine, identity, token="t", now=utc_now(), span=queries.LONGEST_LEASE)
-    saved = writes.save_attempts(engine, identity, items=[], tried=[], token="t")
+    saved = writes.save_attempts(engine, identity, items=[], tried=[], token="t", now=utc_now())
     assert saved
     writes.settle(engine, saved, token="t")
 

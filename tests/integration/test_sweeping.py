@@ -79,7 +79,7 @@ def test_what_the_settings_refused_is_due_when_they_change_and_not_before(vault:
             .model_copy(update={"reason": reason, "next_attempt_at": later, "attempts": 1})
         )
         writes.take_lease(vault.catalog, name, token="t", now=utc_now(), span=timedelta(minutes=1))
-        writes.save_attempts(vault.catalog, name, items=[waits], tried=[], token="t")
+        writes.save_attempts(vault.catalog, name, items=[waits], tried=[], token="t", now=utc_now())
 
     def due() -> set[str]:
         loaded = [queries.load(vault.catalog, name) for name in ("refused", "missing")]
