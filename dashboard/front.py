@@ -29,7 +29,7 @@ from dashboard import locally
 from dashboard.bundling import FOLDER, module, script
 from dashboard.gallery_route import MESSAGES_A_PAGE, first_or_next_page
 from dashboard.gate import MODULES as PATH
-from dashboard.gate import VISIT
+from dashboard.gate import PAGES, VISIT
 from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.sight import Look, drawn, look_in
@@ -37,11 +37,6 @@ from mmsvault.errors import VaultError
 
 log = structlog.get_logger(__name__)
 
-PAGES = (
-    *("message", "senders", "keywords", "searches", "exports", "operations", "quarantine", "audit"),
-    "settings",
-)
-"""The paths of Streamlit's other pages."""
 EARLY = "early.js"
 MODULES = ("gallery.js", "lightbox.js", "sheet.js")
 STYLES = {"gallery.css": ("grid.css", "gallery.css"), "sheet.css": ("sheet.css",)}

@@ -184,6 +184,15 @@ CREATE TABLE searches (
 	CONSTRAINT pk_searches PRIMARY KEY (name)
 )
 
+CREATE TABLE selections (
+	id VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	messages JSON NOT NULL, 
+	made_at DATETIME NOT NULL, 
+	ends_at DATETIME NOT NULL, 
+	CONSTRAINT pk_selections PRIMARY KEY (id)
+)
+
 CREATE TABLE sender_names (
 	number TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -301,6 +310,10 @@ CREATE INDEX ix_receipts_received_at ON receipts (received_at)
 
 CREATE INDEX ix_recipients_recipient_number ON recipients (recipient_number)
 
+CREATE INDEX ix_selections_ends_at ON selections (ends_at)
+
+CREATE INDEX ix_selections_owner_made_at ON selections (owner, made_at)
+
 CREATE INDEX ix_senders_first_at_key ON senders (first_at, "key")
 
 CREATE INDEX ix_senders_last_at_key ON senders (last_at, "key")
@@ -315,7 +328,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0020')
+INSERT INTO alembic_version VALUES ('0024')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
