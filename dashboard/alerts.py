@@ -88,7 +88,7 @@ def alerts(visitor: Visit) -> list[Alert]:
 
 
 def at_risk_in_words(late: int, near: int) -> list[str]:
-    """Return what is said of files still missing: `late` past their deadline, `near` with under a day left."""
+    """Return what is said of missing files: `late` past their deadlines, `near` with under a day left."""
     said = []
     if late:
         files = locally.plural(late, "file is", "files are")

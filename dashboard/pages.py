@@ -80,8 +80,8 @@ _STYLE = """
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]),
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]) p {
   color: light-dark(#fff, #0f1f1a) !important; }
-[class*="st-key-delete"] :is([data-testid="stBaseButton-primary"]) {
-  background: light-dark(#b3261e, #ff8a80) !important; border-color: light-dark(#b3261e, #ff8a80) !important; }
+[class*="st-key-delete"] [data-testid="stBaseButton-primary"] {
+  background: light-dark(#b3261e, #ff8a80) !important; border-color: transparent !important; }
 [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 .5rem !important; }
 [data-testid="stExpandSidebarButton"]::after { content: "Menu"; margin-left: .25rem; font-size: .9rem; }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import components
+from dashboard import components, retrying
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import Record
 from mmsvault.catalog import entering, names, queries, trail, upkeep
@@ -21,6 +21,12 @@ from tests.looking import look_at, texts
 Patch = pytest.MonkeyPatch
 PAGE = "message_page.message_page"
 BODY = b"<postback>**bold** <script>alert(1)</script></postback>"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: Patch) -> None:
+    """Nothing fetches here, so nobody waits for it."""
+    monkeypatch.setattr(retrying, "WAITED_SECONDS", 0)
 
 
 def kept(room: ReadingRoom, name: str, *files: Any, **given: Any) -> Message:
