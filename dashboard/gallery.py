@@ -77,11 +77,12 @@ def _ask_to_delete(choice: Choice) -> None:
         ids = deeds.found(visitor, Action.DELETE, choice)
         weight = deeds.weigh(visitor, ids)
         going = weight.messages - weight.held
-        st.text(
-            f"{locally.plural(going, 'message')} with all files, previews and raw postbacks "
-            f"({locally.plural(weight.files, 'file')} in all, {locally.size(weight.bytes)}) will be "
-            "removed from the archive. Nothing brings them back, not even a repeat of their postback."
-        )
+        if going:
+            st.text(
+                f"{locally.plural(going, 'message')} with all files, previews and raw postbacks "
+                f"({locally.plural(weight.files, 'file')} in all, {locally.size(weight.bytes)}) will be "
+                "removed from the archive. Nothing brings them back, not even a repeat of their postback."
+            )
         if weight.held:
             st.text(f"{locally.plural(weight.held, 'message')} on hold will stay.")
         with st.container(horizontal=True):

@@ -271,6 +271,7 @@ _STYLE = """
   align-items: baseline; margin: 0; padding: .45rem 0; font-size: .9rem; }
 .mms-health div::before { content: ""; width: .65rem; height: .65rem; border-radius: 50%;
   background: light-dark(#1f7a3d, #6fd08c); align-self: center; }
+.mms-health.told div::before { align-self: start; margin-top: .35rem; }
 .mms-health .wrong::before { background: light-dark(#b3261e, #ff8a80); border-radius: 0; }
 .mms-health .wrong span { font-weight: 600; }
 .mms-health.told div { grid-template-columns: 1rem minmax(7rem, 1fr) 1fr; }

@@ -80,7 +80,7 @@ _STYLE = """
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]),
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]) p {
   color: light-dark(#fff, #0f1f1a) !important; }
-[class*="st-key-delete"] [data-testid="stBaseButton-primary"] {
+[class*="st-key-delete"] [data-testid="stBaseButton-primary"]:not(:disabled) {
   background: light-dark(#b3261e, #ff8a80) !important; border-color: transparent !important; }
 [data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 .5rem !important; }
 [data-testid="stExpandSidebarButton"]::after { content: "Menu"; margin-left: .25rem; font-size: .9rem; }

@@ -101,7 +101,7 @@ export class Search {
       row.append(this.labelled(name, label, field));
     }
     for (const name of ["since", "until"]) {
-      const field = element("input", "day");
+      const field = element("input", "date");
       whenSeen(() => (field.type = "date")); // it takes the browser longer to make than all tiles together
       field.addEventListener("change", () => this.set(name, field.value));
       row.append(this.labelled(name, LABELS[name], field));

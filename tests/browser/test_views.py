@@ -145,19 +145,24 @@ def test_how_an_export_is_made_survives_a_reload(house: House, quiet: Page) -> N
     expect(quiet.get_by_label("Messages to export")).to_have_value("keyword:wedding")
 
 
-def test_a_login_after_the_session_ended_leads_back_to_the_view(house: House, quiet: Page) -> None:
-    opened(house, quiet, WEDDING)
-    choose(quiet, 2)
-    number, before = selected(quiet), quiet.evaluate("() => location.search")
-    quiet.context.clear_cookies()
-    link = quiet.get_by_role("link", name="Log in")
-    link.click()
-    quiet.get_by_label("Name").fill("tests")
-    quiet.get_by_label("Password").fill("a long enough password")
-    quiet.get_by_role("button", name="Log in").click()
-    taken_over(quiet)
-    bar(quiet, f"{number} messages selected")
-    assert quiet.evaluate("() => location.search") == before
+def log_in(page: Page) -> None:
+    page.get_by_label("Name").fill("tests")
+    page.get_by_label("Password").fill("a long enough password")
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_login_after_the_session_ended_leads_back_to_the_view(house: House, browser: Browser) -> None:
+    with new_page(browser, **DESKTOP) as page:
+        house.enter(page)
+        opened(house, page, WEDDING)
+        choose(page, 2)
+        number, before = selected(page), page.evaluate("() => location.search")
+        page.context.clear_cookies()
+        page.get_by_role("link", name="Log in").click()
+        log_in(page)
+        taken_over(page)
+        bar(page, f"{number} messages selected")
+        assert page.evaluate("() => location.search") == before
 
 
 def test_a_login_from_another_page_leads_back_to_it(house: House, browser: Browser) -> None:
@@ -167,9 +172,7 @@ def test_a_login_from_another_page_leads_back_to_it(house: House, browser: Brows
         expect(page.get_by_role("heading", level=1, name="Exports")).to_be_visible()
         page.context.clear_cookies()
         page.goto(f"{house.dashboard}/exports?query=keyword:wedding")
-        page.get_by_label("Name").fill("tests")
-        page.get_by_label("Password").fill("a long enough password")
-        page.get_by_role("button", name="Log in").click()
+        log_in(page)
         expect(page.get_by_label("Messages to export")).to_have_value("keyword:wedding")
 
 
@@ -184,7 +187,7 @@ def test_counts_stand_beside_the_filters_and_days_say_how_much_they_have_in_all(
     head = screen.locator("section.day").first.locator("small")
     expect(head).to_contain_text("message")
     first = head.text_content()
-    screen.mouse.wheel(0, 20_000)
+    screen.locator("a.tile").last.scroll_into_view_if_needed()
     until(
         lambda: int(screen.locator(".root[data-loaded]").get_attribute("data-loaded") or 0) > 60,
         what="more tiles",
