@@ -73,7 +73,7 @@ class _Desk:
 
     async def login(self, request: Request) -> Response:
         """Ask for name and password, or take them; whoever comes from a page goes back to it."""
-        onward = own_path(request.query_params.get("next", "") or _page_before(request))
+        onward = own_path(request.query_params.get("next", "") or page_before(request))
         if self._room.settings.proxy_login_header:
             return RedirectResponse(onward, 303, HEADERS)
         try:
@@ -209,7 +209,7 @@ class _Desk:
         return answer
 
 
-def _page_before(request: Request) -> str:
+def page_before(request: Request) -> str:
     """Return the address of our own page that a link led here from; empty for any other page."""
     try:
         before = urlsplit(request.headers.get("referer", ""))
