@@ -67,7 +67,8 @@ def fitting(visit: Visit, given: Given) -> dict[str, Any]:
     """Return which of some messages fit the filters, and how many do not.
 
     They are given by their `ids`, by the `selection` that keeps these, as all that earlier filters (`was`)
-    found, or as all of a `day`. `more` says that there are more than a selection holds.
+    found, or as all of a `day`. `more` says that there are more than a selection holds;
+    `dropped` is None where that many are not counted.
     """
     region = visit.room.settings.default_region
     asked = _filters(given.get("filters")).query(region=region)
@@ -79,7 +80,8 @@ def fitting(visit: Visit, given: Given) -> dict[str, Any]:
     if "was" in given:
         was = _filters(given["was"]).query(region=region)
         both = visit.view.ids(Query(was.groups + asked.groups), limit=MOST_MESSAGES + 1)
-        return _told(both, dropped=visit.view.figures(was).messages - len(both))
+        before = visit.view.total(was)
+        return _told(both, dropped=before.messages - len(both) if before.is_exact else None)
     ids = _selected(visit, given)
     found = [one for batch in _batches(ids) for one in visit.view.ids(_among(asked, batch), limit=len(batch))]
     return _told(found, dropped=len(ids) - len(found))
@@ -89,10 +91,10 @@ def _filters(given: object) -> Filters:
     return Filters.of(given if isinstance(given, Mapping) else {})
 
 
-def _told(found: list[str], *, dropped: int) -> dict[str, Any]:
+def _told(found: list[str], *, dropped: int | None) -> dict[str, Any]:
     return {
         "ids": found[:MOST_MESSAGES],
-        "dropped": max(dropped, 0),
+        "dropped": dropped if dropped is None else max(dropped, 0),
         "more": len(found) > MOST_MESSAGES,
     }
 

@@ -168,6 +168,7 @@ export class Choosing {
     this.paint();
     if (problem) this.say(problem.status === 404 ? "This selection has expired." : "The selection was cleared.");
     else if (more) this.say("The selection was cleared: more than 10,000 messages fit. Use Select all.");
+    else if (dropped === null) this.say("Messages that do not fit the filters are no longer selected.");
     else if (dropped) this.say(`${counted(dropped, "message")} no longer selected: ${dropped === 1 ? "it does" : "they do"} not fit the filters.`);
   }
 

@@ -10,15 +10,40 @@ from dashboard.selections_route import fitting, keep
 from dashboard.visiting import Visit, visit_of
 from mmsvault.catalog import entering, people, selections
 from mmsvault.catalog.connection import writing
+from mmsvault.catalog.language import parse
 from mmsvault.catalog.people import Role
+from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.exporting import register
-from mmsvault.message import utc_now
+from mmsvault.message import MediaItem, MediaState, utc_now
 from tests.integration.searchable import message
 from tests.looking import look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "exports_page.exports_page"
+
+
+@pytest.mark.parametrize(
+    ("query", "messages", "files"),
+    [("", 3, 3), ("harbor", 2, 3), ("from:14085550123", 3, 3), ("harbor has:media", 1, 3), ("nothing", 0, 0)],
+)
+def test_messages_files_and_bytes_are_counted_alike_on_each_database(
+    catalog: Engine, query: str, messages: int, files: int
+) -> None:
+    sized = tuple(
+        MediaItem(position=at, url="http://m.example/0", state=MediaState.STORED, size=100) for at in range(3)
+    )
+    with writing(catalog) as connection:
+        for one in (
+            message("full", subject="old harbor", media=sized),
+            message("bare", subject="harbor"),
+            message("other", subject="pier"),
+        ):
+            assert entering.insert_whole(connection, one)
+    found = View(catalog).figures(parse(query))
+    assert (found.messages, found.files, found.bytes) == (messages, files, files * 100)
+    assert found.is_exact
+    assert found.files_exact
 
 
 @pytest.fixture
@@ -52,6 +77,15 @@ def test_of_each_owner_the_newest_selections_are_kept(catalog: Engine, monkeypat
     with pytest.raises(NotFoundError):
         selections.find(catalog, made[0], owner="anna", now=now)
     assert selections.find(catalog, made[1], owner="anna", now=now) == ("sinch-1",)
+
+
+def test_a_selection_goes_with_its_owner(catalog: Engine) -> None:
+    people.add(catalog, "root", role=Role.ADMIN)
+    people.add(catalog, "anna", role=Role.EXPORTER)
+    identity = selections.keep(catalog, "anna", ["sinch-1"], now=utc_now())
+    people.remove(catalog, "anna")
+    with pytest.raises(NotFoundError):
+        selections.find(catalog, identity, owner="anna", now=utc_now())
 
 
 def test_a_selection_of_nothing_is_refused(catalog: Engine) -> None:
