@@ -121,9 +121,13 @@ async def _gallery(request: Request) -> Response:
 def _early_page(request: Request) -> str | None:
     """Return the page with its first tiles; None where these cannot be drawn, whatever the reason."""
     try:
-        with locally.spoken_by(request.headers):
-            first = first_or_next_page(request.scope[VISIT], {**request.query_params, "after": ""})
         look = look_in(request.headers.get("cookie", ""))
+        asked = {**request.query_params, "after": "", "zone": str(look.zone) if look else ""}
+        if not look and (asked.get("since") or asked.get("until")):
+            return None  # only the browser knows when its days begin
+        with locally.spoken_by(request.headers):
+            first = first_or_next_page(request.scope[VISIT], asked)
+        first["zone"] = asked["zone"]
         head, body = _with_sight(first, look) if look else _with_script(first)
     except VaultError:  # the gallery says it itself, once it has asked
         return None

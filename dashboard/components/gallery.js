@@ -134,7 +134,8 @@ class Gallery {
     this.search.show(filters);
     if (file) this.theLightbox().catch(() => {});
     const place = address.remembered();
-    await this.load({ first, upTo: place?.loaded || 0 });
+    const isOfHere = !(filters.since || filters.until) || first?.zone === zone(); // a day begins elsewhere at another time
+    await this.load({ first: isOfHere ? first : null, upTo: place?.loaded || 0 });
     this.choosing.restore(choice);
     if (place) requestAnimationFrame(() => this.berth.scroller() && (this.berth.scroller().scrollTop = place.top));
     if (file) this.showFile(file);
