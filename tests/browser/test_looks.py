@@ -122,8 +122,7 @@ def test_days_with_one_file_stand_beside_each_other(daily: House, screen: Page) 
         "all => all.map(one => Math.round(one.getBoundingClientRect().top))"
     )
     assert len(tops) == 12
-    if screen.viewport_size and screen.viewport_size["width"] > 1000:
-        assert len(set(tops)) <= 4
+    assert len(set(tops)) <= 6
     assert (screen.locator("a.tile").first.bounding_box() or {})["width"] > 90
     assert screen.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
 
