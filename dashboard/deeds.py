@@ -15,6 +15,7 @@ from dashboard.visiting import Visit
 from mmsvault import annotating, disposition
 from mmsvault.catalog import permissions, upkeep
 from mmsvault.catalog.permissions import Action
+from mmsvault.catalog.selections import MOST_MESSAGES
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.message import tag_of
 
@@ -26,15 +27,17 @@ ACTIONS = {
     "delete": Action.DELETE,
 }
 """What each deed of the gallery needs."""
-MOST_IDS = 10_000
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Messages that somebody chose: by their ids, or all that filters find (`ids` is empty then)."""
+    """Messages that somebody chose: by their ids, or all that filters find (`ids` is None then).
 
-    ids: tuple[str, ...] = ()
+    No ids at all are no messages, never all of them.
+    """
+
+    ids: tuple[str, ...] | None = None
     filters: Filters = field(default_factory=Filters)
 
     @classmethod
@@ -42,14 +45,18 @@ class Choice:
         """Take the choice out of what the gallery hands over."""
         ids = given.get("ids")
         if isinstance(ids, list):
-            return cls(ids=tuple(str(identity) for identity in ids[:MOST_IDS]))
+            return cls(ids=tuple(str(identity) for identity in ids[:MOST_MESSAGES]))
         filters = given.get("filters")
-        return cls(filters=Filters.of(filters if isinstance(filters, Mapping) else {}))
+        if not isinstance(filters, Mapping):
+            return cls(ids=())
+        return cls(filters=Filters.of(filters))
 
     def in_words(self) -> str:
         """Return the choice for the trail."""
-        if not self.ids:
+        if self.ids is None:
             return self.filters.words() or "everything"
+        if not self.ids:
+            return "nothing"
         more = len(self.ids) - _NAMED
         return " ".join(self.ids[:_NAMED]) + (f" and {wording.plural(more, 'other')}" if more > 0 else "")
 
@@ -69,7 +76,7 @@ def found(visit: Visit, action: Action, choice: Choice) -> list[str]:
 
     Raises ForbiddenError and SearchError.
     """
-    if choice.ids:
+    if choice.ids is not None:
         permissions.require(visit.person, action)
         return [identity for identity in choice.ids if visit.view.holds(identity)]
     return list(visit.messages(action, choice.filters.query(region=visit.room.settings.default_region)))

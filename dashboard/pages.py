@@ -35,7 +35,7 @@ def show() -> None:
             title="Message",
             icon=":material/mms:",
             url_path="message",
-            visibility="visible" if "id" in st.query_params else "hidden",
+            visibility="hidden",  # the menu stays as it is while messages are opened and closed
         ),
     ]
     pages.insert(1, st.Page(senders_page, title="Senders", icon=":material/group:", url_path="senders"))
@@ -80,6 +80,10 @@ _STYLE = """
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]),
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]) p {
   color: light-dark(#fff, #0f1f1a) !important; }
+[class*="st-key-delete"] [data-testid="stBaseButton-primary"]:not(:disabled) {
+  background: light-dark(#b3261e, #ff8a80) !important; border-color: transparent !important; }
+[data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 .5rem !important; }
+[data-testid="stExpandSidebarButton"]::after { content: "Menu"; margin-left: .25rem; font-size: .9rem; }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
 .mms-account { font-size: .85rem; color: inherit; }
 """

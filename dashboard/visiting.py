@@ -117,7 +117,7 @@ def visit(action: Action = Action.LOOK) -> Visit:
     # A part of a page that runs by itself is mostly a page that is open and looks for news.
     person = recognise(room, headers, is_activity=running is None or not running.fragment_ids_this_run)
     if person is None or not person.is_ready:
-        raise ForbiddenError("You are not logged in any more.", is_signed_out=True)
+        raise ForbiddenError("Your session has ended.", is_signed_out=True)
     peer = st.context.ip_address or "127.0.0.1"  # Streamlit says nothing of its own machine
     source = client_address(peer, headers.get("x-forwarded-for", ""), room.settings.trusted_proxies)
     found = visit_of(room, person, source=source)

@@ -214,6 +214,15 @@ CREATE TABLE searches (
 	CONSTRAINT pk_searches PRIMARY KEY (name)
 )
 
+CREATE TABLE selections (
+	id VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	messages JSON NOT NULL, 
+	made_at DATETIME NOT NULL, 
+	ends_at DATETIME NOT NULL, 
+	CONSTRAINT pk_selections PRIMARY KEY (id)
+)
+
 CREATE TABLE sender_names (
 	number TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -342,6 +351,9 @@ CREATE INDEX ix_recipients_recipient_number ON recipients (recipient_number)
 CREATE INDEX ix_scheduled_exports_schedule_ended_at ON scheduled_exports (schedule, ended_at)
 
 CREATE INDEX ix_scheduled_messages_export_id_message_id ON scheduled_messages (export_id, message_id)
+CREATE INDEX ix_selections_ends_at ON selections (ends_at)
+
+CREATE INDEX ix_selections_owner_made_at ON selections (owner, made_at)
 
 CREATE INDEX ix_senders_first_at_key ON senders (first_at, "key")
 
@@ -358,6 +370,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
 INSERT INTO alembic_version VALUES ('0022')
+INSERT INTO alembic_version VALUES ('0024')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

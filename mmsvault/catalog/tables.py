@@ -465,6 +465,19 @@ sessions = Table(
 )
 Index(None, sessions.c.name)
 
+# Messages that somebody selected, named by an id that is in an address, until `ends_at`.
+selections = Table(
+    "selections",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("messages", JSON, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+Index(None, selections.c.owner, selections.c.made_at)
+Index(None, selections.c.ends_at)
+
 # What is good for one use and was used, until it would have ended anyway: SHA-256 of it.
 used_once = Table(
     "used_once",

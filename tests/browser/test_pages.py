@@ -113,7 +113,7 @@ def test_files_at_risk_are_said_on_every_page_and_lead_to_operations(house: Hous
     expect(row).to_contain_text("deadline in 11 hours")
     expect(row).to_contain_text("could not be reached")
     row.get_by_role("button", name="Try now").click()
-    expect(inside.get_by_text("1 file fetched again")).to_be_visible()
+    expect(inside.get_by_text("1 file could not be fetched: ")).to_be_visible()
     expect(inside.get_by_text("Queue archive").locator("..")).to_contain_text("2 workers")
     expect(inside.get_by_text("keeps postbacks in the queue")).to_be_visible()
 
@@ -201,7 +201,7 @@ def test_what_is_missing_is_tried_from_the_messages_own_page(house: House, insid
     inside.goto(f"{house.dashboard}/message?id=sinch-late")
     expect(inside.get_by_text("This file is not downloaded yet.")).to_be_visible()
     inside.get_by_role("button", name="Try 1 missing file now").click()
-    expect(inside.get_by_text("1 file fetched again")).to_be_visible()
+    expect(inside.get_by_text("1 file could not be fetched: ")).to_be_visible()
 
 
 def test_an_export_with_a_password_is_opened_by_that_password_only(

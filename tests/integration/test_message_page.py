@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import components
+from dashboard import components, retrying
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import Record
 from mmsvault.catalog import entering, names, queries, trail, upkeep
@@ -21,6 +21,12 @@ from tests.looking import look_at, texts
 Patch = pytest.MonkeyPatch
 PAGE = "message_page.message_page"
 BODY = b"<postback>**bold** <script>alert(1)</script></postback>"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: Patch) -> None:
+    """Nothing fetches here, so nobody waits for it."""
+    monkeypatch.setattr(retrying, "WAITED_SECONDS", 0)
 
 
 def kept(room: ReadingRoom, name: str, *files: Any, **given: Any) -> Message:
@@ -151,7 +157,7 @@ def test_what_is_missing_is_tried_from_here_as_well(room: ReadingRoom, monkeypat
     button = app.button(key=f"try {one.id}")
     assert button.label == "Try 2 missing files now"
     button.click().run()
-    assert app.toast[0].value == "2 files fetched again"
+    assert app.toast[0].value == "2 files still being fetched; this page shows the result."
     assert room.vault.queue.count == before + 1
     assert [item.state for item in queries.load(room.catalog, one.id).media] == [
         "pending",
@@ -199,7 +205,7 @@ def test_what_was_answered_is_shown_as_text_and_an_earlier_version_to_download(
     assert BODY.decode() in [one.value for one in app.code]
     assert f"1.23 KB, SHA-256 {'b' * 64}" in texts(app)
     app.button(key="try sinch-1").click().run()
-    assert app.toast[0].value == "1 file fetched again"
+    assert app.toast[0].value == "1 file still being fetched; this page shows the result."
     again = queries.load(room.catalog, "sinch-1")
     assert (again.state, again.media[0].state) == ("archived", "stored")
     assert again.media[0].next_attempt_at is not None
