@@ -107,7 +107,7 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         ExitStack() as stack,
     ):
         contents = _Contents(bag, vault.bucket, order.choice, lists, progress)
-        sheets = stack.enter_context(_sheets()) if "pdf" in order.choice.formats else None
+        sheets = stack.enter_context(_sheets(order)) if "pdf" in order.choice.formats else None
         with closing(read_ahead(vault.bucket, messages, contents.objects)) as ahead:
             for message, found in ahead:
                 with _gone_or_damaged(vault, message):
@@ -117,6 +117,7 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         if sheets:
             for name, sheet in sheets.sheets(partial(_picture, vault), made_at=order.made_at):
                 bag.add(f"contact-sheets/{name}", [sheet])
+                progress(0, 0)  # so that a cancelled export ends
         contents.finish()
         left_out = max(0, volume.messages - contents.messages) if volume else 0
         about = [*_about(order, number), *contents.about(), *_of_left_out(left_out)]
@@ -182,10 +183,11 @@ def product() -> str:
     return f"MMS Vault {importlib.metadata.version('mms-vault')}"
 
 
-def _sheets() -> "Sheets":
+def _sheets(order: Order) -> "Sheets":
     from mmsvault.exporting.sheets import Sheets  # noqa: PLC0415 - its fonts take 30 MB, and few ask for it
 
-    return Sheets()
+    choice = order.choice
+    return Sheets(order=choice.sheet_order, zone=choice.zone, made_by=order.made_by)
 
 
 def _picture(vault: Vault, key: str) -> bytes | None:

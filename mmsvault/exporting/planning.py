@@ -7,6 +7,8 @@ export, and survives in JSON: a volume is known by its first and its last messag
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime
 from sqlalchemy import Engine
@@ -26,6 +28,8 @@ EVIDENCE_BYTES = 2_000
 VOLUME_BYTES = 4 << 30
 """A volume's size where none is said: what a FAT file system and a DVD hold."""
 FORMATS = ("eml", "pdf")
+SHEET_ORDERS = ("oldest", "newest")
+"""Which message of a contact sheet is first."""
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -41,12 +45,25 @@ def size_in_bytes(text: str) -> int:
     return size
 
 
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone by its name, like `Europe/Zurich`; UTC for none. Raises RejectedInputError."""
+    if name in ("", "UTC"):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise RejectedInputError(
+            f"There is no time zone {name!r}. Write it like Europe/Zurich or America/New_York."
+        ) from error
+
+
 class Choice(Value):
     """What to export and how. Sizes in bytes; `volume_bytes` 0 means one volume, however large.
 
     `region` is that of numbers in the query without a country code. `scope` is what whoever asked for
     it may see; nothing else is exported. `ids`, where there are any, are all that is exported. An
-    export that is `encrypted` has a password, which stands elsewhere.
+    export that is `encrypted` has a password, which stands elsewhere. `sheet_order` (one of SHEET_ORDERS, or
+    empty) and `zone` (the name of a time zone, or empty for UTC) are for contact sheets.
     """
 
     query: str
@@ -58,6 +75,8 @@ class Choice(Value):
     formats: tuple[str, ...] = ()
     signed: bool = False
     encrypted: bool = False
+    sheet_order: str = ""
+    zone: str = ""
 
     def in_words(self) -> str:
         """Return which messages these are, for people."""
