@@ -25,5 +25,6 @@ def _try(message_id: str) -> None:
         visitor = visit()
         visitor.message(Action.REQUEUE, message_id)
         files = disposition.retry_now(visitor.room.vault, message_id)
-        visitor.note("fetched again", subject=message_id, details=wording.plural(files, "file"))
+        details = wording.plural(files, "file")
+        visitor.note("fetched again", subject=message_id, details=details, messages=(message_id,))
         st.toast(f"{locally.plural(files, 'file')} fetched again", icon=":material/refresh:")

@@ -17,6 +17,9 @@ _JSON_BEGINS = re.compile(rb"[\x00-\x20\xef\xbb\xbf\xfe\xff]*+[\[{\"]")  # after
 MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES = "names/"
+STATE = "state/"
+TRAIL_KEYS = f"{STATE}audit-number-keys.json"
+"""The keys of the numbers in the trail, sealed."""
 EVIDENCE = "evidence/"
 """Where in a message's folder the answers are that were not the file."""
 HASH_DIGITS = 16

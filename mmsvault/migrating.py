@@ -19,7 +19,7 @@ from rq import Worker
 from rq.exceptions import NoSuchJobError
 
 from mmsvault.bucket import PROBE_KEY, Bucket, Listed
-from mmsvault.catalog import copying, second_factors, upkeep
+from mmsvault.catalog import copying, second_factors, trail_numbers, upkeep
 from mmsvault.catalog.connection import migrate as make_tables
 from mmsvault.errors import (
     ConfigurationError,
@@ -195,6 +195,7 @@ def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
         progress("messages", len(ids), total)
     for table in copying.TABLES:
         copying.copy_table(source.catalog, target.catalog, table)
+    trail_numbers.add_keys(target.catalog, trail_numbers.all_keys(source.catalog))
 
 
 def _hold(target: Vault) -> None:

@@ -20,6 +20,7 @@ from mmsvault.catalog.tables import (
     searches,
     tombstones,
     trail,
+    trail_about,
     users,
 )
 from mmsvault.message import Message
@@ -33,6 +34,7 @@ TABLES: Sequence[Table] = (
     users,
     recovery_codes,
     trail,
+    trail_about,
 )
 ROWS_AT_ONCE = 1000
 

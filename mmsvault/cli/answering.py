@@ -83,7 +83,7 @@ def show(
     """Show one message with its files."""
     with opened_vault() as vault:
         message = queries.load(vault.catalog, message_id)
-        auditing.by_command(vault, "looked at", subject=message.id)
+        auditing.by_command(vault, "looked at", subject=message.id, messages=(message.id,))
     if as_json:
         print_json(message.as_json())
         return

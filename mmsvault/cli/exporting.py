@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +85,7 @@ def export(
         order = delivering.order(
             vault, chosen, name=name, made_at=made_at, made_by=packing.this_person(), password=password
         )
+        order = replace(order, noted_as=auditing.this_person())
         auditing.by_command(vault, "exported", subject=query or "every message", details=name)
         with _progress("exporting", total=order.plan.bytes) as done:
             if into_folder or len(order.plan.volumes) > 1:

@@ -20,7 +20,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from mmsvault.bucket import Bucket
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import trail, upkeep
 from mmsvault.errors import DamagedError, NotFoundError
 from mmsvault.exporting import bags, gallery, letters, tables
 from mmsvault.exporting.bags import Bag, Tag
@@ -60,7 +60,10 @@ class MessageGoneError(Exception):
 
 @dataclass(frozen=True)
 class Order:
-    """What is exported for whom, under which name, and when it counts as made."""
+    """What is exported for whom, under which name, and when it counts as made.
+
+    `noted_as` is who exports it, as the trail calls them, where that is not `made_by`.
+    """
 
     name: str
     choice: Choice
@@ -69,6 +72,7 @@ class Order:
     made_by: str
     signer: Signer | None = None
     password: str = ""
+    noted_as: str = ""
 
     def volume_name(self, number: int) -> str:
         """Return the file name of a volume; they count from 1."""
@@ -107,11 +111,13 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         ExitStack() as stack,
     ):
         contents = _Contents(bag, vault.bucket, order.choice, lists, progress)
+        noted = stack.enter_context(_noted(vault, order, number))
         sheets = stack.enter_context(_sheets(order)) if "pdf" in order.choice.formats else None
         with closing(read_ahead(vault.bucket, messages, contents.objects)) as ahead:
             for message, found in ahead:
                 with _gone_or_damaged(vault, message):
                     contents.add(message, found)
+                noted(message.id)
                 if sheets:
                     sheets.note(message)
         if sheets:
@@ -134,6 +140,32 @@ def pack(vault: Vault, order: Order, number: int, output: Forward, *, progress: 
         payload_bytes=bag.payload_bytes,
         left_out=left_out,
     )
+
+
+@contextmanager
+def _noted(vault: Vault, order: Order, volume: int) -> Iterator[Callable[[str], None]]:
+    """Enter in the trail which messages a volume has, some hundred in an entry; before anybody has it."""
+    ids: list[str] = []
+    count = 0
+
+    def enter() -> None:
+        nonlocal count
+        if ids:
+            details = f"volume {volume}, messages {count + 1:,} to {count + len(ids):,}"
+            count += len(ids)
+            who = order.noted_as or order.made_by
+            trail.append(
+                vault.catalog, "exported", who=who, subject=order.name, details=details, messages=ids
+            )
+            ids.clear()
+
+    def note(message_id: str) -> None:
+        ids.append(message_id)
+        if len(ids) == trail.MOST_MESSAGES:
+            enter()
+
+    yield note
+    enter()
 
 
 @contextmanager

@@ -29,7 +29,7 @@ SECOND_LOOK_AFTER_SECONDS = 0.2
 DELETION_TAKES = timedelta(minutes=5)
 _PARTS = (
     *(layout.MESSAGES, layout.QUARANTINE, layout.EXPORTS, layout.DELETED, layout.ERASURES),
-    *(layout.RECEIPTS, layout.TRAIL, layout.NAMES),
+    *(layout.RECEIPTS, layout.TRAIL, layout.NAMES, layout.STATE),
 )
 _LEVELS = (r"\d{4}/", r"\d\d/", r"\d\d/", r"[^/]+/")
 """Year, month, day, message."""
