@@ -25,12 +25,13 @@ _STYLE = """
 .mms-audit { width: 100%; border-collapse: collapse; font-size: .875rem; }
 .mms-audit :is(th, td) { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0;
   border-bottom: 1px solid light-dark(#d5d3cf, #45423e); overflow-wrap: anywhere; }
-.mms-audit td:first-child { overflow-wrap: normal; min-width: 9.5rem; }
+.mms-audit :is(th, td):first-child { white-space: nowrap; width: 1%; padding-right: 1.5rem; }
 @media (max-width: 700px) {
   .mms-audit thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   .mms-audit :is(table, tbody, tr, td) { display: block; border: 0; padding: 0; }
   .mms-audit tr { padding: .6rem 0; border-bottom: 1px solid light-dark(#d5d3cf, #45423e); }
-  .mms-audit td { display: grid; grid-template-columns: 5.5rem 1fr; min-width: 0; }
+  .mms-audit td { display: grid; grid-template-columns: 5.5rem 1fr; }
+  .mms-audit td:first-child { width: auto; }
   .mms-audit td::before { content: attr(data-head); color: light-dark(#5c5b59, #b8b7b4); }
   .mms-audit td:empty { display: none; }
 }
@@ -83,7 +84,7 @@ def show_entries(found: Sequence[Entry], *, none: str = "No entry of the audit l
 
 def _cells(entry: Entry) -> str:
     told = (
-        f"{locally.moment(entry.at)}:{locally.in_zone(entry.at, locally.zone()):%S}",
+        locally.second(entry.at),
         entry.who,
         entry.source,
         entry.action,
