@@ -13,7 +13,7 @@ from mmsvault.catalog import people, searches, selections
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting import planning, register, working
-from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
+from mmsvault.exporting.planning import FORMATS, SHEET_ORDERS, VOLUME_BYTES, Choice
 from mmsvault.exporting.register import Export, State
 from mmsvault.message import utc_now
 
@@ -34,6 +34,7 @@ TOO_SHORT = (
 _PASSWORD = "password of the archive"  # noqa: S105 - where the page has it
 VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
 FORMAT_NAMES = {"eml": "E-mail files (EML)", "pdf": "Contact sheets (PDF)"}
+SHEET_ORDER_NAMES = {"oldest": "Oldest first", "newest": "Newest first"}
 STATES = {
     State.WAITING: "Waiting for its turn",
     State.RUNNING: "Being made",
@@ -117,6 +118,7 @@ def _how(about: Choice) -> Choice:
             bind="query-params",
             width=320,
         )
+        sheet_order = _sheet_order() if "pdf" in formats else ""
         st.text_input(
             "Password",
             type="password",
@@ -141,8 +143,25 @@ def _how(about: Choice) -> Choice:
         "thumbnails": thumbnails,
         "formats": tuple(sorted(formats)),
         "signed": signed,
+        "sheet_order": sheet_order,
+        "zone": str(locally.zone()),
     }
     return about.model_copy(update=chosen)
+
+
+def _sheet_order() -> str:
+    """Ask which message of a contact sheet is first."""
+    chosen = st.selectbox(
+        "Contact sheets",
+        SHEET_ORDERS,
+        index=None,
+        format_func=SHEET_ORDER_NAMES.__getitem__,
+        key="sheet order",
+        placeholder="Oldest first for one sender",
+        help="Without a choice: the oldest message first where all are of one sender, else the newest.",
+        width=260,
+    )
+    return chosen or ""
 
 
 def _ask(choice: Choice) -> None:

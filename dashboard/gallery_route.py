@@ -140,7 +140,7 @@ def _news(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 
 def _message(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     message = visit.view.load(params.get("id", ""))
-    visit.note("looked at", subject=message.id)
+    visit.note("looked at", subject=message.id, messages=(message.id,))
     names = callers.known(visit.view, [message])
     found = record(message, sign=visit.room.links.sign, now=utc_now(), names=names)
     return {**found, "tags": message.tags}

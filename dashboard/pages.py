@@ -19,6 +19,13 @@ from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 
 _HERE = Path(__file__).parent
+_PAGES_BY_ROLE = (
+    (exports_page, "Exports", ":material/archive:", Action.EXPORT),
+    (operations_page, "Operations", ":material/monitor_heart:", Action.REQUEUE),
+    (quarantine_page, "Quarantine", "", Action.REPLAY),  # operations and alerts lead there
+    (audit_page, "Audit", ":material/policy:", Action.READ_TRAIL),
+    (settings_page, "Settings", ":material/settings:", Action.SEE_SETTINGS),
+)
 
 
 def show() -> None:
@@ -42,19 +49,17 @@ def show() -> None:
     pages.insert(2, st.Page(keywords_page, title="Keywords", icon=":material/sell:", url_path="keywords"))
     icon = ":material/saved_search:"
     pages.insert(3, st.Page(searches_page, title="Searches", icon=icon, url_path="searches"))
-    if visitor.may(Action.EXPORT):
-        pages.insert(4, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
-    if visitor.may(Action.REQUEUE):
-        icon = ":material/monitor_heart:"
-        pages.append(st.Page(operations_page, title="Operations", icon=icon, url_path="operations"))
-    if visitor.may(Action.REPLAY):  # operations and alerts lead there; the menu has no room for it
-        page = st.Page(quarantine_page, title="Quarantine", url_path="quarantine", visibility="hidden")
-        pages.append(page)
-    if visitor.may(Action.READ_TRAIL):
-        pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
-    if visitor.may(Action.SEE_SETTINGS):
-        icon = ":material/settings:"
-        pages.append(st.Page(settings_page, title="Settings", icon=icon, url_path="settings"))
+    pages += [
+        st.Page(
+            page,
+            title=title,
+            icon=icon,
+            url_path=title.lower(),
+            # The page itself says to somebody without the role what it needs.
+            visibility="visible" if icon and visitor.may(action) else "hidden",
+        )
+        for page, title, icon, action in _PAGES_BY_ROLE
+    ]
     chosen = st.navigation(pages, position="top")
     if not (chosen.url_path == "operations" and visitor.may(Action.OPERATE)):  # it has them all, and more
         show_alerts(over_the_page=chosen.url_path == "")  # the gallery's tiles are there before they are

@@ -35,7 +35,8 @@ def _try(message_id: str) -> None:
         visitor.message(Action.REQUEUE, message_id)
         before = visitor.view.load(message_id)
         files = disposition.retry_now(visitor.room.vault, message_id)
-        visitor.note("fetched again", subject=message_id, details=wording.plural(files, "file"))
+        details = wording.plural(files, "file")
+        visitor.note("fetched again", subject=message_id, details=details, messages=(message_id,))
         give_up_at = time.monotonic() + WAITED_SECONDS
         after = visitor.view.load(message_id)
         while not is_tried(before, after) and time.monotonic() < give_up_at:

@@ -278,8 +278,15 @@ CREATE TABLE "trail" (
 	details TEXT NOT NULL, 
 	previous VARCHAR NOT NULL, 
 	hash VARCHAR NOT NULL, 
-	kept BOOLEAN NOT NULL, 
+	kept BOOLEAN NOT NULL, messages TEXT DEFAULT '[]' NOT NULL, numbers TEXT DEFAULT '[]' NOT NULL, 
 	CONSTRAINT pk_trail PRIMARY KEY (number, hash)
+)
+
+CREATE TABLE trail_about (
+	about TEXT NOT NULL, 
+	number BIGINT NOT NULL, 
+	hash VARCHAR NOT NULL, 
+	CONSTRAINT pk_trail_about PRIMARY KEY (about, number, hash)
 )
 
 CREATE TABLE used_once (
@@ -365,12 +372,17 @@ CREATE INDEX ix_sessions_name ON sessions (name)
 
 CREATE INDEX ix_source_hours_hour ON source_hours (hour)
 
+CREATE INDEX ix_trail_about_hash ON trail_about (hash)
+
+CREATE INDEX ix_trail_at ON trail (at)
+
 CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
 INSERT INTO alembic_version VALUES ('0022')
 INSERT INTO alembic_version VALUES ('0024')
+INSERT INTO alembic_version VALUES ('0023')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import components, retrying
@@ -86,6 +87,29 @@ def test_a_look_is_noted_once_however_often_the_page_runs(room: ReadingRoom, mon
     app, _ = shown(monkeypatch, "sinch-1", role=Role.VIEWER)
     app.run()
     assert [(one.action, one.subject) for one in trail.latest(room.catalog)] == [("looked at", "sinch-1")]
+
+
+def test_who_saw_a_message_is_shown_to_those_who_may_read_the_log(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    kept(room, "1", "image/jpeg")
+    trail.append(room.catalog, "looked at", who="ben", subject="sinch-1", messages=("sinch-1",))
+    trail.append(room.catalog, "held", who="carl", subject="keyword:x", messages=("sinch-0", "sinch-1"))
+    trail.append(room.catalog, "looked at", who="dora", subject="sinch-2", messages=("sinch-2",))
+    monkeypatch.setattr(st, "expander", opened_expander)
+    app, _ = shown(monkeypatch, "sinch-1")
+    said = "".join(one.proto.body for one in app.get("html"))
+    assert [who in said for who in ("ben", "carl", "dora")] == [True, True, False]
+    scoped, _ = shown(monkeypatch, "sinch-1", role=Role.MANAGER)
+    assert not any("ben" in one.proto.body for one in scoped.get("html"))
+
+
+def opened_expander(_label: str, *, key: str, on_change: str) -> Any:
+    """Stand for an expander that somebody has opened: AppTest has no way to press one."""
+    del on_change
+    made = st.container(key=f"open {key}")
+    made.open = "who saw" in key  # type: ignore[attr-defined]
+    return made
 
 
 def test_what_is_not_there_and_what_is_anothers_are_told_alike(room: ReadingRoom, monkeypatch: Patch) -> None:
