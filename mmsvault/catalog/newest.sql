@@ -358,6 +358,7 @@ CREATE INDEX ix_recipients_recipient_number ON recipients (recipient_number)
 CREATE INDEX ix_scheduled_exports_schedule_ended_at ON scheduled_exports (schedule, ended_at)
 
 CREATE INDEX ix_scheduled_messages_export_id_message_id ON scheduled_messages (export_id, message_id)
+
 CREATE INDEX ix_selections_ends_at ON selections (ends_at)
 
 CREATE INDEX ix_selections_owner_made_at ON selections (owner, made_at)
@@ -380,9 +381,7 @@ CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0022')
 INSERT INTO alembic_version VALUES ('0024')
-INSERT INTO alembic_version VALUES ('0023')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -1,5 +1,6 @@
 """Commands over archives that leave the house: make one, prove one, bring one back."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
