@@ -26,6 +26,8 @@ KEPT_SECONDS = 10
 MOST_IN_A_LINE = 3
 WAITING = "./?q=state%3Apending"
 OPERATIONS, QUARANTINE = "operations", "quarantine"
+ALERTS, DEADLINES = "alerts", "nearest-deadlines"
+"""Where the page of operations has them."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +69,39 @@ def in_one_line(found: list[Alert]) -> list[Alert]:
     if len(found) <= MOST_IN_A_LINE:
         return found
     others = len(found) - MOST_IN_A_LINE + 1
-    return [*found[: MOST_IN_A_LINE - 1], Alert(f"{others} more alerts.", OPERATIONS, "See all")]
+    return [
+        *found[: MOST_IN_A_LINE - 1],
+        Alert(f"{others} more alerts.", f"{OPERATIONS}#{ALERTS}", "See all"),
+    ]
 
 
 def alerts(visitor: Visit) -> list[Alert]:
     """Return what this visitor is to know. Raises UnavailableError."""
     found = []
-    if at_risk := _at_risk(visitor.person.scope):
-        files = locally.plural(at_risk, "file is", "files are")
-        them = "it" if at_risk == 1 else "them"
-        said = f"{files} still missing with less than a day until the provider deletes {them}."
-        manages = visitor.may(Action.REQUEUE)
-        found.append(Alert(said, *((OPERATIONS, "See which") if manages else (WAITING, "See which"))))
+    where = f"{OPERATIONS}#{DEADLINES}" if visitor.may(Action.REQUEUE) else WAITING
+    found += [Alert(said, where, "See which") for said in at_risk_in_words(*_at_risk(visitor.person.scope))]
     if visitor.may(Action.REPLAY) or visitor.may(Action.OPERATE):
         wrong = [one for one in findings() if one.stands and concerns(visitor, one)]
         wrong.sort(key=lambda one: one.condition.severity is not Severity.PAGE)
         found += [of_finding(one) for one in wrong]
     return found
+
+
+def at_risk_in_words(late: int, near: int) -> list[str]:
+    """Return what is said of missing files: `late` past their deadlines, `near` with under a day left."""
+    said = []
+    if late:
+        files = locally.plural(late, "file is", "files are")
+        their = "its deadline" if late == 1 else "their deadlines"
+        said.append(f"{files} still missing past {their}: the provider may have deleted {_them(late)}.")
+    if near:
+        files = locally.plural(near, "file is", "files are")
+        said.append(f"{files} still missing with less than a day until the provider deletes {_them(near)}.")
+    return said
+
+
+def _them(files: int) -> str:
+    return "it" if files == 1 else "them"
 
 
 def concerns(visitor: Visit, finding: Finding) -> bool:
@@ -97,14 +115,18 @@ def of_finding(finding: Finding) -> Alert:
     """Return what is said of it above a page."""
     said = f"{finding.answer.sentence} {finding.answer.details}".strip()
     page = finding.condition.page
-    return Alert(said, page, "Correct and replay" if page == QUARANTINE else "What to do")
+    address = f"{page}#{ALERTS}" if page == OPERATIONS else page
+    return Alert(said, address, "Correct and replay" if page == QUARANTINE else "What to do")
 
 
 @st.cache_data(ttl=KEPT_SECONDS, show_spinner=False)
-def _at_risk(scope: str) -> int:
+def _at_risk(scope: str) -> tuple[int, int]:
+    """Return how many missing files are past their deadline, and how many have less than a day left."""
     room = reading_room()
     view = View(room.catalog, scope_of(scope, region=room.settings.default_region))
-    return view.at_risk(before=utc_now() + AT_RISK)
+    now = utc_now()
+    late = view.at_risk(before=now)
+    return late, view.at_risk(before=now + AT_RISK) - late
 
 
 @st.cache_resource(ttl=KEPT_SECONDS, show_spinner=False)  # nobody changes it, and it has functions in it

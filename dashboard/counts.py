@@ -24,7 +24,11 @@ def counted(counts: Counts) -> list[Count]:
         Count("archived", "Archived", states["archived"], "quiet", "messages whose files are all here"),
         Count("pending", "Waiting", states["pending"], "busy", "messages with files still to download"),
         Count(
-            "at-risk", "At risk", counts.at_risk, "bad", "waiting files that the provider deletes in a day"
+            "at-risk",
+            "At risk",
+            counts.at_risk,
+            "bad",
+            "waiting files that the provider deletes within 24 hours, or may have deleted",
         ),
         Count("partial", "In part", states["partial"], "bad", "messages of which some files are lost"),
         Count("lost", "Lost", states["lost"], "bad", "messages of which every file is lost"),

@@ -13,8 +13,9 @@ from dashboard import wording
 from dashboard.filters import Filters
 from dashboard.visiting import Visit
 from mmsvault import annotating, disposition
-from mmsvault.catalog import permissions, upkeep
+from mmsvault.catalog import permissions, trail_numbers, upkeep
 from mmsvault.catalog.permissions import Action
+from mmsvault.catalog.selections import MOST_MESSAGES
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.message import tag_of
 
@@ -26,15 +27,17 @@ ACTIONS = {
     "delete": Action.DELETE,
 }
 """What each deed of the gallery needs."""
-MOST_IDS = 10_000
 _NAMED = 3
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Messages that somebody chose: by their ids, or all that filters find (`ids` is empty then)."""
+    """Messages that somebody chose: by their ids, or all that filters find (`ids` is None then).
 
-    ids: tuple[str, ...] = ()
+    No ids at all are no messages, never all of them.
+    """
+
+    ids: tuple[str, ...] | None = None
     filters: Filters = field(default_factory=Filters)
 
     @classmethod
@@ -42,14 +45,18 @@ class Choice:
         """Take the choice out of what the gallery hands over."""
         ids = given.get("ids")
         if isinstance(ids, list):
-            return cls(ids=tuple(str(identity) for identity in ids[:MOST_IDS]))
+            return cls(ids=tuple(str(identity) for identity in ids[:MOST_MESSAGES]))
         filters = given.get("filters")
-        return cls(filters=Filters.of(filters if isinstance(filters, Mapping) else {}))
+        if not isinstance(filters, Mapping):
+            return cls(ids=())
+        return cls(filters=Filters.of(filters))
 
     def in_words(self) -> str:
         """Return the choice for the trail."""
-        if not self.ids:
+        if self.ids is None:
             return self.filters.words() or "everything"
+        if not self.ids:
+            return "nothing"
         more = len(self.ids) - _NAMED
         return " ".join(self.ids[:_NAMED]) + (f" and {wording.plural(more, 'other')}" if more > 0 else "")
 
@@ -69,7 +76,7 @@ def found(visit: Visit, action: Action, choice: Choice) -> list[str]:
 
     Raises ForbiddenError and SearchError.
     """
-    if choice.ids:
+    if choice.ids is not None:
         permissions.require(visit.person, action)
         return [identity for identity in choice.ids if visit.view.holds(identity)]
     return list(visit.messages(action, choice.filters.query(region=visit.room.settings.default_region)))
@@ -101,7 +108,8 @@ def tag(visit: Visit, choice: Choice, *, add: Sequence[str], remove: Sequence[st
             annotating.annotate(visit.room.vault, identity, tag=added, untag=removed)
             done += 1
     said = ", ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
-    visit.note("tagged", subject=choice.in_words(), details=f"{said}: {wording.plural(done, 'message')}")
+    details = f"{said}: {wording.plural(done, 'message')}"
+    visit.note("tagged", subject=choice.in_words(), details=details, messages=ids)
     return done
 
 
@@ -109,7 +117,7 @@ def write_note(visit: Visit, message_id: str, text: str) -> None:
     """Set the note of a message. Raises RejectedInputError for one that is too long."""
     for identity in found(visit, Action.NOTE, Choice(ids=(message_id,))):
         annotating.annotate(visit.room.vault, identity, note=text)
-        visit.note("wrote a note", subject=identity)
+        visit.note("wrote a note", subject=identity, messages=(identity,))
 
 
 def hold(visit: Visit, choice: Choice, *, held: bool) -> int:
@@ -120,14 +128,16 @@ def hold(visit: Visit, choice: Choice, *, held: bool) -> int:
         with suppress(NotFoundError):  # somebody deleted it since
             changed += disposition.hold(visit.room.vault, identity, held=held)
     action = "held" if held else "released"
-    visit.note(action, subject=choice.in_words(), details=wording.plural(changed, "message"))
+    details = wording.plural(changed, "message")
+    visit.note(action, subject=choice.in_words(), details=details, messages=ids)
     return changed
 
 
 def delete(visit: Visit, ids: Sequence[str], *, subject: str) -> Iterator[tuple[str, str]]:
     """Delete the messages for good, one by one; give each id with why it was not deleted, if it was not."""
     permissions.require(visit.person, Action.DELETE)
-    visit.note("began to delete", subject=subject, details=wording.plural(len(ids), "message"))
+    seen = [identity for identity in ids if visit.view.holds(identity)]
+    visit.note("began to delete", subject=subject, details=wording.plural(len(ids), "message"), messages=seen)
     for identity in ids:
         yield identity, _deleted(visit, identity)
 
@@ -136,6 +146,7 @@ def _deleted(visit: Visit, identity: str) -> str:
     """Delete one message; return why not, if it was not."""
     if not visit.view.holds(identity):
         return "it is not here any more"
+    numbers = trail_numbers.numbers_of(visit.room.catalog, [identity])  # nobody knows them afterwards
     try:
         disposition.delete(visit.room.vault, identity)
         visit.room.shelf.forget(identity)
@@ -143,5 +154,5 @@ def _deleted(visit: Visit, identity: str) -> str:
         return str(error)
     except NotFoundError:
         return "it is not here any more"
-    visit.note("deleted", subject=identity)
+    visit.note("deleted", subject=identity, messages=(identity,), numbers=numbers)
     return ""

@@ -1,5 +1,6 @@
 """Exports: archives of a search for lawyers, newsrooms and successors; made in the background."""
 
+from contextlib import suppress
 from datetime import datetime
 
 import streamlit as st
@@ -8,16 +9,17 @@ from dashboard import exports_route, locally, notices
 from dashboard.reading_room import ReadingRoom
 from dashboard.searched import count, search_box, show_search, whose
 from dashboard.visiting import Visit, visit
-from mmsvault.catalog import people, searches
+from mmsvault.catalog import people, searches, selections
 from mmsvault.catalog.permissions import Action
+from mmsvault.errors import NotFoundError
 from mmsvault.exporting import planning, register, working
-from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice
+from mmsvault.exporting.planning import FORMATS, SHEET_ORDERS, VOLUME_BYTES, Choice
 from mmsvault.exporting.register import Export, State
 from mmsvault.message import utc_now
 
 FRESH_EVERY_SECONDS = 2
-CHOSEN = "messages chosen for an export"
-"""Where the gallery leaves the ids of messages that were chosen there."""
+CHOSEN, SELECTION = "chosen", "selection"
+"""Where the page's address has messages that were selected in the gallery: few of them, or many."""
 SHOWN = 30
 LOOKED_THROUGH = 1000
 OPENED_WITH = (
@@ -32,6 +34,7 @@ TOO_SHORT = (
 _PASSWORD = "password of the archive"  # noqa: S105 - where the page has it
 VOLUME_SIZES = {"4 GB": VOLUME_BYTES, "1 GB": 1 << 30, "500 MB": 500 << 20, "One file": 0}
 FORMAT_NAMES = {"eml": "E-mail files (EML)", "pdf": "Contact sheets (PDF)"}
+SHEET_ORDER_NAMES = {"oldest": "Oldest first", "newest": "Newest first"}
 STATES = {
     State.WAITING: "Waiting for its turn",
     State.RUNNING: "Being made",
@@ -78,9 +81,12 @@ def _take(known: dict[str, str]) -> None:
 
 def _new(visitor: Visit) -> None:
     query = search_box("Messages to export", placeholder="every message, or a search as in the gallery")
+    ids = _chosen(visitor)
+    if ids == ():  # an export of these would be one of the whole archive
+        return
     about = Choice(
         query=query,
-        ids=_chosen(),
+        ids=ids or (),
         region=visitor.room.settings.default_region,
         scope=visitor.person.scope,
     )
@@ -103,10 +109,16 @@ def _new(visitor: Visit) -> None:
 def _how(about: Choice) -> Choice:
     """Ask how these messages are to be exported."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        size = st.selectbox("Split at", list(VOLUME_SIZES), key="volume size", width=160)
+        size = st.selectbox("Split at", list(VOLUME_SIZES), key="split", bind="query-params", width=160)
         formats = st.multiselect(
-            "Also as", FORMATS, format_func=FORMAT_NAMES.__getitem__, key="formats", width=320
+            "Also as",
+            FORMATS,
+            format_func=FORMAT_NAMES.__getitem__,
+            key="formats",
+            bind="query-params",
+            width=320,
         )
+        sheet_order = _sheet_order() if "pdf" in formats else ""
         st.text_input(
             "Password",
             type="password",
@@ -116,8 +128,14 @@ def _how(about: Choice) -> Choice:
             max_chars=people.LONGEST_PASSWORD,
             width=260,
         )
-        thumbnails = st.toggle("Thumbnails", value=True, key="thumbnails")
-        signed = st.toggle("Signed", value=True, key="signed", help="With this vault's Ed25519 key.")
+        thumbnails = st.toggle("Thumbnails", value=True, key="thumbnails", bind="query-params")
+        signed = st.toggle(
+            "Signed",
+            value=True,
+            key="signed",
+            bind="query-params",
+            help="With this vault's Ed25519 key.",
+        )
     if st.session_state[_PASSWORD]:
         st.caption(OPENED_WITH)
     chosen = {
@@ -125,8 +143,25 @@ def _how(about: Choice) -> Choice:
         "thumbnails": thumbnails,
         "formats": tuple(sorted(formats)),
         "signed": signed,
+        "sheet_order": sheet_order,
+        "zone": str(locally.zone()),
     }
     return about.model_copy(update=chosen)
+
+
+def _sheet_order() -> str:
+    """Ask which message of a contact sheet is first."""
+    chosen = st.selectbox(
+        "Contact sheets",
+        SHEET_ORDERS,
+        index=None,
+        format_func=SHEET_ORDER_NAMES.__getitem__,
+        key="sheet order",
+        placeholder="Oldest first for one sender",
+        help="Without a choice: the oldest message first where all are of one sender, else the newest.",
+        width=260,
+    )
+    return chosen or ""
 
 
 def _ask(choice: Choice) -> None:
@@ -153,19 +188,36 @@ def _ask(choice: Choice) -> None:
         st.toast("The export began; it stands under History.", icon=":material/archive:")
 
 
-def _chosen() -> tuple[str, ...]:
-    """Say that messages were chosen in the gallery, and return their ids while they still count."""
-    ids: tuple[str, ...] = st.session_state.get(CHOSEN, ())
-    if ids:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.text(f"Of the {locally.plural(len(ids), 'message')} chosen in the gallery:")
-            st.button(
-                "Export from all instead",
-                key="not chosen",
-                on_click=st.session_state.pop,
-                args=(CHOSEN, None),
-            )
+def _chosen(visitor: Visit) -> tuple[str, ...] | None:
+    """Say that messages were selected in the gallery, and return their ids; None where there are none.
+
+    An address that names a selection which is not there (any more) gives no ids, never all messages.
+    """
+    if not (CHOSEN in st.query_params or SELECTION in st.query_params):
+        return None
+    ids = _selected(visitor)
+    with st.container(horizontal=True, vertical_alignment="center", key="selected"):
+        if ids:
+            st.text(f"{locally.plural(len(ids), 'selected message')}")
+        else:
+            st.text("This selection has expired. Select the messages in the gallery again.")
+        st.button("Export the whole archive instead", key="not chosen", on_click=_forget_chosen)
     return ids
+
+
+def _selected(visitor: Visit) -> tuple[str, ...]:
+    if CHOSEN in st.query_params:
+        named = st.query_params.get_all(CHOSEN)[: selections.MOST_MESSAGES]
+        return tuple(dict.fromkeys(one for one in named if one))
+    with suppress(NotFoundError):
+        identity = st.query_params[SELECTION]
+        return selections.find(visitor.room.catalog, identity, owner=visitor.person.name, now=utc_now())
+    return ()
+
+
+def _forget_chosen() -> None:
+    for name in (CHOSEN, SELECTION):
+        st.query_params.pop(name, None)
 
 
 def _history() -> None:

@@ -59,6 +59,11 @@ class Filters:
             return {"problem": one.problem, **place, "correction": correction}
         return None
 
+    def on_day(self, day: str, *, region: str) -> Query:
+        """Return what is asked, of one day of the same zone. Raises SearchError and RejectedInputError."""
+        of_day = type(self)(since=day, until=day, zone=self.zone)
+        return Query(self.query(region=region).groups + of_day.query(region=region).groups)
+
     def words(self) -> str:
         """Return the same as one search, for an export or the trail."""
         named = [("from", self.sender), ("keyword", self._plain_keyword)]

@@ -29,7 +29,7 @@ from dashboard import locally
 from dashboard.bundling import FOLDER, module, script
 from dashboard.gallery_route import MESSAGES_A_PAGE, first_or_next_page
 from dashboard.gate import MODULES as PATH
-from dashboard.gate import VISIT
+from dashboard.gate import PAGES, VISIT
 from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.sight import Look, drawn, look_in
@@ -37,11 +37,6 @@ from mmsvault.errors import VaultError
 
 log = structlog.get_logger(__name__)
 
-PAGES = (
-    *("message", "senders", "keywords", "searches", "exports", "operations", "quarantine", "audit"),
-    "settings",
-)
-"""The paths of Streamlit's other pages."""
 EARLY = "early.js"
 MODULES = ("gallery.js", "lightbox.js", "sheet.js")
 STYLES = {"gallery.css": ("grid.css", "gallery.css"), "sheet.css": ("sheet.css",)}
@@ -125,12 +120,14 @@ async def _gallery(request: Request) -> Response:
 
 def _early_page(request: Request) -> str | None:
     """Return the page with its first tiles; None where these cannot be drawn, whatever the reason."""
-    if request.query_params.get("since") or request.query_params.get("until"):
-        return None  # only the browser knows when its days begin
     try:
-        with locally.spoken_by(request.headers):
-            first = first_or_next_page(request.scope[VISIT], {**request.query_params, "after": ""})
         look = look_in(request.headers.get("cookie", ""))
+        asked = {**request.query_params, "after": "", "zone": str(look.zone) if look else ""}
+        if not look and (asked.get("since") or asked.get("until")):
+            return None  # only the browser knows when its days begin
+        with locally.spoken_by(request.headers):
+            first = first_or_next_page(request.scope[VISIT], asked)
+        first["zone"] = asked["zone"]
         head, body = _with_sight(first, look) if look else _with_script(first)
     except VaultError:  # the gallery says it itself, once it has asked
         return None

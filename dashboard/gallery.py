@@ -11,7 +11,6 @@ import streamlit as st
 
 from dashboard import components, deeds, locally, notices
 from dashboard.deeds import Choice
-from dashboard.exports_page import CHOSEN, exports_page
 from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import RefusedError
@@ -43,21 +42,13 @@ def _may(visitor: Visit) -> list[str]:
 def _do(visitor: Visit, wanted: Mapping[str, Any]) -> None:
     """Do what was asked for, or ask the visitor more about it first. Raises ForbiddenError."""
     deed, choice = wanted.get("deed"), Choice.of(wanted)
-    if deed == "export":
-        _export(choice)
-    elif deed in ("hold", "release"):
+    if deed in ("hold", "release"):
         changed = deeds.hold(visitor, choice, held=deed == "hold")
         _finish(f"{locally.plural(changed, 'message')} {'held' if deed == 'hold' else 'released'}.")
     elif deed == "tag":
         _ask_for_tags(choice)
     elif deed == "delete":
         _ask_to_delete(choice)
-
-
-def _export(choice: Choice) -> None:
-    st.session_state[CHOSEN] = choice.ids
-    query = {} if choice.ids else {"query": choice.filters.words()}
-    st.switch_page(st.Page(exports_page, url_path="exports"), query_params=query)
 
 
 def _finish(said: str) -> None:
@@ -102,11 +93,12 @@ def _ask_to_delete(choice: Choice) -> None:
         ids = deeds.found(visitor, Action.DELETE, choice)
         weight = deeds.weigh(visitor, ids)
         going = weight.messages - weight.held
-        st.text(
-            f"{locally.plural(going, 'message')} with all files, previews and raw postbacks "
-            f"({locally.plural(weight.files, 'file')} in all, {locally.size(weight.bytes)}) will be "
-            "removed from the archive. Nothing brings them back, not even a repeat of their postback."
-        )
+        if going:
+            st.text(
+                f"{locally.plural(going, 'message')} with all files, previews and raw postbacks "
+                f"({locally.plural(weight.files, 'file')} in all, {locally.size(weight.bytes)}) will be "
+                "removed from the archive. Nothing brings them back, not even a repeat of their postback."
+            )
         if weight.held:
             st.text(f"{locally.plural(weight.held, 'message')} on hold will stay.")
         with st.container(horizontal=True):

@@ -11,34 +11,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from dashboard import callers, locally
+from dashboard.answers import answered
 from dashboard.counts import Count, counted
 from dashboard.filters import Filters
-from dashboard.gate import VISIT
 from dashboard.headers import COMPRESSED
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import record
+from dashboard.selections_route import selections_routes
 from dashboard.suggesting import of_field, suggestions
 from dashboard.tiles import Tile, tiles
 from dashboard.visiting import Visit
 from mmsvault.catalog.language import Query
 from mmsvault.catalog.queries import FILES, Page
-from mmsvault.catalog.totals import AT_RISK, Total
+from mmsvault.catalog.totals import AT_RISK, Figures, Total
 from mmsvault.catalog.views import View
-from mmsvault.errors import NotFoundError, RejectedInputError, SearchError, UnavailableError
 from mmsvault.message import Message, normal_number, utc_now
-
-log = structlog.get_logger(__name__)
 
 MESSAGES_A_PAGE = 60
 MOST_A_PAGE = 600
 """A visitor who comes back has as many messages at once as they had seen."""
 MOST_WAITING = 60
+MOST_DAYS = 60
 COUNTS_KEPT_SECONDS = 2
 SIMILAR_AMONG = 100_000
 
@@ -51,44 +49,22 @@ def gallery_routes(room: ReadingRoom) -> Mount:
     answers: dict[str, Answer] = {
         "gallery": first_or_next_page,
         "total": _total,
+        "days": _days,
         "news": _news,
         "message": _message,
         "similar": _similar,
         "suggestions": _suggestions,
     }
     routes = [Route(f"/{name}", _endpoint(answer), methods=["GET"]) for name, answer in answers.items()]
+    routes += selections_routes()
     return Mount("/api", routes=routes, middleware=[COMPRESSED])
 
 
 def _endpoint(answer: Answer) -> Callable[[Request], Response]:
     def serve(request: Request) -> Response:  # in a thread of its own: Starlette's way with plain functions
-        try:
-            with locally.spoken_by(request.headers):
-                found = answer(request.scope[VISIT], request.query_params)
-        except SearchError as error:
-            return _say(400, error.problem, **_mistake(error, request.query_params.get("q", "")))
-        except RejectedInputError as error:
-            return _say(400, str(error))
-        except NotFoundError:
-            return _say(404, "The archive does not hold this. It may have been deleted.")
-        except UnavailableError as error:
-            log.warning("gallery_not_served", reason=str(error))
-            return _say(503, "The archive cannot be read just now: its catalog is away. Try again soon.")
-        return JSONResponse(found, headers={"cache-control": "no-store"})
+        return answered(request, lambda visit: answer(visit, request.query_params))
 
     return serve
-
-
-def _mistake(error: SearchError, searched: str) -> dict[str, Any]:
-    """Return where a mistake stands, and the search that was probably meant if it is in the search."""
-    is_in_search = error.query.strip() == searched.strip()
-    correction = {"q": error.correction} if error.correction and is_in_search else None
-    return {
-        "query": error.query,
-        "position": error.position,
-        "length": error.length,
-        "correction": correction,
-    }
 
 
 def _suggestions(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
@@ -97,10 +73,6 @@ def _suggestions(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     if of:
         return {"term": text, "found": of_field(visit, of, text)}
     return asdict(suggestions(visit, text))
-
-
-def _say(status: int, problem: str, **more: Any) -> Response:
-    return JSONResponse({"problem": problem, **more}, status, headers={"cache-control": "no-store"})
 
 
 def first_or_next_page(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
@@ -132,8 +104,21 @@ def _total_with(visit: Visit, query: Query, page: Page) -> dict[str, Any] | None
 
 
 def _total(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
+    """Return how many messages, files and bytes fit the filters."""
     query = Filters.of(params).query(region=visit.room.settings.default_region)
-    return asdict(visit.view.total(query))
+    return _written(visit.view.figures(query))
+
+
+def _written(figures: Figures) -> dict[str, Any]:
+    return {**asdict(figures), "size": locally.size(figures.bytes)}
+
+
+def _days(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
+    """Return how much of what fits the filters came in on each of some days of the visitor's zone."""
+    filters, region = Filters.of(params), visit.room.settings.default_region
+    wanted = [day for day in params.get("days", "").split(",") if day][:MOST_DAYS]
+    asked = {day: filters.on_day(day, region=region) for day in wanted}
+    return {"days": {day: _written(visit.view.figures(query)) for day, query in asked.items()}}
 
 
 def _limit(params: Mapping[str, str]) -> int:
@@ -155,7 +140,7 @@ def _news(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 
 def _message(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     message = visit.view.load(params.get("id", ""))
-    visit.note("looked at", subject=message.id)
+    visit.note("looked at", subject=message.id, messages=(message.id,))
     names = callers.known(visit.view, [message])
     found = record(message, sign=visit.room.links.sign, now=utc_now(), names=names)
     return {**found, "tags": message.tags}
@@ -164,7 +149,15 @@ def _message(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
 def _similar(visit: Visit, params: Mapping[str, str]) -> dict[str, Any]:
     message = visit.view.load(params.get("id", ""))
     alike = visit.view.load_all(visit.view.similar(message, among=SIMILAR_AMONG))
-    return {"tiles": [tile for tile in _tiles(visit, alike) if tile["src"]]}
+    own = {item.sha256 for item in message.media if item.sha256}
+    copies = {
+        f"{one.id}/{item.position}"
+        for one in alike
+        for item in one.media
+        if item.sha256 and item.sha256 in own
+    }
+    shown = [tile for tile in _tiles(visit, alike) if tile["src"]]
+    return {"tiles": [{**tile, "exact": tile["key"] in copies} for tile in shown]}
 
 
 def _tiles(visit: Visit, messages: Sequence[Message]) -> list[Tile]:

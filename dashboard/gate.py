@@ -23,6 +23,12 @@ from mmsvault.catalog.permissions import Action
 from mmsvault.clients import client_address
 from mmsvault.errors import RejectedInputError, UnavailableError
 
+PAGES = (
+    *("message", "senders", "keywords", "searches", "exports", "operations", "quarantine", "audit"),
+    "settings",
+)
+"""The paths of Streamlit's pages beside the gallery."""
+PAGE_PATHS = frozenset({"/", *(f"/{name}" for name in PAGES)})
 OIDC_LOGIN, OIDC_CALLBACK = "/oidc/login", "/oidc/callback"
 SECOND_STEP, SECOND_FACTOR = "/login/code", "/account/second-factor"
 OPEN = frozenset(

@@ -75,6 +75,14 @@ def clock(at: datetime) -> str:
     return told if _by_browser("timezone") else f"{told} UTC"
 
 
+def second(at: datetime) -> str:
+    """Return a time to the second; where it is not in the viewer's own zone, it says so."""
+    language = _language()
+    both = str(get_datetime_format("medium", locale=language)).replace("'", "")
+    told = format_time(in_zone(at, zone()), "medium", locale=language)
+    return both.replace("{0}", told if _by_browser("timezone") else f"{told} UTC").replace("{1}", day(at))
+
+
 def wall(at: datetime) -> str:
     """Return a time by the clock that it was read from, wherever that hung."""
     language = _language()

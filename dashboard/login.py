@@ -9,7 +9,7 @@ import html
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from dashboard import browsers, known_browsers
-from dashboard.gate import OIDC_LOGIN, SECOND_STEP, VISIT, source_of
+from dashboard.gate import OIDC_LOGIN, PAGE_PATHS, SECOND_STEP, VISIT, source_of
 from dashboard.plain_page import (
     HEADERS,
     NOT_OURS,
@@ -72,8 +72,8 @@ class _Desk:
         self._signer = URLSafeTimedSerializer(seals.derived_key(self._secret, _PURPOSE), salt="half")
 
     async def login(self, request: Request) -> Response:
-        """Ask for name and password, or take them."""
-        onward = own_path(request.query_params.get("next", ""))
+        """Ask for name and password, or take them; whoever comes from a page goes back to it."""
+        onward = own_path(request.query_params.get("next", "") or page_before(request))
         if self._room.settings.proxy_login_header:
             return RedirectResponse(onward, 303, HEADERS)
         try:
@@ -207,6 +207,16 @@ class _Desk:
         answer = RedirectResponse("/login", 303, {**HEADERS, "clear-site-data": '"cache", "storage"'})
         answer.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=is_secure(self._room, request))
         return answer
+
+
+def page_before(request: Request) -> str:
+    """Return the address of our own page that a link led here from; empty for any other page."""
+    try:
+        before = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    is_ours = before.netloc == request.headers.get("host") and before.path in PAGE_PATHS
+    return urlunsplit(("", "", before.path, before.query, "")) if is_ours else ""
 
 
 async def with_session(

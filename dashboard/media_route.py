@@ -57,7 +57,7 @@ def media_route(room: ReadingRoom) -> Route:
             if not message_id or not visit.view.holds(message_id):
                 return _refusal(404, "The archive does not hold this file.")
             if claims.get("download"):
-                visit.note("downloaded", subject=key)
+                visit.note("downloaded", subject=key, messages=(message_id,))
             return _object(room, key, request)
         except NotFoundError:
             return _refusal(404, "The archive does not hold this file.")

@@ -6,6 +6,7 @@ from dashboard import callers, components, deeds, locally, notices, raw, retryin
 from dashboard.deeds import Choice
 from dashboard.record import record
 from dashboard.visiting import Visit, visit
+from dashboard.who_saw import show_who_saw
 from mmsvault.catalog.permissions import Action
 from mmsvault.errors import RefusedError
 from mmsvault.layout import hash_in
@@ -30,7 +31,7 @@ def _show(message_id: str) -> None:
         visitor = visit()
         message = visitor.view.load(message_id)
         if st.session_state.get(_NOTED) != message_id:
-            visitor.note("looked at", subject=message_id)
+            visitor.note("looked at", subject=message_id, messages=(message_id,))
             st.session_state[_NOTED] = message_id
         # What still waits for files changes by itself; the rest is read once.
         waits = message.due_at is not None
@@ -42,6 +43,7 @@ def _show(message_id: str) -> None:
         for item in message.media:
             for key in item.evidence:
                 _evidence(message, item, key)
+        show_who_saw(visitor, message_id)
 
 
 def _body(message_id: str) -> None:

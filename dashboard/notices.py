@@ -63,6 +63,9 @@ def forbidden(error: ForbiddenError) -> None:
     st.text(str(error))
     if error.is_signed_out:
         st.html('<p><a href="login" target="_self">Log in</a></p>')
+    else:
+        st.caption("An admin gives roles, on the page Settings.")
+        st.html('<p><a href="." target="_self">Back to the gallery</a></p>')
 
 
 def search_mistake(error: SearchError) -> None:

@@ -44,9 +44,10 @@ def operations_page() -> None:
         if visitor.may(Action.OPERATE):
             st.fragment(_watched, run_every=FRESH_EVERY_SECONDS)()
         st.fragment(_flow, run_every=FRESH_EVERY_SECONDS)()
-        st.fragment(_waiting, run_every=FRESH_EVERY_SECONDS)()
         if visitor.may(Action.OPERATE):
             st.fragment(_health, run_every=FRESH_EVERY_SECONDS)()
+        st.fragment(_waiting, run_every=FRESH_EVERY_SECONDS)()
+        if visitor.may(Action.OPERATE):
             st.fragment(_verified)()
             st.fragment(_quarantine, run_every=FRESH_EVERY_SECONDS)()
 
@@ -86,8 +87,8 @@ def figures(found: Sequence[Hour], counts: Counts) -> list[tuple[str, str, str]]
     return [
         ("Received", locally.number(received), f"messages in {HOURS} hours"),
         ("Waiting", locally.number(counts.media["pending"]), "files still to come"),
-        ("At risk", locally.number(counts.at_risk), "of them gone in a day"),
-        ("Lost", locally.number(counts.media["lost"]), "files that never came"),
+        ("At risk", locally.number(counts.at_risk), "expire within 24 hours or have expired"),
+        ("Lost", locally.number(counts.media["lost"]), "could not be downloaded"),
         ("Archived", locally.number(counts.media["stored"]), "files in the bucket"),
         ("Stored", locally.size(counts.bytes), "of originals"),
     ]
@@ -118,7 +119,7 @@ def in_words(found: Sequence[Hour]) -> str:
 def _waiting() -> None:
     with notices.spoken():
         visitor = visit(Action.REQUEUE)
-        st.header("Nearest deadlines")
+        st.header("Nearest deadlines", anchor=alerts.DEADLINES)
         found = visitor.view.waiting(limit=WAITING_SHOWN)
         if not found:
             st.info("Nothing waits: every file that was announced is here, or was given up with its reason.")
@@ -135,7 +136,8 @@ def _show_waiting(message: Message, names: Names) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         sender = callers.called(message.sender, names) or "An unknown sender"
         keyword = f", {message.keyword}" if message.keyword else ""
-        st.text(f"{sender}{keyword}: deadline {wording.until(message.deadline_at, now)}")
+        passed = "passed " if message.deadline_at <= now else ""
+        st.text(f"{sender}{keyword}: deadline {passed}{wording.until(message.deadline_at, now)}")
         st.space("stretch")
         anchor("Open", f"message?{urlencode({'id': message.id})}", name=f"Open the message of {sender}")
         retrying.offer(message.id, "Try now")
@@ -155,7 +157,7 @@ def _watched() -> None:
         found = alerts.findings()
         wrong = [one for one in found if one.stands]
         if wrong:
-            st.header("Alerts")
+            st.header("Alerts", anchor=alerts.ALERTS)
             lines = "".join(_line(one) for one in wrong)
             st.html(f"<style>{_STYLE}</style><div role='list' class='mms-health told'>{lines}</div>")
         others = [one for one in found if not one.stands]
@@ -269,6 +271,7 @@ _STYLE = """
   align-items: baseline; margin: 0; padding: .45rem 0; font-size: .9rem; }
 .mms-health div::before { content: ""; width: .65rem; height: .65rem; border-radius: 50%;
   background: light-dark(#1f7a3d, #6fd08c); align-self: center; }
+.mms-health.told div::before { align-self: start; margin-top: .35rem; }
 .mms-health .wrong::before { background: light-dark(#b3261e, #ff8a80); border-radius: 0; }
 .mms-health .wrong span { font-weight: 600; }
 .mms-health.told div { grid-template-columns: 1rem minmax(7rem, 1fr) 1fr; }

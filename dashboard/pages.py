@@ -19,6 +19,13 @@ from dashboard.visiting import Visit, visit
 from mmsvault.catalog.permissions import Action
 
 _HERE = Path(__file__).parent
+_PAGES_BY_ROLE = (
+    (exports_page, "Exports", ":material/archive:", Action.EXPORT),
+    (operations_page, "Operations", ":material/monitor_heart:", Action.REQUEUE),
+    (quarantine_page, "Quarantine", "", Action.REPLAY),  # operations and alerts lead there
+    (audit_page, "Audit", ":material/policy:", Action.READ_TRAIL),
+    (settings_page, "Settings", ":material/settings:", Action.SEE_SETTINGS),
+)
 
 
 def show() -> None:
@@ -35,26 +42,24 @@ def show() -> None:
             title="Message",
             icon=":material/mms:",
             url_path="message",
-            visibility="visible" if "id" in st.query_params else "hidden",
+            visibility="hidden",  # the menu stays as it is while messages are opened and closed
         ),
     ]
     pages.insert(1, st.Page(senders_page, title="Senders", icon=":material/group:", url_path="senders"))
     pages.insert(2, st.Page(keywords_page, title="Keywords", icon=":material/sell:", url_path="keywords"))
     icon = ":material/saved_search:"
     pages.insert(3, st.Page(searches_page, title="Searches", icon=icon, url_path="searches"))
-    if visitor.may(Action.EXPORT):
-        pages.insert(4, st.Page(exports_page, title="Exports", icon=":material/archive:", url_path="exports"))
-    if visitor.may(Action.REQUEUE):
-        icon = ":material/monitor_heart:"
-        pages.append(st.Page(operations_page, title="Operations", icon=icon, url_path="operations"))
-    if visitor.may(Action.REPLAY):  # operations and alerts lead there; the menu has no room for it
-        page = st.Page(quarantine_page, title="Quarantine", url_path="quarantine", visibility="hidden")
-        pages.append(page)
-    if visitor.may(Action.READ_TRAIL):
-        pages.append(st.Page(audit_page, title="Audit", icon=":material/policy:", url_path="audit"))
-    if visitor.may(Action.SEE_SETTINGS):
-        icon = ":material/settings:"
-        pages.append(st.Page(settings_page, title="Settings", icon=icon, url_path="settings"))
+    pages += [
+        st.Page(
+            page,
+            title=title,
+            icon=icon,
+            url_path=title.lower(),
+            # The page itself says to somebody without the role what it needs.
+            visibility="visible" if icon and visitor.may(action) else "hidden",
+        )
+        for page, title, icon, action in _PAGES_BY_ROLE
+    ]
     chosen = st.navigation(pages, position="top")
     if not (chosen.url_path == "operations" and visitor.may(Action.OPERATE)):  # it has them all, and more
         show_alerts(over_the_page=chosen.url_path == "")  # the gallery's tiles are there before they are
@@ -80,6 +85,10 @@ _STYLE = """
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]),
 :is([data-testid="stBaseButton-primary"], [data-testid="stBaseButton-primaryFormSubmit"]) p {
   color: light-dark(#fff, #0f1f1a) !important; }
+[class*="st-key-delete"] [data-testid="stBaseButton-primary"]:not(:disabled) {
+  background: light-dark(#b3261e, #ff8a80) !important; border-color: transparent !important; }
+[data-testid="stExpandSidebarButton"] { width: auto !important; padding: 0 .5rem !important; }
+[data-testid="stExpandSidebarButton"]::after { content: "Menu"; margin-left: .25rem; font-size: .9rem; }
 .mms-account { position: fixed; top: 1.05rem; right: 3.5rem; z-index: 1000000; }
 .mms-account { font-size: .85rem; color: inherit; }
 """

@@ -59,8 +59,8 @@ def code_field(label: str) -> str:
     )
 
 
-async def read_form(request: Request) -> dict[str, str] | None:
-    """Return the fields of a form that our own page sent; None for one of another site, or too large."""
+async def read_own_body(request: Request, *, most_bytes: int) -> bytes | None:
+    """Return the body that our own page sent; None for one of another site, or a larger one."""
     origin = request.headers.get("origin")
     if origin is not None and host_of(origin) != request.headers.get("host"):
         return None
@@ -69,8 +69,16 @@ async def read_form(request: Request) -> dict[str, str] | None:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LONGEST_FORM_BYTES:
+        if len(body) > most_bytes:
             return None
+    return bytes(body)
+
+
+async def read_form(request: Request) -> dict[str, str] | None:
+    """Return the fields of a form that our own page sent; None for one of another site, or too large."""
+    body = await read_own_body(request, most_bytes=LONGEST_FORM_BYTES)
+    if body is None:
+        return None
     try:
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
     except ValueError:  # more fields than that

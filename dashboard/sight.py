@@ -20,6 +20,10 @@ _COOKIE = re.compile(r"(?:^|;\s*)mmsvault_look=([^;]{1,200})")
 _LOOK = re.compile(r"(?P<zone>[\w+/-]{1,64})\|(?P<top>\d{1,4}(?:\.\d{1,4})?)\|(?P<tone>light|dark)")
 
 
+FEW = 2
+"""Days with so few tiles share a row, as in `grid.js`."""
+
+
 class Look(NamedTuple):
     """How a browser shows the gallery. `top_px` is what stands above the tiles."""
 
@@ -50,7 +54,8 @@ def drawn(tiles: Sequence[Tile], look: Look) -> str:
 
 def _day(tiles: Sequence[Tile]) -> str:
     head = '<div class="head"><h2>&nbsp;</h2><span class="choose"></span></div>'
-    return f'<section class="day">{head}<ul>{"".join(map(_tile, tiles))}</ul></section>'
+    few = " few" if len(tiles) <= FEW else ""
+    return f'<section class="day{few}">{head}<ul>{"".join(map(_tile, tiles))}</ul></section>'
 
 
 def _tile(tile: Tile) -> str:

@@ -200,5 +200,5 @@ def _name(number: str) -> None:
         except RejectedInputError as error:
             st.text(str(error))
             return
-        visitor.note("named a sender", subject=number)
+        visitor.note("named a sender", subject=number, numbers=(number,))
         st.rerun()

@@ -31,7 +31,7 @@ class Tile(TypedDict):
 
     `sender` is the number, `name` the one that people gave to it, if they did. `show` says how the
     lightbox shows the file, and `full` is its link where it needs one. `alerts` are what the message is:
-    waiting, partial, lost, held.
+    waiting, partial, lost, held, tagged.
     """
 
     key: str
@@ -154,4 +154,8 @@ def _text(message: Message, item: MediaItem | None) -> str:
 def _alerts(message: Message) -> list[str]:
     state = message.state
     names = {MessageState.PENDING: "waiting", MessageState.PARTIAL: "partial", MessageState.LOST: "lost"}
-    return [*([names[state]] if state in names else []), *(["held"] if message.hold else [])]
+    return [
+        *([names[state]] if state in names else []),
+        *(["held"] if message.hold else []),
+        *(["tagged"] if message.tags else []),
+    ]

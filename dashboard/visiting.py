@@ -6,7 +6,7 @@ that the proxy gives with its secret. Pages have no other way to the catalog tha
 
 import dataclasses
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
@@ -50,8 +50,16 @@ class Visit:
         asked = permissions.permitted(self.person, action, query, view=self.view)
         return queries.ids(self.room.catalog, asked)
 
-    def note(self, action: str, *, subject: str = "", details: str = "") -> None:
-        """Enter into the trail what this person does."""
+    def note(
+        self,
+        action: str,
+        *,
+        subject: str = "",
+        details: str = "",
+        messages: Sequence[str] = (),
+        numbers: Collection[str] = (),
+    ) -> None:
+        """Enter into the trail what this person does, to which messages (ids), about which more numbers."""
         trail.append(
             self.room.catalog,
             action,
@@ -59,6 +67,8 @@ class Visit:
             source=self.source,
             subject=subject,
             details=details,
+            messages=messages,
+            numbers=numbers,
         )
 
 
@@ -117,7 +127,7 @@ def visit(action: Action = Action.LOOK) -> Visit:
     # A part of a page that runs by itself is mostly a page that is open and looks for news.
     person = recognise(room, headers, is_activity=running is None or not running.fragment_ids_this_run)
     if person is None or not person.is_ready:
-        raise ForbiddenError("You are not logged in any more.", is_signed_out=True)
+        raise ForbiddenError("Your session has ended.", is_signed_out=True)
     peer = st.context.ip_address or "127.0.0.1"  # Streamlit says nothing of its own machine
     source = client_address(peer, headers.get("x-forwarded-for", ""), room.settings.trusted_proxies)
     found = visit_of(room, person, source=source)

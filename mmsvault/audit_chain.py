@@ -49,13 +49,18 @@ class Link:
 class Comparison:
     """What a look at both sides came to, and what each of them lacks: `auditing.mend` writes that.
 
-    `open_forks` are the ends of branches that nobody has said to know of.
+    `entries` are those of the catalog.
+
+    `open_forks` are the ends of branches that nobody has said to know of, `not_indexed` entries that nobody
+    finds who asks by message or number.
     """
 
+    entries: int = 0
     findings: list[Finding] = field(default_factory=list)
     missing_here: list[Link] = field(default_factory=list)
     missing_there: list[Link] = field(default_factory=list)
     open_forks: list[Link] = field(default_factory=list)
+    not_indexed: list[Link] = field(default_factory=list)
 
     @property
     def problems(self) -> list[Finding]:
@@ -70,14 +75,7 @@ def compare(vault: Vault) -> Comparison:
     read = {found.key for found in vault.bucket.list(layout.TRAIL)}
     for key in sorted(read):
         chain.add_batch(vault, key, came_of.findings)
-    said_kept = []
-    for entry, is_kept in trail.with_place(vault.catalog):
-        link = chain.add(entry)
-        link.is_here = True
-        if entry.true_hash() != entry.hash:
-            came_of.findings.append(Finding(CATALOG, f"entry {entry.number} of the trail was changed"))
-        if is_kept:
-            said_kept.append(link)
+    said_kept = _add_catalog(vault, chain, came_of)
     if not all(link.is_there for link in said_kept):  # perhaps written since the bucket was listed
         late = [found.key for found in vault.bucket.list(layout.TRAIL) if found.key not in read]
         for read_late in itertools.chain.from_iterable(entries_of(vault, key) for key in late):
@@ -92,6 +90,27 @@ def compare(vault: Vault) -> Comparison:
         came_of.findings += [Finding(key, f"{_span(*span)} {text}") for span in _spans(links)]
     chain.look_at(came_of)
     return came_of
+
+
+def _add_catalog(vault: Vault, chain: "_Chain", came_of: Comparison) -> list[Link]:
+    """Add what the catalog has, and return the links of those entries that are said to be in the bucket."""
+    said_kept = []
+    here = trail.with_place(vault.catalog)
+    while page := list(itertools.islice(here, trail.PAGE)):
+        for entry, is_kept in page:
+            link = chain.add(entry)
+            link.is_here = True
+            if entry.true_hash() != entry.hash:
+                came_of.findings.append(Finding(CATALOG, f"entry {entry.number} of the trail was changed"))
+            if is_kept:
+                said_kept.append(link)
+        came_of.entries += len(page)
+        lacking = trail.not_found_by(vault.catalog, [entry for entry, _ in page])
+        came_of.not_indexed += [chain.links[entry.hash] for entry in lacking]
+    for first, last in _spans(came_of.not_indexed):
+        text = "not found when somebody asks by message or number"
+        came_of.findings.append(Finding(CATALOG, f"{_span(first, last)} {text}"))
+    return said_kept
 
 
 class _Chain:

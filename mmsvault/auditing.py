@@ -10,17 +10,23 @@ import hmac
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
-from mmsvault import layout
+from mmsvault import layout, seals
 from mmsvault.audit_chain import JOINED, Link, compare, entries_of
-from mmsvault.catalog import trail
-from mmsvault.catalog.trail import Entry
-from mmsvault.message import Receipt
+from mmsvault.catalog import trail, trail_numbers
+from mmsvault.catalog.numbers import writings
+from mmsvault.catalog.trail import Asked, Entry
+from mmsvault.errors import NotFoundError, RejectedInputError
+from mmsvault.message import Receipt, pretty_json
+from mmsvault.settings import Settings
 from mmsvault.settings.secrets import is_secret
 from mmsvault.vault import Vault
 
 MENDED = "mended the trail"
+_PURPOSE = b"mmsvault: key of the numbers in the trail"
 MOST_LOST = 1_000_000
 """Entries in a row that may be missing on both sides; whoever writes a larger number made it up."""
 ACTIONS = (
@@ -69,14 +75,74 @@ ACTIONS = (
     "changed settings",
     "backed up",
     "restored",
+    "checked the trail",
     MENDED,
     JOINED,
 )
 
 
-def by_command(vault: Vault, action: str, *, subject: str, details: str = "") -> None:
-    """Enter what somebody does by a command, under their name on this machine."""
-    trail.append(vault.catalog, action, who=this_person(), subject=subject, details=details)
+def by_command(
+    vault: Vault,
+    action: str,
+    *,
+    subject: str,
+    details: str = "",
+    messages: Sequence[str] = (),
+    numbers: Collection[str] = (),
+) -> None:
+    """Enter what somebody does by a command, under their name on this machine.
+
+    `messages` are the ids of those that it is about, `numbers` more numbers than theirs.
+    """
+    trail.append(
+        vault.catalog,
+        action,
+        who=this_person(),
+        subject=subject,
+        details=details,
+        messages=messages,
+        numbers=numbers,
+    )
+
+
+def moment_of(text: str, *, is_end: bool = False) -> datetime | None:
+    """Return the moment that a day like 2014-02-03 or a time like 2014-02-03T09:30 means, in UTC.
+
+    None for no text; of a day that ends a period, its end. Raises RejectedInputError.
+    """
+    if not text.strip():
+        return None
+    try:
+        found = datetime.fromisoformat(text.strip())
+        at = found if found.tzinfo else found.replace(tzinfo=UTC)
+        is_day = len(text.strip()) == len("2014-02-03")
+        return at.astimezone(UTC) + timedelta(days=is_end and is_day)
+    except (ValueError, OverflowError) as error:
+        raise RejectedInputError(
+            f"{text!r} is no date. Write a day like 2014-02-03, or a time (UTC) like 2014-02-03T09:30."
+        ) from error
+
+
+def asked(
+    settings: Settings,
+    *,
+    who: str = "",
+    action: str = "",
+    words: str = "",
+    message: str = "",
+    number: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Asked:
+    """Return which entries are asked for, by a number in any usual writing. Raises RejectedInputError."""
+    if "*" in number:
+        raise RejectedInputError(
+            "Give one whole number or address, without *: the log has only their hashes."
+        )
+    forms = writings(number, region=settings.default_region) if number.strip() else ()
+    return Asked(
+        who=who, action=action, words=words, message=message, numbers=forms, since=since, until=until
+    )
 
 
 def note_correction(vault: Vault, receipt: Receipt, *, who: str, source: str = "") -> None:
@@ -128,10 +194,39 @@ def keep(vault: Vault) -> int:
     """
     count = 0
     while batch := trail.not_kept(vault.catalog):
+        if not count:
+            keep_keys(vault)
         _put(vault, batch)
         trail.mark_kept(vault.catalog, [entry.hash for entry in batch])
         count += len(batch)
     return count
+
+
+def keep_keys(vault: Vault) -> None:
+    """Keep the keys of the numbers in the bucket as well, sealed, and take along those that it has."""
+    kept = _kept_keys(vault)
+    trail_numbers.add_keys(vault.catalog, kept)
+    keys = trail_numbers.all_keys(vault.catalog)
+    if set(keys) <= set(kept):
+        return
+    secret = vault.settings.bucket_keys[1]
+    sealed = [seals.seal(secret, key, purpose=_PURPOSE, identity=layout.TRAIL_KEYS) for key in keys]
+    body = pretty_json({"schema": 1, "sealed": sealed}).encode()
+    vault.bucket.put(layout.TRAIL_KEYS, body, content_type="application/json")
+
+
+def _kept_keys(vault: Vault) -> list[str]:
+    """Return the keys in the bucket that this vault's secret key opens."""
+    try:
+        sealed = json.loads(vault.bucket.read(layout.TRAIL_KEYS))["sealed"]
+    except (NotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+    found = []
+    for one in sealed if isinstance(sealed, list) else ():
+        with suppress(ValueError, TypeError):
+            secret = vault.settings.bucket_keys[1]
+            found.append(seals.unseal(secret, one, purpose=_PURPOSE, identity=layout.TRAIL_KEYS))
+    return found
 
 
 def _put(vault: Vault, batch: Sequence[Entry]) -> None:
@@ -152,8 +247,11 @@ def mend(vault: Vault) -> list[str]:
 
     All branches of a fork are kept, and an entry that names their ends is added: the fork is known then.
     """
+    keep_keys(vault)
     found = compare(vault)
     done = []
+    if found.not_indexed and (indexed := trail.index_again(vault.catalog)):
+        done.append(f"{_counted(indexed)} can be found by message and number again")
     if found.missing_there:
         trail.mark_kept(vault.catalog, [link.hash for link in found.missing_there], kept=False)
         keep(vault)

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from mmsvault import disposition, layout, naming
-from mmsvault.catalog import leaving, scrubbing, trail
+from mmsvault.catalog import leaving, scrubbing, trail, trail_numbers
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import held
@@ -46,13 +47,16 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
     """
     forms, began_at = forms_of(vault, number), utc_now()
     digest = digest_of(forms)
-    trail.append(vault.catalog, "began to erase", who=who, subject=digest)
+    note = partial(trail.append, vault.catalog, who=who)
+    note("began to erase", subject=digest, numbers=forms)
     erased, kept = [], []
     for message_id in messages_of(vault, number):
+        numbers = trail_numbers.numbers_of(vault.catalog, [message_id])  # nobody knows them afterwards
         try:
             disposition.delete(vault, message_id)
             erased.append({"id": message_id, "at": _moment(utc_now())})
-            trail.append(vault.catalog, "deleted", who=who, subject=message_id, details="erased on request")
+            told = {"subject": message_id, "details": "erased on request"}
+            note("deleted", **told, messages=(message_id,), numbers=numbers)
         except RefusedError as error:
             kept.append({"id": message_id, "reason": str(error)})
         except NotFoundError:  # somebody else was quicker
@@ -79,7 +83,7 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
     key = layout.erasure_key(began_at, digest)
     vault.bucket.put(key, pretty_json(receipt).encode(), content_type="application/json")
     details = f"{len(erased):,} messages erased, {len(kept):,} kept; receipt {key}"
-    trail.append(vault.catalog, "erased", who=who, subject=digest, details=details)
+    note("erased", subject=digest, details=details, numbers=forms)
     return {**receipt, "key": key}
 
 

@@ -18,6 +18,8 @@ MESSAGES, QUARANTINE, EXPORTS = "messages/", "quarantine/", "exports/"
 DELETED, RECEIPTS, TRAIL, ERASURES = "deleted/", "receipts/", "audit/", "erasures/"
 NAMES, STATE = "names/", "state/"
 SCHEDULED_EXPORTS = f"{STATE}scheduled-exports/"
+TRAIL_KEYS = f"{STATE}audit-number-keys.json"
+"""The keys of the numbers in the trail, sealed."""
 EVIDENCE = "evidence/"
 """Where in a message's folder the answers are that were not the file."""
 HASH_DIGITS = 16

@@ -21,7 +21,7 @@ from rq.exceptions import NoSuchJobError
 from mmsvault.backup.content_types import type_by_name
 from mmsvault.backup.secrets import secrets_of, take_over, write_secret
 from mmsvault.bucket import PROBE_KEY, Bucket, Listed
-from mmsvault.catalog import copying, second_factors, tallies, upkeep
+from mmsvault.catalog import copying, second_factors, tallies, trail_numbers, upkeep
 from mmsvault.catalog.connection import migrate as make_tables
 from mmsvault.disposition import hold_objects
 from mmsvault.errors import (
@@ -192,6 +192,7 @@ def _copy_catalog(source: Vault, target: Vault, progress: Progress) -> None:
     for table in copying.TABLES:
         copying.copy_table(source.catalog, target.catalog, table)
     tallies.fold(target.catalog)
+    trail_numbers.add_keys(target.catalog, trail_numbers.all_keys(source.catalog))
 
 
 def _forget_deleted(source: Vault, target: Vault) -> None:

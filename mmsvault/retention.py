@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mmsvault import disposition
-from mmsvault.catalog import leaving, trail
+from mmsvault.catalog import leaving, trail, trail_numbers
 from mmsvault.catalog.leaving import Aged
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.message import fold, utc_now
@@ -81,14 +81,26 @@ def retire(vault: Vault, *, dry_run: bool = False, with_held: bool = True) -> It
             continue
         try:
             if not dry_run:
-                disposition.delete(vault, message.id)
-                details = f"came in {message.recorded_at:%Y-%m-%d}, kept {days:,} days"
-                trail.append(vault.catalog, "retired", who=ITSELF, subject=message.id, details=details)
+                _delete(vault, message, days)
             yield Outcome(message, days)
         except RefusedError as error:
             yield Outcome(message, days, str(error))
         except NotFoundError:  # somebody else was quicker
             continue
+
+
+def _delete(vault: Vault, message: Aged, days: int) -> None:
+    numbers = trail_numbers.numbers_of(vault.catalog, [message.id])  # nobody knows them afterwards
+    disposition.delete(vault, message.id)
+    trail.append(
+        vault.catalog,
+        "retired",
+        who=ITSELF,
+        subject=message.id,
+        details=f"came in {message.recorded_at:%Y-%m-%d}, kept {days:,} days",
+        messages=(message.id,),
+        numbers=numbers,
+    )
 
 
 def _keyword(name: str) -> str:

@@ -11,16 +11,25 @@ export class Problem extends Error {
   }
 }
 
-export async function ask(name, params, signal) {
-  const address = `api/${name}?${new URLSearchParams(params)}`;
+export function ask(name, params, signal) {
+  return answerTo(`api/${name}?${new URLSearchParams(params)}`, { signal, headers: { accept: "application/json" } });
+}
+
+// What may be too long for an address.
+export function post(name, given, signal) {
+  const headers = { accept: "application/json", "content-type": "application/json" };
+  return answerTo(`api/${name}`, { method: "POST", signal, headers, body: JSON.stringify(given) });
+}
+
+async function answerTo(address, how) {
   let answer;
   try {
-    answer = await fetch(address, { signal, headers: { accept: "application/json" } });
+    answer = await fetch(address, how);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, {});
   }
   if (answer.ok) return answer.json();
-  if (answer.status === 401) throw new Problem(401, { problem: "You are not logged in any more." });
+  if (answer.status === 401) throw new Problem(401, { problem: "Your session has ended." });
   throw new Problem(answer.status, await answer.json().catch(() => ({})));
 }

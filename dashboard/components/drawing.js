@@ -118,6 +118,14 @@ export function counted(number, noun) {
   return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+// Messages, files and bytes as the server counted them; those without files have none to count.
+export function amount({ messages, files, size, is_exact, files_exact }) {
+  const parts = [`${is_exact ? "" : "more than "}${counted(messages, "message")}`];
+  if (files) parts.push(`${files_exact ? "" : "more than "}${counted(files, "file")}`);
+  if (files && size) parts.push(`${files_exact ? "" : "more than "}${size}`);
+  return parts.join(", ");
+}
+
 // How many messages there are, in words; they may still be counted.
 export function inAll(total) {
   return total ? `${orMore(total)}${counted(total.messages, "message")}` : "many messages";

@@ -8,7 +8,7 @@ import * as address from "./address.js";
 import { Problem } from "./asking.js";
 import { Berth } from "./berth.js";
 import { Choosing } from "./choosing.js";
-import { button, dayOf, element, whenSeen, zone } from "./drawing.js";
+import { button, element, whenSeen, zone } from "./drawing.js";
 import { Grid } from "./grid.js";
 import { leave } from "./look.js";
 import { Notices } from "./notices.js";
@@ -18,6 +18,10 @@ import { Search } from "./searching.js";
 const FRESH_EVERY_MS = 4000;
 const HIDDEN_EVERY_MS = 20_000;
 const AHEAD = "1600px";
+
+function isSelectAll(event) {
+  return event.key === "a" && (event.ctrlKey || event.metaKey) && !event.altKey;
+}
 
 class Gallery {
   constructor(style) {
@@ -45,17 +49,17 @@ class Gallery {
 
   build() {
     this.search = new Search(() => this.searched());
-    this.notices = new Notices(this.root, { onnew: () => this.toTop() });
+    this.notices = new Notices(this.root, { onnew: () => this.toTop(), onexport: (more) => this.choosing.exportFound(more) });
     this.grid = new Grid({
       onopen: (tile) => this.open(tile),
       ontoggle: (tile, range, from) => this.choosing.toggle(tile, range, from),
-      onday: (day) => this.choosing.toggleAll(this.grid.tiles.filter((tile) => dayOf(tile.at) === day)),
+      onday: (day) => this.choosing.toggleDay(day).catch((error) => this.failed(error)),
     });
     this.pages = new Pages({
       asked: () => this.asked(),
       onbegin: (page) => this.began(page),
       onmore: (tiles) => this.grew(tiles),
-      ontotal: () => this.counted(),
+      ontotal: (total) => this.totalled(total),
       onfail: (error) => this.failed(error),
       onbusy: (busy) => this.root.classList.toggle("busy", busy),
     });
@@ -63,20 +67,31 @@ class Gallery {
       grid: this.grid,
       given: () => this.asked(),
       want: (wanted) => this.want({ ...wanted, number: Date.now() }),
+      onchange: () => this.writeChoice(),
+      say: (words) => this.notices.say(words, { shown: true }),
     });
-    const { counts, problem, news, empty, end, said } = this.notices;
-    this.root.append(this.search.node, counts, problem, news, empty, this.grid.node, end, this.choosing.node, said);
+    const { counts, found, problem, news, empty, end, said } = this.notices;
+    this.root.append(this.search.node, found, counts, problem, news, empty, this.grid.node, end, this.choosing.node, said);
     this.root.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("keydown", (event) => this.keyOfPage(event));
   }
 
   key(event) {
     if (event.key === "Escape" && this.choosing.selected.size) {
       this.choosing.clear();
       event.stopPropagation();
-    } else if (event.key === "a" && (event.ctrlKey || event.metaKey) && !event.target.closest("input, select, textarea, dialog")) {
-      this.choosing.takeLoaded();
+    } else if (isSelectAll(event) && !event.target.closest("input, select, textarea, dialog")) {
       event.preventDefault();
+      this.choosing.takeLoaded();
     }
+  }
+
+  // A page opens with the focus nowhere: its tiles are meant there, too, not the words around them.
+  keyOfPage(event) {
+    if (!isSelectAll(event) || event.defaultPrevented || document.activeElement !== document.body) return;
+    if (!this.host.isConnected || !address.isHere() || this.isOver || document.querySelector('[role="dialog"]')) return;
+    event.preventDefault();
+    this.choosing.takeLoaded();
   }
 
   // What is asked for: the filters, and the zone that their days are in.
@@ -87,28 +102,41 @@ class Gallery {
   // The visitor went back or on: show what the address says.
   follow() {
     if (!address.isHere() || !this.host.isConnected) return;
-    const { filters, file } = address.read();
-    if (JSON.stringify(filters) !== JSON.stringify(this.search.values)) {
-      this.search.show(filters);
-      this.pages.load();
-    }
+    const { filters, file, ...choice } = address.read();
+    this.search.show(filters);
+    const fresh = JSON.stringify(this.shownFilters) !== JSON.stringify(this.search.given()) ? this.load() : Promise.resolve();
+    fresh.then(() => this.choosing.restore(choice));
     if (!file && this.lightbox?.isOpen) this.lightbox.node.close();
     else if (file && (!this.lightbox?.isOpen || this.lightbox.key !== file)) this.showFile(file);
   }
 
   searched() {
-    address.write(this.search.given(), { replaced: false });
-    this.pages.load();
+    const was = { ...this.shownFilters, zone: zone() };
+    address.write(this.search.given(), { choice: this.choosing.named, replaced: false });
+    this.load().then(() => !this.search.isMistaken && this.choosing.refit(was));
+  }
+
+  // Load what is asked for now.
+  load(how) {
+    this.shownFilters = this.search.given();
+    return this.pages.load(how);
+  }
+
+  // Name what is selected in the address, beside what else it says.
+  writeChoice() {
+    if (address.isHere() && this.host.isConnected) address.write(this.search.given(), { file: address.read().file, choice: this.choosing.named });
   }
 
   // ---- pages
 
   async begin(first) {
-    const { filters, file } = address.read();
+    const { filters, file, ...choice } = address.read();
     this.search.show(filters);
     if (file) this.theLightbox().catch(() => {});
     const place = address.remembered();
-    await this.pages.load({ first, upTo: place?.loaded || 0 });
+    const isOfHere = !(filters.since || filters.until) || first?.zone === zone(); // a day begins elsewhere at another time
+    await this.load({ first: isOfHere ? first : null, upTo: place?.loaded || 0 });
+    this.choosing.restore(choice);
     if (place) requestAnimationFrame(() => this.berth.scroller() && (this.berth.scroller().scrollTop = place.top));
     if (file) this.showFile(file);
     whenSeen(() => {
@@ -128,19 +156,34 @@ class Gallery {
     this.notices.problem.hidden = true;
     this.search.complain(null);
     this.search.hint(page.hint);
+    this.grid.figures.clear();
+    this.notices.tellFound(null);
     if (page.counts) this.notices.count(page.counts);
     this.draw(page.tiles);
     this.notices.showNothing(page.tiles.length ? {} : this.search.given(), () => this.search.reset());
   }
 
   grew(tiles) {
+    const known = new Set(this.grid.days.keys());
     this.draw([...this.grid.tiles, ...tiles]);
+    this.askDays([...this.grid.days.keys()].filter((day) => !known.has(day)));
     this.watchEnd();
   }
 
   draw(tiles) {
     this.grid.fill(tiles);
     this.counted();
+  }
+
+  // How much is found is known: then how much of it came in on each day.
+  totalled(total) {
+    this.notices.tellFound(total);
+    this.counted();
+    this.askDays([...this.grid.days.keys()]);
+  }
+
+  askDays(days) {
+    if (days.length) this.pages.days(days, (told) => this.grid.tell(told));
   }
 
   counted() {
@@ -154,9 +197,15 @@ class Gallery {
     else if (error.status === 400) {
       this.search.complain(error);
       this.pages.empty();
+      this.notices.tellFound(null);
       this.draw([]);
       this.notices.showNothing({});
-    } else this.notices.complain(error.message, button("", "Try again", { text: "Try again", onclick: () => this.pages.load() }));
+    } else this.notices.complain(error.message, button("", "Try again", { text: "Try again", onclick: () => this.again() }));
+  }
+
+  async again() {
+    await this.load();
+    if (this.notices.problem.hidden) this.grid.focusNear(); // the button is gone, and the focus with it
   }
 
   signedOut(error) {
@@ -167,7 +216,7 @@ class Gallery {
     this.grid.fill([]);
     this.notices.clear();
     const link = element("a", "", "Log in");
-    link.href = "login";
+    link.href = address.login();
     this.notices.complain(error.message, link);
   }
 
@@ -205,13 +254,13 @@ class Gallery {
       this.choosing.paint();
     }
     if (told.new && !this.grid.tiles.length && !this.search.isMistaken) {
-      await this.pages.load();
+      await this.load();
       if (wasEmpty) this.want({ deed: "look", number: Date.now() }); // the way in need not be told any more
     } else this.notices.announce(this.grid.tiles.length ? told.new : 0);
   }
 
   async toTop() {
-    await this.pages.load();
+    await this.load();
     this.berth.scroller()?.scrollTo({ top: 0 });
     this.grid.focus(this.grid.links()[0]);
   }
@@ -240,17 +289,17 @@ class Gallery {
 
   shown(tile) {
     const isFirst = !address.read().file;
-    address.write(this.search.given(), { file: tile.key, replaced: !isFirst });
+    address.write(this.search.given(), { file: tile.key, choice: this.choosing.named, replaced: !isFirst });
     if (isFirst) this.pushed = true;
   }
 
   hidden(key) {
     if (address.read().file) {
       if (this.pushed) history.back();
-      else address.write(this.search.given());
+      else this.writeView();
     }
     this.pushed = false;
-    this.grid.focusKey(key);
+    this.grid.focusNear(key);
   }
 
   // Show the file that an address names; it need not be among those that are loaded.
@@ -258,7 +307,12 @@ class Gallery {
     const there = this.grid.tiles.find((tile) => tile.key === key);
     const tile = there || (await this.pages.find(key).catch(() => null));
     if (tile) this.open(tile);
-    else address.write(this.search.given());
+    else this.writeView();
+  }
+
+  // Say in the address what is shown, without a file.
+  writeView() {
+    address.write(this.search.given(), { choice: this.choosing.named });
   }
 
   // ---- its place on the page
@@ -266,6 +320,7 @@ class Gallery {
   async attach(parent, { may, done }, want) {
     this.want = want;
     this.choosing.allow(may);
+    this.notices.mayExport(may.includes("export"));
     if (done && done.number !== this.done) {
       if (this.done !== undefined || done.number > 1 || this.hasWanted) this.finished(done);
       this.done = done.number;
@@ -278,7 +333,7 @@ class Gallery {
 
   async finished(done) {
     this.choosing.clear();
-    await this.pages.load({ upTo: this.pages.loaded });
+    await this.load({ upTo: this.pages.loaded });
     this.notices.say(done.said, { shown: true });
   }
 }

@@ -1,10 +1,11 @@
 // The grid: days as sections, files as tiles. Drawing again touches only what is different, so what
 // stays keeps its place, its focus and its loaded picture.
 
-import { button, counted, dayHeading, dayOf, element, place, whenSeen } from "./drawing.js";
+import { amount, button, dayHeading, dayOf, element, place, whenSeen } from "./drawing.js";
 import { dressTile, drawTile, drawnFrom, freshened } from "./tile.js";
 
 const LONG_PRESS_MS = 450;
+const FEW = 2; // days with so few tiles share a row; the first page's own tiles do as well (see `sight`)
 
 export class Grid {
   constructor({ onopen, ontoggle, onday }) {
@@ -13,6 +14,7 @@ export class Grid {
     this.drawn = new Map();
     this.days = new Map();
     this.selected = new Set();
+    this.figures = new Map(); // what each day has in all
     this.onopen = onopen;
     this.ontoggle = ontoggle;
     this.onday = onday;
@@ -42,6 +44,7 @@ export class Grid {
       const section = this.days.get(day);
       section.querySelector("h2 span").textContent = dayHeading(day); // today is yesterday after midnight
       place(section.lastElementChild, nodes);
+      section.classList.toggle("few", nodes.length <= FEW);
       sections.push(section);
     }
     for (const day of [...this.days.keys()]) if (!byDay.has(day)) this.days.delete(day);
@@ -54,9 +57,22 @@ export class Grid {
   // Add what is not seen at the first glance.
   dress() {
     this.dressing = false;
-    for (const section of this.days.values()) section.querySelector("small").textContent = counted(section.lastElementChild.childElementCount, "file");
+    this.sayDays();
     for (const one of this.drawn.values()) if (!one.check) dressTile(one);
     this.paint();
+  }
+
+  // Say how much each day has under the filters; what is loaded may be less.
+  sayDays() {
+    for (const [day, section] of this.days) {
+      const told = this.figures.get(day);
+      section.querySelector("small").textContent = told ? amount(told) : "";
+    }
+  }
+
+  tell(figures) {
+    for (const [day, told] of Object.entries(figures)) this.figures.set(day, told);
+    this.sayDays();
   }
 
   drawDay(day) {
@@ -123,7 +139,8 @@ export class Grid {
       event.preventDefault();
       return;
     }
-    const chooses = event.target.closest(".check") || event.ctrlKey || event.metaKey || event.shiftKey || this.selected.size;
+    const isOffered = !this.node.classList.contains("unselectable");
+    const chooses = isOffered && (event.target.closest(".check") || event.ctrlKey || event.metaKey || event.shiftKey || this.selected.size);
     if (event.altKey) return;
     event.preventDefault();
     this.aim(link);
@@ -192,6 +209,12 @@ export class Grid {
     this.aim(link);
     link.focus({ preventScroll: true });
     link.scrollIntoView({ block: "nearest" });
+  }
+
+  // Focus this tile, or the first one where it is not there.
+  focusNear(key) {
+    const link = this.drawn.get(key)?.node.querySelector("a.tile");
+    this.focus(link || this.links().find((one) => one.tabIndex === 0) || this.links()[0]);
   }
 
   focusKey(key) {

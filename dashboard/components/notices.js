@@ -1,10 +1,14 @@
 // What the gallery says around its tiles: counts, how many have come in, that nothing was found, what went
 // wrong, and where it ends.
 
-import { button, counted, element, inAll, whenSeen } from "./drawing.js";
+import { amount, button, counted, element, inAll, whenSeen } from "./drawing.js";
 import { inWords } from "./searching.js";
 
 const SAID_MS = 5000;
+const EXPORTS = [
+  ["Export all", {}],
+  ["PDF of all", { formats: "pdf" }],
+];
 
 function endOf({ total, loaded, hasMore }) {
   if (hasMore) return `${loaded.toLocaleString()} of ${inAll(total)}`;
@@ -12,12 +16,18 @@ function endOf({ total, loaded, hasMore }) {
 }
 
 export class Notices {
-  // `onnew` is for who wants to see what has come in.
-  constructor(root, { onnew }) {
+  // `onnew` is for who wants to see what has come in, `onexport` for who wants all that fits the filters.
+  constructor(root, { onnew, onexport }) {
     this.root = root;
     this.counts = element("ul", "counts");
     this.counts.setAttribute("role", "list");
     this.counts.setAttribute("aria-label", "Counts");
+    this.found = element("p", "found");
+    this.amount = element("span");
+    this.amount.setAttribute("role", "status");
+    this.exports = EXPORTS.map(([label, more]) => button("", label, { text: label, onclick: () => onexport(more) }));
+    this.found.append(this.amount, ...this.exports);
+    this.mayExport(false);
     this.problem = element("div", "problem");
     this.problem.hidden = true;
     this.news = button("news", "", { icon: "up", text: " ", onclick: onnew });
@@ -42,6 +52,16 @@ export class Notices {
         return item;
       }),
     );
+  }
+
+  // Say how much fits the filters.
+  tellFound(figures) {
+    this.amount.textContent = figures ? amount(figures) : "";
+    this.found.classList.toggle("none", !figures?.messages);
+  }
+
+  mayExport(may) {
+    for (const one of this.exports) one.hidden = !may;
   }
 
   announce(number) {
@@ -91,6 +111,8 @@ export class Notices {
 
   clear() {
     this.counts.replaceChildren();
+    this.tellFound(null);
+    this.mayExport(false);
     this.news.hidden = true;
     this.end.textContent = "";
   }

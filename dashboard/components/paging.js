@@ -7,6 +7,7 @@ import { whenSeen } from "./drawing.js";
 const A_PAGE = 60;
 const MOST_AT_ONCE = 600;
 const MOST_WAITING = 60;
+const MOST_DAYS = 30;
 const AHEAD_AFTER_MS = 800; // the pictures that are looked at come first
 
 export class Pages {
@@ -51,7 +52,7 @@ export class Pages {
     this.total = page.total;
     this.onbegin(page);
     const turn = this.turn;
-    if (!page.total) whenSeen(() => this.count(turn));
+    whenSeen(() => this.count(turn));
     this.fetchAhead();
   }
 
@@ -61,7 +62,17 @@ export class Pages {
     const total = await ask("total", this.asked(), this.loading.signal).catch(() => null);
     if (turn !== this.turn || !total) return;
     this.total = total;
-    this.ontotal();
+    this.ontotal(total);
+  }
+
+  // Ask how much of what is found came in on each of these days.
+  async days(days, tell) {
+    const turn = this.turn;
+    for (let at = 0; at < days.length; at += MOST_DAYS) {
+      const told = await ask("days", { ...this.asked(), days: days.slice(at, at + MOST_DAYS).join(",") }).catch(() => null);
+      if (turn !== this.turn || !told) return;
+      tell(told.days);
+    }
   }
 
   // The page after the last one is on its way before anybody scrolls there.

@@ -1,7 +1,7 @@
 // The search box with its suggestions, and the filters beside it.
 
 import { ask } from "./asking.js";
-import { button, element, icon, whenSeen } from "./drawing.js";
+import { button, dayOf, element, icon, whenSeen } from "./drawing.js";
 
 const CHOICES = {
   type: ["Type", { "": "Any type", image: "Pictures", video: "Films", audio: "Sounds", text: "Texts", contact: "Contacts", calendar: "Appointments", document: "Documents", other: "Other files" }],
@@ -102,17 +102,24 @@ export class Search {
       row.append(this.labelled(name, label, field));
     }
     for (const name of ["since", "until"]) {
-      const field = element("input", "day");
+      const field = element("input", "date");
       whenSeen(() => (field.type = "date")); // it takes the browser longer to make than all tiles together
       field.addEventListener("change", () => this.set(name, field.value));
       row.append(this.labelled(name, LABELS[name], field));
     }
+    row.append(button("today", "Today", { text: "Today", onclick: () => this.showToday() }));
     this.clear = button("clear", "Clear filters", { icon: "close", text: "Clear filters", onclick: () => this.reset() });
     this.clear.hidden = true;
     // A field that lost its focus now would move the button from under the finger (on phones).
     this.clear.addEventListener("pointerdown", (event) => event.preventDefault());
     row.append(this.clear);
-    return row;
+    return withSign(row);
+  }
+
+  showToday() {
+    const today = dayOf(Date.now());
+    this.show({ ...this.values, since: today, until: today });
+    this.onchange();
   }
 
   reset() {
@@ -203,6 +210,18 @@ function keepInWindow(list) {
   list.style.left = "";
   const over = list.getBoundingClientRect().right + EDGE - document.documentElement.clientWidth;
   if (!list.hidden && over > 0) list.style.left = `${-over}px`;
+}
+
+// On a phone the filters are one row that is wider than the screen: a button at its end says so.
+function withSign(row) {
+  const box = element("div", "filterrow");
+  const sign = button("further", "More filters", { icon: "right", onclick: () => row.scrollBy({ left: row.clientWidth * 0.7, behavior: "smooth" }) });
+  sign.tabIndex = -1; // with the keyboard, fields come into sight by themselves
+  const look = () => box.classList.toggle("more", row.scrollWidth - row.clientWidth - row.scrollLeft > 8);
+  row.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(row);
+  box.append(row, sign);
+  return box;
 }
 
 // A list of suggestions under a field, by the pattern that screen readers know as a combobox.

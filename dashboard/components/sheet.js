@@ -92,6 +92,7 @@ function drawSimilar(parent, tiles) {
     const link = element("a");
     link.href = ownLink(tile.href);
     link.append(drawImage(tile.src, nameOf(tile)));
+    if (tile.exact) link.append(element("span", "exact", "Exact copy"));
     const item = element("li");
     item.append(link);
     list.append(item);

@@ -7,6 +7,7 @@ const ALERTS = {
   partial: ["partial", "some files are lost"],
   lost: ["lost", "all files are lost"],
   held: ["held", "on hold"],
+  tagged: ["tag", "tagged"],
 };
 
 // A new signature on a link is no reason to draw a tile again.

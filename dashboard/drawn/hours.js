@@ -41,7 +41,7 @@ function drawPlot(data, totals, most) {
     bars.append(column);
   });
   const hours = element("div", "hours");
-  data.bars.forEach((bar, at) => hours.append(element("span", "", at % 4 === 0 ? HOUR.format(new Date(bar.at)) : "")));
+  data.bars.forEach((bar, at) => hours.append(element("span", "", at % 4 === 0 ? AXIS_HOUR.format(new Date(bar.at)) : "")));
   plot.append(bars, hours);
   return plot;
 }

@@ -18,7 +18,9 @@ export function drawn(tag, attributes) {
 const NUMBER = new Intl.NumberFormat();
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-const HOUR = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const HOUR = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+// Below an axis there is no room for the minutes of full hours: 6 PM, or 18:00 where a bare 18 says too little.
+const AXIS_HOUR = HOUR.resolvedOptions().hour12 ? new Intl.DateTimeFormat(undefined, { hour: "numeric" }) : HOUR;
 
 export function number(value) {
   return NUMBER.format(value);

@@ -24,6 +24,7 @@ from mmsvault.catalog.tables import (
     sender_names,
     tombstones,
     trail,
+    trail_about,
     users,
 )
 from mmsvault.message import Message
@@ -40,6 +41,7 @@ TABLES: Sequence[Table] = (
     users,
     recovery_codes,
     trail,
+    trail_about,
     key_values,
 )
 ROWS_AT_ONCE = 1000

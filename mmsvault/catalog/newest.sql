@@ -214,6 +214,15 @@ CREATE TABLE searches (
 	CONSTRAINT pk_searches PRIMARY KEY (name)
 )
 
+CREATE TABLE selections (
+	id VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	messages JSON NOT NULL, 
+	made_at DATETIME NOT NULL, 
+	ends_at DATETIME NOT NULL, 
+	CONSTRAINT pk_selections PRIMARY KEY (id)
+)
+
 CREATE TABLE sender_names (
 	number TEXT NOT NULL, 
 	name TEXT NOT NULL, 
@@ -269,8 +278,15 @@ CREATE TABLE "trail" (
 	details TEXT NOT NULL, 
 	previous VARCHAR NOT NULL, 
 	hash VARCHAR NOT NULL, 
-	kept BOOLEAN NOT NULL, 
+	kept BOOLEAN NOT NULL, messages TEXT DEFAULT '[]' NOT NULL, numbers TEXT DEFAULT '[]' NOT NULL, 
 	CONSTRAINT pk_trail PRIMARY KEY (number, hash)
+)
+
+CREATE TABLE trail_about (
+	about TEXT NOT NULL, 
+	number BIGINT NOT NULL, 
+	hash VARCHAR NOT NULL, 
+	CONSTRAINT pk_trail_about PRIMARY KEY (about, number, hash)
 )
 
 CREATE TABLE used_once (
@@ -343,6 +359,10 @@ CREATE INDEX ix_scheduled_exports_schedule_ended_at ON scheduled_exports (schedu
 
 CREATE INDEX ix_scheduled_messages_export_id_message_id ON scheduled_messages (export_id, message_id)
 
+CREATE INDEX ix_selections_ends_at ON selections (ends_at)
+
+CREATE INDEX ix_selections_owner_made_at ON selections (owner, made_at)
+
 CREATE INDEX ix_senders_first_at_key ON senders (first_at, "key")
 
 CREATE INDEX ix_senders_last_at_key ON senders (last_at, "key")
@@ -353,11 +373,15 @@ CREATE INDEX ix_sessions_name ON sessions (name)
 
 CREATE INDEX ix_source_hours_hour ON source_hours (hour)
 
+CREATE INDEX ix_trail_about_hash ON trail_about (hash)
+
+CREATE INDEX ix_trail_at ON trail (at)
+
 CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0022')
+INSERT INTO alembic_version VALUES ('0024')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

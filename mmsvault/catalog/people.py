@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, sel
 
 from mmsvault.catalog import tries
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.tables import sessions, users
+from mmsvault.catalog.tables import selections, sessions, users
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.message import utc_now
 
@@ -162,9 +162,14 @@ def change(engine: Engine, name: str, *, role: Role, scope: str) -> None:
 
 
 def remove(engine: Engine, name: str) -> None:
-    """Forget a person and end their sessions. Raises NotFoundError, RefusedError for the last admin."""
+    """Forget a person, and end their sessions and selections.
+
+    Raises NotFoundError, RefusedError for the last admin.
+    """
     with writing(engine) as connection:
-        connection.execute(delete(users).where(users.c.name == _kept_name(connection, name)))
+        kept = _kept_name(connection, name)
+        connection.execute(delete(selections).where(selections.c.owner == kept))
+        connection.execute(delete(users).where(users.c.name == kept))
         _refuse_without_admin(connection)
 
 

@@ -465,6 +465,19 @@ sessions = Table(
 )
 Index(None, sessions.c.name)
 
+# Messages that somebody selected, named by an id that is in an address, until `ends_at`.
+selections = Table(
+    "selections",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("messages", JSON, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+)
+Index(None, selections.c.owner, selections.c.made_at)
+Index(None, selections.c.ends_at)
+
 # What is good for one use and was used, until it would have ended anyway: SHA-256 of it.
 used_once = Table(
     "used_once",
@@ -498,9 +511,22 @@ trail = Table(
     Column("previous", String, nullable=False),
     Column("hash", String, primary_key=True),
     Column("kept", Boolean, nullable=False),
+    Column("messages", Text, nullable=False, server_default="[]"),
+    Column("numbers", Text, nullable=False, server_default="[]"),
 )
 Index(None, trail.c.kept, trail.c.number)
 Index(None, trail.c.who, trail.c.number)
+Index(None, trail.c.at)
+
+# What the entries are about, to ask them by: ids of messages, and keyed hashes of numbers.
+trail_about = Table(
+    "trail_about",
+    metadata,
+    Column("about", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", String, primary_key=True),
+)
+Index(None, trail_about.c.hash)
 
 # The words of the messages, in one form for each database: an FTS5 table, whose rowid is the place,
 # or a table with a tsvector. The migrations make them; `documents` fills them.

@@ -35,6 +35,17 @@ class Total:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """How much a search finds: messages, their files, and the bytes of those. What is not exact is more."""
+
+    messages: int
+    files: int
+    bytes: int
+    is_exact: bool = True
+    files_exact: bool = True
+
+
+@dataclass(frozen=True)
 class Counts:
     """What there is and what is left to do. `at_risk`: files pending with under a day left."""
 
@@ -91,6 +102,24 @@ def _is_common(connection: Connection, query: Query) -> bool:
     asked = filters.places(query, connection.dialect.name).order_by(None).compile(dialect=connection.dialect)
     plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked}", asked.params).scalar_one()
     return bool(plan[0]["Plan"]["Plan Rows"] >= SURELY_MORE * tokens)
+
+
+@retried
+def figures(engine: Engine, query: Query) -> Figures:
+    """Return how much the query finds; beyond `COUNTED_TO` messages files are those of so many of them."""
+    with reading(engine) as connection:
+        query = narrowed(connection, query)
+        if query == EVERYTHING:
+            kept = _counters(connection)
+            files = sum(kept[f"media_{state}"] for state in MediaState)
+            return Figures(sum(kept[f"messages_{state}"] for state in MessageState), files, kept["bytes"])
+        found = _kept(connection, query) or _counted(connection, query)
+        some = filters.places(query, connection.dialect.name).order_by(None).limit(COUNTED_TO).subquery()
+        its = some.join(messages, messages.c.place == some.c[0]).join(media)
+        summed = select(func.count(), func.coalesce(func.sum(media.c.size), 0)).select_from(its)
+        files, size = connection.execute(summed).one()
+    files_exact = found.is_exact and found.messages <= COUNTED_TO
+    return Figures(found.messages, files, int(size), found.is_exact, files_exact)
 
 
 @retried

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -33,7 +34,7 @@ from mmsvault.catalog.queries import Page
 from mmsvault.catalog.rhythm import Picture
 from mmsvault.catalog.tables import media, messages, receipts
 from mmsvault.catalog.tallies import KEYWORDS, SENDERS, Tallied
-from mmsvault.catalog.totals import Counts, Total
+from mmsvault.catalog.totals import Counts, Figures, Total
 from mmsvault.errors import NotFoundError, RejectedInputError
 from mmsvault.message import MediaState, Message, MessageState, fold
 
@@ -78,6 +79,14 @@ class View:
     def kept_total(self, query: Query) -> Total | None:
         """Return the same where a count is kept, else None."""
         return totals.kept_total(self.engine, self.narrowed(query))
+
+    def figures(self, query: Query) -> Figures:
+        """Return how many messages, files and bytes the query finds within the scope."""
+        return totals.figures(self.engine, self.narrowed(query))
+
+    def ids(self, query: Query, *, limit: int) -> list[str]:
+        """Return the ids of the messages that the query finds within the scope, the newest ones first."""
+        return list(islice(queries.ids(self.engine, self.narrowed(query)), limit))
 
     def narrowed(self, query: Query) -> Query:
         """Return the query within the scope."""

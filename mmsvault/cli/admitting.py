@@ -134,14 +134,33 @@ def list_trail(
     who: Annotated[str, typer.Option(help="Of one person only.")] = "",
     action: Annotated[str, typer.Option(help='Of one action only, for example "looked at".')] = "",
     words: Annotated[str, typer.Option(help="With this in subject or details.")] = "",
+    number: Annotated[
+        str, typer.Option(help="About messages from or to this whole number, in any usual writing.")
+    ] = "",
+    message: Annotated[str, typer.Option(help="About the message with this id.")] = "",
+    since: Annotated[
+        str, typer.Option(help="From this day or time on (UTC), like 2014-02-03 or 2014-02-03T09:30.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Up to the end of this day, or before this time (UTC).")] = "",
     limit: Most = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List who did what, the newest first."""
+    """List who did what, the newest first. With --json also the ids of the messages of each entry."""
     with opened_vault() as vault:
-        found = trail.latest(vault.catalog, who=who, action=action, words=words, limit=limit)
+        asked = auditing.asked(
+            vault.settings,
+            who=who,
+            action=action,
+            words=words,
+            message=message,
+            number=number,
+            since=auditing.moment_of(since),
+            until=auditing.moment_of(until, is_end=True),
+        )
+        found = trail.asked_for(vault.catalog, asked, limit=limit)
     if as_json:
-        print_json({"entries": [entry.as_json() for entry in found]})
+        named = [{"messages": [], "numbers": [], **entry.as_json()} for entry in found]
+        print_json({"entries": named})
         return
     table = Table("number", "at (UTC)", "who", "from", "did", "to what", "details")
     for entry in found:

@@ -91,7 +91,7 @@ def show(
     """Show one message with its files."""
     with opened_vault() as vault:
         message = disposition.one(vault, message_id)
-        auditing.by_command(vault, "looked at", subject=message.id)
+        auditing.by_command(vault, "looked at", subject=message.id, messages=(message.id,))
     if as_json:
         print_json(message.as_json())
         return

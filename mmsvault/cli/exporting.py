@@ -1,5 +1,6 @@
 """Commands over archives that leave the house: make one, prove one, bring one back."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from mmsvault.errors import EXIT_WRONG, RejectedInputError
 from mmsvault.exporting import delivering, packing, sets
 from mmsvault.exporting.outputs import refuse_taken
 from mmsvault.exporting.packing import Order, Written
-from mmsvault.exporting.planning import FORMATS, VOLUME_BYTES, Choice, size_in_bytes
+from mmsvault.exporting.planning import FORMATS, SHEET_ORDERS, VOLUME_BYTES, Choice, size_in_bytes, zone_of
 
 PasswordFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A file whose first line is the password; - asks for it.")
@@ -59,6 +60,16 @@ def export(
         list[str] | None,
         typer.Option("--format", help=f"Add the messages in this form as well: {', '.join(FORMATS)}."),
     ] = None,
+    sheet_order: Annotated[
+        str,
+        typer.Option(
+            help="Which message of a contact sheet is first: oldest or newest. Without it, the oldest where "
+            "all messages are of one sender."
+        ),
+    ] = "",
+    zone: Annotated[
+        str, typer.Option(help="The time zone of contact sheets, for example Europe/Zurich; else UTC.")
+    ] = "",
     sign: Annotated[bool, typer.Option("--sign", help="Sign it with this vault's Ed25519 key.")] = False,
     password_file: PasswordFile = None,
     as_json: AsJson = False,
@@ -74,7 +85,10 @@ def export(
         thumbnails=thumbnails,
         formats=_formats(formats or []),
         signed=sign,
+        sheet_order=_sheet_order(sheet_order),
+        zone=zone,
     )
+    zone_of(zone)  # a wrong one is refused now
     password = _password(password_file)
     chosen = chosen.model_copy(update={"encrypted": bool(password)})
     with opened_vault() as vault:
@@ -85,6 +99,7 @@ def export(
         order = delivering.order(
             vault, chosen, name=name, made_at=made_at, made_by=packing.this_person(), password=password
         )
+        order = dataclasses.replace(order, noted_as=auditing.this_person())
         auditing.by_command(vault, "exported", subject=query or "every message", details=name)
         with _progress("exporting", total=order.plan.bytes) as done:
             if into_folder or len(order.plan.volumes) > 1:
@@ -179,6 +194,14 @@ def _formats(given: list[str]) -> tuple[str, ...]:
         if name not in FORMATS:
             raise RejectedInputError(f"There is no format {name!r}; there are {', '.join(FORMATS)}.")
     return tuple(sorted(set(chosen)))
+
+
+def _sheet_order(given: str) -> str:
+    if given and given not in SHEET_ORDERS:
+        raise RejectedInputError(
+            f"The order of a contact sheet is {' or '.join(SHEET_ORDERS)}, not {given!r}."
+        )
+    return given
 
 
 def _password(source: Path | None) -> str:

@@ -241,7 +241,7 @@ def _decide(query: str, decision: Callable[[Vault, str], int], *, did: str, deta
         ids = list(disposition.chosen(vault, query))  # a query such as has:hold changes as it is worked on
         came_to = [decision(vault, one) for one in ids]
         said = details.format(messages=len(ids), changed=sum(came_to))
-        auditing.by_command(vault, did, subject=query, details=said)
+        auditing.by_command(vault, did, subject=query, details=said, messages=ids)
     return came_to
 
 

@@ -43,7 +43,8 @@ def tag(
         for message_id in found:
             annotate(vault, message_id, tag=added, untag=removed)
         said = ", ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
-        auditing.by_command(vault, "tagged", subject=query, details=f"{said}: {len(found):,} messages")
+        details = f"{said}: {len(found):,} messages"
+        auditing.by_command(vault, "tagged", subject=query, details=details, messages=found)
     if as_json:
         print_json({"messages": len(found)})
     else:
@@ -62,10 +63,10 @@ def note(
     with opened_vault() as vault:
         message = disposition.one(vault, message_id)
         if text is None:
-            auditing.by_command(vault, "looked at", subject=message.id)
+            auditing.by_command(vault, "looked at", subject=message.id, messages=(message.id,))
         else:
             message = annotate(vault, message.id, note=text)
-            auditing.by_command(vault, "wrote a note", subject=message.id)
+            auditing.by_command(vault, "wrote a note", subject=message.id, messages=(message.id,))
     if as_json:
         print_json({"id": message.id, "note": message.note})
     else:
@@ -89,7 +90,7 @@ def name(
             known = names.of(vault.catalog, [sender]).get(sender, "")
         else:
             known = naming.name(vault, sender, given)
-            auditing.by_command(vault, "named a sender", subject=sender)
+            auditing.by_command(vault, "named a sender", subject=sender, numbers=(sender,))
     if as_json:
         print_json({"number": sender, "name": known})
     else:

@@ -9,6 +9,7 @@ import typer
 
 from mmsvault import auditing, disposition, erasing, retention
 from mmsvault.catalog import scrubbing
+from mmsvault.catalog.trail_numbers import numbers_of
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import Holding, held, holding
@@ -34,11 +35,13 @@ def delete(query: Which, *, yes: Yes = False, as_json: AsJson = False) -> None:
         ids = list(disposition.chosen(vault, query))
         _ask_before_deleting(len(ids), yes=yes)
         # Said before as well: a deletion that is cut off has taken something away already.
-        auditing.by_command(vault, "began to delete", subject=query, details=f"{len(ids):,} messages")
+        details = f"{len(ids):,} messages"
+        auditing.by_command(vault, "began to delete", subject=query, details=details, messages=ids)
         for found in ids:
+            numbers = numbers_of(vault.catalog, [found])  # nobody knows them afterwards
             try:
                 disposition.delete(vault, found)
-                auditing.by_command(vault, "deleted", subject=found)
+                auditing.by_command(vault, "deleted", subject=found, messages=(found,), numbers=numbers)
                 deleted.append(found)
             except RefusedError as error:
                 refused.append({"id": found, "reason": str(error)})

@@ -20,7 +20,7 @@ from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from mmsvault.bucket import Bucket
-from mmsvault.catalog import upkeep
+from mmsvault.catalog import trail, upkeep
 from mmsvault.errors import DamagedError, NotFoundError
 from mmsvault.exporting import bags, gallery, letters, tables
 from mmsvault.exporting.bags import Bag, Member, Tag
@@ -60,7 +60,10 @@ class MessageGoneError(Exception):
 
 @dataclass(frozen=True)
 class Order:
-    """What is exported for whom, under which name, and when it counts as made."""
+    """What is exported for whom, under which name, and when it counts as made.
+
+    `noted_as` is who exports it, as the trail calls them, where that is not `made_by`.
+    """
 
     name: str
     choice: Choice
@@ -69,6 +72,7 @@ class Order:
     made_by: str
     signer: Signer | None = None
     password: str = ""
+    noted_as: str = ""
 
     def volume_name(self, number: int) -> str:
         """Return the file name of a volume; they count from 1."""
@@ -121,16 +125,19 @@ def _members(vault: Vault, order: Order, number: int, contents: "_Contents") -> 
     bag = contents.bag
     yield bag.declaration()
     with ExitStack() as stack:
-        sheets = stack.enter_context(_sheets()) if "pdf" in order.choice.formats else None
+        noted = stack.enter_context(_noted(vault, order, number))
+        sheets = stack.enter_context(_sheets(order)) if "pdf" in order.choice.formats else None
         ahead = stack.enter_context(closing(read_ahead(vault.bucket, messages, contents.objects)))
         for message, found in ahead:
             with _gone_or_damaged(vault, message):
                 yield from contents.add(message, found)
+            noted(message.id)
             if sheets:
                 sheets.note(message)
         if sheets:
             for name, sheet in sheets.sheets(partial(_picture, vault), made_at=order.made_at):
                 yield bag.add(f"contact-sheets/{name}", sheet)
+                contents.progress(0, 0)  # so that a cancelled export ends
     yield from contents.lists_and_page()
     contents.left_out = max(0, volume.messages - contents.messages) if volume else 0
     about = [*_about(order, number), *contents.about()]
@@ -138,6 +145,32 @@ def _members(vault: Vault, order: Order, number: int, contents: "_Contents") -> 
     listed = yield from bag.finish(about, more=signed)
     if order.signer:
         yield bag.unlisted(SIGNATURE, order.signer.sign(listed))
+
+
+@contextmanager
+def _noted(vault: Vault, order: Order, volume: int) -> Iterator[Callable[[str], None]]:
+    """Enter in the trail which messages a volume has, some hundred in an entry; before anybody has it."""
+    ids: list[str] = []
+    count = 0
+
+    def enter() -> None:
+        nonlocal count
+        if ids:
+            details = f"volume {volume}, messages {count + 1:,} to {count + len(ids):,}"
+            count += len(ids)
+            who = order.noted_as or order.made_by
+            trail.append(
+                vault.catalog, "exported", who=who, subject=order.name, details=details, messages=ids
+            )
+            ids.clear()
+
+    def note(message_id: str) -> None:
+        ids.append(message_id)
+        if len(ids) == trail.MOST_MESSAGES:
+            enter()
+
+    yield note
+    enter()
 
 
 @contextmanager
@@ -181,10 +214,11 @@ def product() -> str:
     return f"MMS Vault {importlib.metadata.version('mms-vault')}"
 
 
-def _sheets() -> "Sheets":
+def _sheets(order: Order) -> "Sheets":
     from mmsvault.exporting.sheets import Sheets  # noqa: PLC0415 - its fonts take 30 MB, and few ask for it
 
-    return Sheets()
+    choice = order.choice
+    return Sheets(order=choice.sheet_order, zone=choice.zone, made_by=order.made_by)
 
 
 def _picture(vault: Vault, key: str) -> bytes | None:

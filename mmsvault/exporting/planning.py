@@ -7,7 +7,8 @@ export, and survives in JSON: a volume is known by its first and its last messag
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime
 from sqlalchemy import Engine
@@ -28,6 +29,8 @@ EVIDENCE_BYTES = 2_000
 VOLUME_BYTES = 4 << 30
 """A volume's size where none is said: what a FAT file system and a DVD hold."""
 FORMATS = ("eml", "pdf")
+SHEET_ORDERS = ("oldest", "newest")
+"""Which message of a contact sheet is first."""
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
@@ -43,13 +46,26 @@ def size_in_bytes(text: str) -> int:
     return size
 
 
+def zone_of(name: str) -> tzinfo:
+    """Return a time zone by its name, like `Europe/Zurich`; UTC for none. Raises RejectedInputError."""
+    if name in ("", "UTC"):
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise RejectedInputError(
+            f"There is no time zone {name!r}. Write it like Europe/Zurich or America/New_York."
+        ) from error
+
+
 class Choice(Value):
     """What to export and how. Sizes in bytes; `volume_bytes` 0 means one volume, however large.
 
     `region` is that of numbers in the query without a country code. `scope` is what whoever asked for
     it may see; nothing else is exported. `ids`, where there are any, are all that is exported. An
     export that is `encrypted` has a password, which stands elsewhere. One for a `period` holds what it
-    took (`schedule.take`), and nothing else.
+    took (`schedule.take`), and nothing else. `sheet_order` (one of SHEET_ORDERS, or empty) and `zone` (the
+    name of a time zone, or empty for UTC) are for contact sheets.
     """
 
     query: str
@@ -62,6 +78,8 @@ class Choice(Value):
     signed: bool = False
     encrypted: bool = False
     period: Period | None = None
+    sheet_order: str = ""
+    zone: str = ""
 
     def in_words(self) -> str:
         """Return which messages these are, for people."""

@@ -199,7 +199,8 @@ def bucket_problems(vault: Vault) -> Iterator[Problem]:
 
 def _state(vault: Vault) -> Findings:
     for found in vault.bucket.list(layout.STATE):
-        is_known = layout.is_state_key(found.key) or found.key.startswith(layout.SCHEDULED_EXPORTS)
+        is_of_others = found.key.startswith((layout.SCHEDULED_EXPORTS, layout.TRAIL_KEYS))
+        is_known = layout.is_state_key(found.key) or is_of_others
         problems = () if is_known else tuple(stray(found))
         yield "", Checked(1, problems)
     if problems := tuple(Problem(key, text, Kind.STATE) for key, text in keeper.check(vault)):

@@ -116,9 +116,15 @@ def _at_risk(facts: Facts) -> Answer | None:
     if facts.archive is None:
         return None
     number = facts.archive.counts.at_risk
-    files = _count(number, "file has", "files have")
-    said = f"{files} under a day until the provider deletes {'it' if number == 1 else 'them'}."
-    return Answer(number, said if number else "No file is at risk.")
+    late = min(facts.archive.late, number)
+    said = []
+    if near := number - late:
+        files = _count(near, "file has", "files have")
+        said.append(f"{files} under a day until the provider deletes {'it' if near == 1 else 'them'}.")
+    if late:
+        files = _count(late, "missing file is past its deadline", "missing files are past their deadlines")
+        said.append(f"{files}: the provider may have deleted {'it' if late == 1 else 'them'}.")
+    return Answer(number, " ".join(said) or "No file is at risk.")
 
 
 def _lost_in_all(number: int) -> str:

@@ -30,7 +30,7 @@ class Silence:
 
 @dataclass(frozen=True)
 class ArchiveFacts:
-    """What the catalog says. `silences` is None while it cannot tell."""
+    """What the catalog says. `late`: files at risk whose deadline has passed. `silences`: None if unknown."""
 
     counts: Counts
     not_allowed: int
@@ -38,6 +38,7 @@ class ArchiveFacts:
     verdicts: tuple[Verdict, ...]
     silences: tuple[Silence, ...] | None
     backup_finished_at: datetime | None
+    late: int = 0
 
 
 @dataclass(frozen=True)

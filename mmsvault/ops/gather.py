@@ -17,6 +17,7 @@ from mmsvault import health
 from mmsvault.attempts import REASONS_NOT_ALLOWED
 from mmsvault.bucket import PROBE_KEY
 from mmsvault.catalog import key_values, quarantine, source_activity, totals, verdicts
+from mmsvault.catalog.views import View
 from mmsvault.errors import NotFoundError, VaultError, plain_reason
 from mmsvault.message import utc_now
 from mmsvault.ops import silence
@@ -107,6 +108,7 @@ def archive_facts(vault: Vault, *, now: datetime) -> ArchiveFacts:
         verdicts=tuple(verdicts.latest(catalog)),
         silences=silences(vault, now=now),
         backup_finished_at=key_values.backup_finished_at(catalog),
+        late=View(catalog).at_risk(before=now),
     )
 
 

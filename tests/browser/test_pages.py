@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mmsvault import naming, rehearsal
 from mmsvault.catalog import names, quarantine, searches, trail
+from mmsvault.catalog.people import Role
 from mmsvault.exporting import register, working
 from mmsvault.exporting.verifying import verify
 from mmsvault.message import utc_now
@@ -113,7 +114,7 @@ def test_files_at_risk_are_said_on_every_page_and_lead_to_operations(house: Hous
     expect(row).to_contain_text("deadline in 11 hours")
     expect(row).to_contain_text("could not be reached")
     row.get_by_role("button", name="Try now").click()
-    expect(inside.get_by_text("1 file fetched again")).to_be_visible()
+    expect(inside.get_by_text("1 file could not be fetched: ")).to_be_visible()
     expect(inside.get_by_text("Queue archive").locator("..")).to_contain_text("2 workers")
     expect(inside.get_by_text("keeps postbacks in the queue")).to_be_visible()
 
@@ -201,7 +202,7 @@ def test_what_is_missing_is_tried_from_the_messages_own_page(house: House, insid
     inside.goto(f"{house.dashboard}/message?id=sinch-late")
     expect(inside.get_by_text("This file is not downloaded yet.")).to_be_visible()
     inside.get_by_role("button", name="Try 1 missing file now").click()
-    expect(inside.get_by_text("1 file fetched again")).to_be_visible()
+    expect(inside.get_by_text("1 file could not be fetched: ")).to_be_visible()
 
 
 def test_an_export_with_a_password_is_opened_by_that_password_only(
@@ -292,3 +293,73 @@ def test_every_page_fits_its_window_and_axe_finds_nothing_serious(
     expect(inside.locator("[data-test-script-state=notRunning]")).to_be_visible()
     assert fits(inside)
     assert serious_violations(inside) == []
+
+
+@pytest.mark.parametrize("address", ["audit", "settings", "exports", "operations", "quarantine"])
+def test_a_page_that_needs_another_role_says_which_one(house: House, page: Page, address: str) -> None:
+    house.enter(page, "viewer", role=Role.VIEWER)
+    page.goto(f"{house.dashboard}/{address}")
+    expect(page.get_by_text("needs the role")).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    expect(page.get_by_role("link", name=address.capitalize(), exact=True)).to_have_count(0)
+    assert serious_violations(page) == []
+    page.get_by_role("link", name="Back to the gallery").click()
+    expect(page.get_by_role("link", name="Picture from").first).to_be_visible()
+
+
+@pytest.mark.parametrize("size", ["desktop", "laptop", "phone in the dark"])
+def test_the_audit_log_shows_every_column_and_is_asked_by_number(
+    house: House, inside: Page, size: str
+) -> None:
+    if size == "laptop":
+        inside.set_viewport_size({"width": 1280, "height": 720})
+    if size == "phone in the dark":
+        inside.set_viewport_size(PHONE)
+        inside.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    with house.vault() as vault:
+        trail.append(vault.catalog, "looked at", who="anna", subject="of Ben", numbers=(BEN,))
+    inside.goto(f"{house.dashboard}/audit?number=%28408%29+555-0122")
+    row = inside.get_by_role("row").filter(has_text="of Ben").first
+    for cell in ("anna", "looked at", "of Ben"):
+        box = row.get_by_text(cell, exact=True).bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= inside.viewport_size["width"]  # type: ignore[index]
+    assert fits(inside)
+    assert serious_violations(inside) == []
+    inside.get_by_role("button", name="Check the audit log").click()
+    expect(inside.get_by_text("checked, none changed or missing")).to_be_visible()
+    inside.goto(f"{house.dashboard}/audit?number=%28408%29+555-0199")
+    expect(inside.get_by_text("No entry of the audit log matches.")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_a_message_tells_an_admin_who_saw_it(house: House, inside: Page, size: str) -> None:
+    if size == "phone":
+        inside.set_viewport_size(PHONE)
+    with house.vault() as vault:
+        trail.append(vault.catalog, "held", who="carl", subject="keyword:storm", messages=("sinch-page-1",))
+    inside.goto(f"{house.dashboard}/message?id=sinch-page-1")
+    inside.get_by_text("Who saw this").click()
+    row = inside.get_by_role("row").filter(has_text="carl").first
+    expect(row).to_contain_text("held")
+    expect(inside.get_by_role("row").filter(has_text="looked at").first).to_be_visible()
+    expect(inside.locator("[data-test-script-state=notRunning]")).to_be_visible()
+    assert fits(inside)
+    assert serious_violations(inside) == []
+
+
+def test_the_order_of_contact_sheets_is_offered_where_they_are_asked_for(house: House, inside: Page) -> None:
+    inside.goto(f"{house.dashboard}/exports?query=keyword:pier")
+    expect(inside.get_by_role("combobox", name="Contact sheets")).to_have_count(0)
+    inside.get_by_role("combobox", name="Also as").click()
+    inside.get_by_role("option", name="Contact sheets (PDF)").click()
+    inside.keyboard.press("Escape")
+    inside.get_by_role("combobox", name="Contact sheets").click()
+    inside.get_by_role("option", name="Newest first").click()
+    inside.get_by_role("button", name="Export 1 message").click()
+    with house.vault() as vault:
+        (asked,) = until(lambda: register.latest(vault.catalog, limit=1), what="the export asked for")
+        choice = asked.choice
+    assert (choice.formats, choice.sheet_order) == (("pdf",), "newest")
+    assert choice.zone

@@ -360,7 +360,7 @@ def test_a_tab_that_is_open_shows_nothing_after_the_log_out(house: House, page: 
     expect(page.locator("a.tile").first).to_be_visible()
     with house.vault() as vault:
         people.set_password(vault.catalog, "leaving", "another long password")
-    expect(page.get_by_text("You are not logged in any more.").first).to_be_visible()
+    expect(page.get_by_text("Your session has ended.").first).to_be_visible()
     expect(page.locator("a.tile")).to_have_count(0)
 
 

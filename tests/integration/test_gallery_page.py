@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard import components
@@ -122,13 +123,35 @@ def test_a_deletion_says_what_goes_and_what_is_held_stays(room: ReadingRoom, bro
     assert set(upkeep.folders(room.catalog, ["sinch-0", "sinch-1", "sinch-2"])) == {"sinch-1", "sinch-2"}
 
 
-def test_what_was_chosen_is_exported_on_the_page_of_exports(room: ReadingRoom, browser_: Browser) -> None:
+def test_an_empty_selection_is_held_by_nobody_and_is_not_the_whole_archive(
+    room: ReadingRoom, monkeypatch: Patch, browser_: Browser
+) -> None:
     fill(room)
-    app = browser_.wants("export", "sinch-0", "sinch-2", page=WHOLE)
-    assert "Of the 2 messages chosen in the gallery:" in texts(app)
-    assert app.button(key="export").label == "Export 2 messages"
-    app.button(key="not chosen").click().run()
-    assert app.button(key="export").label == "Export 3 messages"
-    app = browser_.wants("export", keyword="storm", page=WHOLE)
-    assert app.text_input(key="query").value == 'keyword:"storm"'
-    assert app.button(key="export").label == "Export 2 messages"
+    browser_._wants = {"deed": "hold", "ids": []}
+    look_at(PAGE, monkeypatch, role=Role.MANAGER)
+    assert browser_.told[-1] == "0 messages held."
+    assert not any(queries.load(room.catalog, f"sinch-{number}").hold for number in range(3))
+
+
+def test_a_wish_without_messages_or_filters_concerns_no_message(
+    room: ReadingRoom, monkeypatch: Patch, browser_: Browser
+) -> None:
+    fill(room)
+    browser_._wants = {"deed": "hold"}
+    look_at(PAGE, monkeypatch, role=Role.MANAGER)
+    assert browser_.told[-1] == "0 messages held."
+
+
+def test_opening_a_message_does_not_move_the_menu(room: ReadingRoom, monkeypatch: Patch) -> None:
+    fill(room)
+    shown: list[list[str]] = []
+    navigate = st.navigation
+
+    def look(pages: Any, **given: Any) -> Any:
+        shown.append([one.title for one in pages if one.visibility == "visible"])
+        return navigate(pages, **given)
+
+    monkeypatch.setattr(st, "navigation", look)
+    look_at(WHOLE, monkeypatch)
+    look_at(WHOLE, monkeypatch, id="sinch-0")
+    assert shown[0] == shown[1]

@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import components
+from dashboard import components, retrying
 from dashboard.reading_room import ReadingRoom
 from dashboard.record import Record
 from mmsvault.catalog import entering, names, queries, trail, upkeep
@@ -21,6 +22,12 @@ from tests.looking import look_at, texts
 Patch = pytest.MonkeyPatch
 PAGE = "message_page.message_page"
 BODY = b"<postback>**bold** <script>alert(1)</script></postback>"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: Patch) -> None:
+    """Nothing fetches here, so nobody waits for it."""
+    monkeypatch.setattr(retrying, "WAITED_SECONDS", 0)
 
 
 def kept(room: ReadingRoom, name: str, *files: Any, **given: Any) -> Message:
@@ -80,6 +87,29 @@ def test_a_look_is_noted_once_however_often_the_page_runs(room: ReadingRoom, mon
     app, _ = shown(monkeypatch, "sinch-1", role=Role.VIEWER)
     app.run()
     assert [(one.action, one.subject) for one in trail.latest(room.catalog)] == [("looked at", "sinch-1")]
+
+
+def test_who_saw_a_message_is_shown_to_those_who_may_read_the_log(
+    room: ReadingRoom, monkeypatch: Patch
+) -> None:
+    kept(room, "1", "image/jpeg")
+    trail.append(room.catalog, "looked at", who="ben", subject="sinch-1", messages=("sinch-1",))
+    trail.append(room.catalog, "held", who="carl", subject="keyword:x", messages=("sinch-0", "sinch-1"))
+    trail.append(room.catalog, "looked at", who="dora", subject="sinch-2", messages=("sinch-2",))
+    monkeypatch.setattr(st, "expander", opened_expander)
+    app, _ = shown(monkeypatch, "sinch-1")
+    said = "".join(one.proto.body for one in app.get("html"))
+    assert [who in said for who in ("ben", "carl", "dora")] == [True, True, False]
+    scoped, _ = shown(monkeypatch, "sinch-1", role=Role.MANAGER)
+    assert not any("ben" in one.proto.body for one in scoped.get("html"))
+
+
+def opened_expander(_label: str, *, key: str, on_change: str) -> Any:
+    """Stand for an expander that somebody has opened: AppTest has no way to press one."""
+    del on_change
+    made = st.container(key=f"open {key}")
+    made.open = "who saw" in key  # type: ignore[attr-defined]
+    return made
 
 
 def test_what_is_not_there_and_what_is_anothers_are_told_alike(room: ReadingRoom, monkeypatch: Patch) -> None:
@@ -151,7 +181,7 @@ def test_what_is_missing_is_tried_from_here_as_well(room: ReadingRoom, monkeypat
     button = app.button(key=f"try {one.id}")
     assert button.label == "Try 2 missing files now"
     button.click().run()
-    assert app.toast[0].value == "2 files fetched again"
+    assert app.toast[0].value == "2 files still being fetched; this page shows the result."
     assert room.vault.queue.count == before + 1
     assert [item.state for item in queries.load(room.catalog, one.id).media] == [
         "pending",
@@ -199,7 +229,7 @@ def test_what_was_answered_is_shown_as_text_and_an_earlier_version_to_download(
     assert BODY.decode() in [one.value for one in app.code]
     assert f"1.23 KB, SHA-256 {'b' * 64}" in texts(app)
     app.button(key="try sinch-1").click().run()
-    assert app.toast[0].value == "1 file fetched again"
+    assert app.toast[0].value == "1 file still being fetched; this page shows the result."
     again = queries.load(room.catalog, "sinch-1")
     assert (again.state, again.media[0].state) == ("archived", "stored")
     assert again.media[0].next_attempt_at is not None

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard import alerts, operations_page
+from dashboard import alerts, operations_page, retrying
 from dashboard.reading_room import ReadingRoom
 from mmsvault import auditing
 from mmsvault.attempts import REASONS_NOT_ALLOWED
@@ -20,6 +20,12 @@ from tests.looking import findings, look_at, texts
 
 Patch = pytest.MonkeyPatch
 PAGE = "operations_page.operations_page"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: Patch) -> None:
+    """Nothing fetches here, so nobody waits for it."""
+    monkeypatch.setattr(retrying, "WAITED_SECONDS", 0)
 
 
 def waits(room: ReadingRoom, *, days: float, keyword: str = "") -> None:

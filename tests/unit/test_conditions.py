@@ -241,3 +241,12 @@ def test_refused_postbacks_count_from_as_many_an_hour_as_is_set(tmp_path: Path) 
 
     assert [stands(4), stands(5)] == [False, True]
     assert [stands(1, alert_refused=1), stands(99, alert_refused=0)] == [True, False]
+
+
+def test_a_file_past_its_deadline_is_not_said_to_have_time_left(made: Settings) -> None:
+    facts = samples.all_wrong(made)
+    assert facts.archive
+    archive = replace(facts.archive, late=facts.archive.counts.at_risk)
+    told = {one.condition.id: one for one in judge(replace(facts, archive=archive))}["at_risk"]
+    assert "under a day" not in told.answer.sentence
+    assert "deadline" in told.answer.sentence

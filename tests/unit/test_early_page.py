@@ -65,6 +65,20 @@ def test_a_message_at_either_end_of_all_years_is_drawn_early(at: datetime, zone:
     assert "sinch-1" in drawn(found, Look(zone_of(zone), "120", "light"))
 
 
-def test_an_address_with_days_has_no_early_tiles_since_only_the_browser_knows_its_days() -> None:
-    scope = {"type": "http", "query_string": b"since=2026-11-30&until=2026-11-30", "headers": [], VISIT: None}
-    assert front._early_page(Request(scope)) is None
+def test_days_in_the_address_are_those_of_the_browser_or_the_early_page_has_no_tiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, str]] = []
+
+    def first(_visit: object, params: dict[str, str]) -> dict[str, Any]:
+        asked.append(params)
+        return {"tiles": []}
+
+    monkeypatch.setattr(front, "first_or_next_page", first)
+    query = {"since": "2026-11-30", "until": "2026-11-30"}
+    scope = {"type": "http", "query_string": str(httpx.QueryParams(query)).encode(), VISIT: None}
+    cookie = f"mmsvault_look={quote('Pacific/Auckland|120|light')}".encode()
+    assert front._early_page(Request({**scope, "headers": []})) is None
+    assert asked == []
+    assert front._early_page(Request({**scope, "headers": [(b"cookie", cookie)]}))
+    assert asked[0]["zone"] == "Pacific/Auckland"

@@ -81,3 +81,8 @@ def test_a_time_at_either_end_of_all_years_is_written_in_every_zone(
     assert locally.day(at)
     assert locally.clock(at)
     assert locally.moment(at)
+
+
+def test_a_time_to_the_second_says_that_it_is_utc_where_no_zone_is_known() -> None:
+    at = datetime(2026, 11, 30, 0, 22, 55, tzinfo=UTC)
+    assert locally.second(at).replace("\u202f", " ") == "Nov 30, 2026, 12:22:55 AM UTC"

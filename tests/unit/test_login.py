@@ -10,7 +10,8 @@ from starlette.requests import Request
 
 from dashboard import known_browsers
 from dashboard.browsers import in_short
-from dashboard.plain_page import read_form
+from dashboard.login import page_before
+from dashboard.plain_page import own_path, read_form
 from dashboard.throttle import OF_ADDRESS, OF_NAME, OF_NAME_AT_ADDRESS, login_limits
 from mmsvault import clients
 from mmsvault.clients import UNTRUSTED_FILE, UntrustedPeers, caller_network, untrusted_peer
@@ -132,3 +133,37 @@ def test_a_form_of_an_origin_that_is_none_or_anothers_is_refused(origin: str) ->
 
 def test_a_field_has_no_character_that_no_database_holds() -> None:
     assert sent(b"name=an%00na&password=a%00") == {"name": "anna", "password": "a"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "onward"),
+    [
+        ("/?keyword=storm&chosen=sinch-1", "/?keyword=storm&chosen=sinch-1"),
+        ("/exports?selection=abc", "/exports?selection=abc"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example/", "/"),
+        ("https://evil.example/", "/"),
+        ("/\t/evil.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/login?next=/", "/"),
+    ],
+)
+def test_a_login_leads_on_to_a_path_of_its_own_server_only(wanted: str, onward: str) -> None:
+    assert own_path(wanted) == onward
+
+
+@pytest.mark.parametrize(
+    ("referer", "onward"),
+    [
+        ("https://vault.example/?keyword=storm&selection=all", "/?keyword=storm&selection=all"),
+        ("https://vault.example/exports?query=pier", "/exports?query=pier"),
+        ("https://vault.example/account", ""),
+        ("https://evil.example/exports", ""),
+        ("https://vault.example//evil.example/", ""),
+        ("http://[", ""),
+        ("", ""),
+    ],
+)
+def test_a_link_to_the_login_leads_back_to_the_page_that_it_stood_on(referer: str, onward: str) -> None:
+    headers = [(b"host", b"vault.example"), (b"referer", referer.encode())]
+    assert page_before(Request({"type": "http", "headers": headers})) == onward
