@@ -101,10 +101,10 @@ def add_keys(engine: Engine, more: Collection[str]) -> None:
 
 
 def _keys(connection: Connection) -> list[str]:
-    value = connection.scalar(select(key_values.c.value).where(key_values.c.key == KEYS))
+    value = connection.scalar(select(key_values.c.value).where(key_values.c.name == KEYS))
     return (value or "").split()
 
 
 def _put(connection: Connection, keys: Sequence[str]) -> None:
-    connection.execute(delete(key_values).where(key_values.c.key == KEYS))
-    connection.execute(insert(key_values).values(key=KEYS, value=" ".join(keys)))
+    connection.execute(delete(key_values).where(key_values.c.name == KEYS))
+    connection.execute(insert(key_values).values(name=KEYS, value=" ".join(keys)))
