@@ -107,7 +107,7 @@ audit: dev ## ask a service of advisories about the locked packages; says so whe
 	$(BIN)/python -m tests.advisories
 
 screenshots: dev ## take a picture of every page of a running demo (docs/pictures)
-	$(BIN)/python docs/screenshots.py
+	MMSVAULT_DATA_DIR=var/demo $(BIN)/python docs/screenshots.py
 
 clean: ## remove what can be made again (.venv and caches, never the data in var)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

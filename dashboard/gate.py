@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from dashboard.links import PATH as FILES
+from dashboard.plain_page import page
 from dashboard.reading_room import ReadingRoom
 from dashboard.visiting import recognise, visit_of
 from mmsvault.catalog import permissions
@@ -49,6 +50,7 @@ ACTIONS: Mapping[str, Action] = {
     "/_stcore/upload_file": Action.SEE_SERVER,
 }
 """What one must be allowed for what lies under a path; elsewhere, to look."""
+NO_PAGE = '<h2>Page not found</h2><p>Check the address, or <a href="/">go to the gallery</a>.</p>'
 MODULES = "app"
 """First part of the path of the gallery's modules."""
 SEEN_SECONDS = 1.0
@@ -124,6 +126,8 @@ class Gate:
         for beginning, action in ACTIONS.items():
             if path.startswith(beginning) and not permissions.allows(person, action):
                 return _say(403, "Your role does not allow this. Ask an admin.")
+        if _is_page(scope, headers) and _is_unknown_page(path):
+            return page("Page not found", "", NO_PAGE, 404)
         return None
 
 
@@ -137,6 +141,12 @@ def source_of(room: ReadingRoom, scope: Scope) -> str:
 
 def _is_of_account(path: str) -> bool:
     return any(path == one or (one.endswith("/") and path.startswith(one)) for one in ACCOUNT)
+
+
+def _is_unknown_page(path: str) -> bool:
+    """Return whether Streamlit would show the gallery there, under a dialog of its own; files have a dot."""
+    name = path.strip("/")
+    return not ("/" in name or "." in name or f"/{name}" in PAGE_PATHS or _is_of_account(path))
 
 
 def _is_page(scope: Scope, headers: Headers) -> bool:

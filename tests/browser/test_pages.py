@@ -87,7 +87,7 @@ def test_a_sender_is_named_found_and_opened(house: House, inside: Page) -> None:
     expect(first.get_by_role("link", name="Anna <b>Lind</b>")).to_be_visible()
     with house.vault() as vault:
         assert names.of(vault.catalog, [ANNA]) == {ANNA: "Anna <b>Lind</b>"}
-        assert trail.latest(vault.catalog, action="named a sender")[0].subject == ANNA
+        assert trail.latest(vault.catalog, action="named a sender")[0].subject == "…11"
     inside.get_by_label("Find").fill("lind")
     inside.get_by_label("Find").press("Enter")
     expect(inside.get_by_role("listitem")).to_have_count(1)
@@ -363,3 +363,14 @@ def test_the_order_of_contact_sheets_is_offered_where_they_are_asked_for(house: 
         choice = asked.choice
     assert (choice.formats, choice.sheet_order) == (("pdf",), "newest")
     assert choice.zone
+
+
+def test_an_address_of_no_page_says_so_and_leads_to_the_gallery(house: House, page: Page) -> None:
+    house.enter(page)
+    answer = page.goto(f"{house.dashboard}/nonsense?q=storm")
+    assert answer
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
+    assert not serious_violations(page)
+    page.get_by_role("link", name="go to the gallery").click()
+    expect(page.locator("a.tile").first).to_be_visible()
