@@ -4,7 +4,7 @@ A case is a bag as its files by name, its section in the RFC, and for a bag that
 of the reason that is to be given.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import new
 
@@ -16,12 +16,11 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Case:
-    """A bag; `reason` is empty where it is valid. `differs` says why bagit-python judges otherwise."""
+    """A bag; `reason` is empty where it is valid."""
 
     section: str
     files: Files
     reason: str = ""
-    differs: str = ""
 
 
 def declaration(version: str = "1.0", encoding: str = "UTF-8") -> bytes:
@@ -118,11 +117,15 @@ VALID: dict[str, Case] = {
     "fetch.txt without a length": Case("2.2.3", bag(fetch=b"http://m.example/hello.txt - data/hello.txt\n")),
     "tag file of one's own": Case("2.2.4", bag() | {"about/readme.txt": b"x"}),
     "manifest with CRLF": Case("2.1.3", bag(manifest_sha256=manifest({"data/hello.txt": HELLO}, end="\r\n"))),
-    "manifest with a tab": Case("2.1.3", bag(manifest_sha256=manifest({"data/hello.txt": HELLO}, between="\t"))),
+    "manifest with a tab": Case(
+        "2.1.3", bag(manifest_sha256=manifest({"data/hello.txt": HELLO}, between="\t"))
+    ),
     "manifest with capitals": Case(
         "2.1.3", bag(manifest_sha256=f"{new('sha256', HELLO).hexdigest().upper()}  data/hello.txt\n".encode())
     ),
-    "manifest without an end of line": Case("2.1.3", bag(manifest_sha256=manifest({"data/hello.txt": HELLO})[:-1])),
+    "manifest without an end of line": Case(
+        "2.1.3", bag(manifest_sha256=manifest({"data/hello.txt": HELLO})[:-1])
+    ),
     "name with an encoded line end": Case(
         "2.1.3", bag({"data/a\nb": HELLO}) | {"manifest-sha256.txt": manifest({"data/a%0Ab": HELLO})}
     ),
@@ -132,11 +135,12 @@ VALID: dict[str, Case] = {
     "name with a percent sign": Case(
         "2.1.3",
         bag({"data/50%25.txt": HELLO}) | {"manifest-sha256.txt": manifest({"data/50%2525.txt": HELLO})},
-        differs="it takes %25 for two signs",
     ),
     "UTF-16": Case("2.1.1", encoded("utf-16")),
     "ISO-8859-1": Case("2.1.1", encoded("iso-8859-1")),
-    **{f"version {version}": Case("1.3", bag() | {"bagit.txt": declaration(version)}) for version in VERSIONS},
+    **{
+        f"version {version}": Case("1.3", bag() | {"bagit.txt": declaration(version)}) for version in VERSIONS
+    },
     **{
         f"manifest of {algorithm}": Case(
             "2.4",
@@ -149,7 +153,7 @@ VALID: dict[str, Case] = {
         "2.4", bag(manifest_sha512=manifest({"data/hello.txt": HELLO}, algorithm="sha512"))
     ),
     **{f"name with {what}": Case("5.1", bag({name: HELLO})) for what, name in NAMES.items()},
-}  # fmt: skip
+}
 
 INVALID: dict[str, Case] = {
     "no bagit.txt": Case("2.1.1", without(bag(), "bagit.txt"), "no bagit.txt"),
@@ -160,15 +164,9 @@ INVALID: dict[str, Case] = {
     "version of one number": Case("2.1.1", bag(bagit=declaration("1")), "no version"),
     "no encoding": Case("2.1.1", bag(bagit=b"BagIt-Version: 1.0\n"), "encoded"),
     "encoding that there is not": Case("2.1.1", bag(bagit=declaration(encoding="UTF-9")), "encoded"),
-    "space before a colon": Case(
-        "2.1.1", bag(bagit=declaration().replace(b":", b" :")), "two lines"
-    ),
-    "no space behind a colon": Case(
-        "2.1.1", bag(bagit=declaration().replace(b": ", b":")), "two lines"
-    ),
-    "two spaces behind a colon": Case(
-        "2.1.1", bag(bagit=declaration().replace(b": ", b":  ")), "two lines"
-    ),
+    "space before a colon": Case("2.1.1", bag(bagit=declaration().replace(b":", b" :")), "two lines"),
+    "no space behind a colon": Case("2.1.1", bag(bagit=declaration().replace(b": ", b":")), "two lines"),
+    "two spaces behind a colon": Case("2.1.1", bag(bagit=declaration().replace(b": ", b":  ")), "two lines"),
     "lines the other way around": Case(
         "2.1.1", bag(bagit=b"Tag-File-Character-Encoding: UTF-8\nBagIt-Version: 1.0\n"), "two lines"
     ),
@@ -177,7 +175,9 @@ INVALID: dict[str, Case] = {
     "small letters in the declaration": Case("2.1.1", bag(bagit=declaration().lower()), "two lines"),
     "no manifest": Case("2.1.3", without(bag(), "manifest-sha256.txt"), "no manifest"),
     "manifest of an unknown algorithm alone": Case(
-        "2.4", without(bag(), "manifest-sha256.txt") | {"manifest-crc9.txt": b"0  data/hello.txt\n"}, "no manifest"
+        "2.4",
+        without(bag(), "manifest-sha256.txt") | {"manifest-crc9.txt": b"0  data/hello.txt\n"},
+        "no manifest",
     ),
     "changed byte": Case("3", bag() | {"data/hello.txt": b"jello\n"}, "was changed"),
     "cut off": Case("3", bag() | {"data/hello.txt": HELLO[:-1]}, "was changed"),
@@ -190,7 +190,10 @@ INVALID: dict[str, Case] = {
     "unlisted empty file": Case("3", bag() | {"data/extra.txt": b""}, "not listed"),
     "unlisted hidden file": Case("3", bag() | {"data/.hidden": b"x"}, "not listed"),
     "not in every manifest": Case(
-        "3", bag({"data/a": HELLO, "data/b": b"x"}, manifest_sha512=manifest({"data/a": HELLO}, algorithm="sha512")),
+        "3",
+        bag(
+            {"data/a": HELLO, "data/b": b"x"}, manifest_sha512=manifest({"data/a": HELLO}, algorithm="sha512")
+        ),
         "not listed in manifest-sha512.txt",
     ),
     "right by one manifest only": Case(
@@ -209,27 +212,38 @@ INVALID: dict[str, Case] = {
     "line without a name": Case("2.1.3", also(ZEROS + b"\n"), "cannot be read"),
     "line without a checksum": Case("2.1.3", also(b"data/hello.txt\n"), "cannot be read"),
     "listed twice": Case("2.1.3", also(manifest({"data/hello.txt": HELLO})), "twice"),
-    "listed twice and differently": Case("2.1.3", also(ZEROS + b"  data/hello.txt\n"), "twice and differently"),
-    "name that is not encoded": Case(
-        "2.1.3", bag({"data/a\nb": HELLO}), "cannot be read"
+    "listed twice and differently": Case(
+        "2.1.3", also(ZEROS + b"  data/hello.txt\n"), "twice and differently"
     ),
+    "name that is not encoded": Case("2.1.3", bag({"data/a\nb": HELLO}), "cannot be read"),
     **{
         f"listed outside by {what}": Case("5.2", also(ZEROS + f"  {name}\n".encode()), "outside of the bag")
         for what, name in OUTSIDE.items()
     },
-    "changed tag file": Case("2.2.1", tagged(bag(bag_info=INFO)) | {"bag-info.txt": INFO + b"X: y\n"}, "was changed"),
-    "changed manifest": Case("2.2.1", tagged(bag()) | {"manifest-sha256.txt": manifest({"data/hello.txt": HELLO}, end="\r\n")}, "was changed"),
-    "changed declaration": Case("2.2.1", tagged(bag()) | {"bagit.txt": declaration(encoding="utf-8")}, "was changed"),
+    "changed tag file": Case(
+        "2.2.1", tagged(bag(bag_info=INFO)) | {"bag-info.txt": INFO + b"X: y\n"}, "was changed"
+    ),
+    "changed manifest": Case(
+        "2.2.1",
+        tagged(bag()) | {"manifest-sha256.txt": manifest({"data/hello.txt": HELLO}, end="\r\n")},
+        "was changed",
+    ),
+    "changed declaration": Case(
+        "2.2.1", tagged(bag()) | {"bagit.txt": declaration(encoding="utf-8")}, "was changed"
+    ),
     "missing tag file": Case("2.2.1", without(tagged(bag(bag_info=INFO)), "bag-info.txt"), "missing"),
     "missing manifest of two": Case(
         "2.2.1",
         without(
-            tagged(bag(manifest_sha512=manifest({"data/hello.txt": HELLO}, algorithm="sha512"))), "manifest-sha512.txt"
+            tagged(bag(manifest_sha512=manifest({"data/hello.txt": HELLO}, algorithm="sha512"))),
+            "manifest-sha512.txt",
         ),
         "missing",
     ),
     "tag manifest that cannot be read": Case("2.2.1", bag(tagmanifest_sha256=b"what?\n"), "cannot be read"),
-    "tag manifest that leads out": Case("2.2.1", bag(tagmanifest_sha256=ZEROS + b"  ../x\n"), "outside of the bag"),
+    "tag manifest that leads out": Case(
+        "2.2.1", bag(tagmanifest_sha256=ZEROS + b"  ../x\n"), "outside of the bag"
+    ),
     "oxum of more bytes": Case("2.2.2", bag(bag_info=b"Payload-Oxum: 7.1\n"), "is said to be"),
     "oxum of more files": Case("2.2.2", bag(bag_info=b"Payload-Oxum: 6.2\n"), "is said to be"),
     "oxum that is none": Case("2.2.2", bag(bag_info=b"Payload-Oxum: many\n"), "is said to be"),
@@ -244,10 +258,12 @@ INVALID: dict[str, Case] = {
     "fetch.txt with a line that is none": Case("2.2.3", bag(fetch=b"http://m.example/b\n"), "is none"),
     "fetch.txt of a tag file": Case("2.2.3", bag(fetch=b"http://m.example/b 1 bagit.txt\n"), "leads out"),
     **{
-        f"fetch.txt that leads out by {what}": Case("5.2", bag(fetch=f"http://m.example/x - {name}\n".encode()), "leads out")
+        f"fetch.txt that leads out by {what}": Case(
+            "5.2", bag(fetch=f"http://m.example/x - {name}\n".encode()), "leads out"
+        )
         for what, name in OUTSIDE.items()
     },
     "tag files in another encoding than declared": Case(
         "2.1.1", encoded("utf-16") | {"bagit.txt": declaration()}, "cannot be read"
     ),
-}  # fmt: skip
+}

@@ -1,7 +1,6 @@
 """Every kind of bag that RFC 8493 names gets the right verdict, and bagit-python's where it is as strict."""
 
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import bagit
@@ -25,6 +24,26 @@ SECTIONS = {
     "5.1",
     "5.2",
 }
+
+LESS_STRICT = {
+    *(
+        "version of one number",
+        "space before a colon",
+        "no space behind a colon",
+        "two spaces behind a colon",
+    ),
+    *("lines the other way around", "third line", "empty line within", "not in every manifest"),
+    *("line without a name", "line without a checksum", "tag manifest that cannot be read"),
+    *(
+        "fetch.txt of a file that no manifest lists",
+        "fetch.txt of a tag file",
+        "fetch.txt that leads out by a drive",
+    ),
+    *("fetch.txt that leads out by a share", "fetch.txt that leads out by backslashes"),
+}
+"""What bagit-python takes and the RFC does not."""
+OTHERWISE = {"name with a percent sign"}
+"""What the RFC takes and bagit-python does not: it leaves %25 as it is."""
 
 
 def zipped(folder: Path, case: Case, *, top: str) -> Path:
@@ -54,9 +73,9 @@ def peer_takes(bag: Path) -> bool:
 
 
 def test_there_are_cases_of_every_section_that_has_rules() -> None:
-    assert (len(VALID), len(INVALID)) == (51, 66)
+    assert (len(VALID), len(INVALID)) == (50, 67)
     assert {case.section for case in (*VALID.values(), *INVALID.values())} == SECTIONS
-    assert min(Counter(case.section for case in INVALID.values()).values()) >= 1
+    assert len({case.section for case in INVALID.values()}) >= 8
 
 
 @pytest.mark.parametrize("name", VALID)
@@ -76,11 +95,11 @@ def test_a_bag_that_breaks_a_rule_is_refused_with_its_reason_packed_or_not(tmp_p
         assert any(case.reason in problem for problem in problems), problems
 
 
-@pytest.mark.parametrize("name", [name for name, case in VALID.items() if not case.differs])
+@pytest.mark.parametrize("name", sorted(VALID.keys() - OTHERWISE))
 def test_bagit_python_calls_the_same_bags_whole(tmp_path: Path, name: str) -> None:
     assert peer_takes(unpacked(tmp_path, VALID[name]))
 
 
-@pytest.mark.parametrize("name", [name for name, case in INVALID.items() if not case.differs])
+@pytest.mark.parametrize("name", sorted(INVALID.keys() - LESS_STRICT))
 def test_bagit_python_refuses_the_same_bags(tmp_path: Path, name: str) -> None:
     assert not peer_takes(unpacked(tmp_path, INVALID[name]))
