@@ -10,11 +10,39 @@ from hypothesis import settings
 from playwright.sync_api import Browser, Page, expect
 
 from tests.chromium import chromium, new_page
+from tests.named_tests import not_run
 
 # A machine under load is no reason for a property to fail.
 settings.register_profile("vault", deadline=None)
 settings.load_profile("vault")
 expect.set_options(timeout=30_000)
+
+PASSED: set[str] = set()
+"""The node ids of the tests that passed in this run, those of all its processes."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:
+        PASSED.add(report.nodeid)
+
+
+def _missed(config: pytest.Config) -> list[str]:
+    """Return what the documentation names and a run of everything did not have."""
+    is_everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
+    is_child = hasattr(config, "workerinput")
+    return (
+        not_run(PASSED) if is_everything and not is_child and os.environ.get("MMSVAULT_TEST_REQUIRE") else []
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and _missed(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for test in _missed(config):
+        terminalreporter.write_line(f"NOT RUN, or did not pass, though the documentation names it: {test}")
 
 
 @pytest.fixture(autouse=True)

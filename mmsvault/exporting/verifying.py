@@ -151,6 +151,10 @@ class _Bag:
                 continue
             if len(parts) < 3 or not is_inside(parts[2]) or not parts[2].startswith("data/"):  # noqa: PLR2004 - URL, length, name
                 self._wrong("fetch.txt", f"This line is none, or leads out of the bag: {line[:200]}")
+            elif not any(
+                self._plain("fetch.txt", "", parts[2]) in listed for listed in self._payload.values()
+            ):
+                self._wrong("fetch.txt", f"It names a file that no manifest lists: {parts[2][:200]}")
 
     def check_files(self) -> None:
         """Read every file once, and compare it with every manifest."""

@@ -344,11 +344,8 @@ def test_an_older_snapshot_undoes_a_mistake(archive: Archive, fresh: Archive, de
     assert fresh.load(message.id).media == message.media
 
 
-def test_a_place_whose_disk_is_gone_is_not_filled_anew(
-    archive: Archive, tmp_path: Path, place: dict[str, str]
-) -> None:
-    if "MMSVAULT_S3_ENDPOINT" in place:
-        pytest.skip("a folder")
+@pytest.mark.parametrize("place", ["embedded"], indirect=True)  # it is about a folder
+def test_a_place_whose_disk_is_gone_is_not_filled_anew(archive: Archive, tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     back_up(archive, open_place(str(folder), archive.vault.settings))
     folder.rename(tmp_path / "away")

@@ -1,9 +1,15 @@
 """What `doctor` finds wrong, and what it says to do: on servers that are away, or not as they should be."""
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from mmsvault.catalog import verdicts
 from mmsvault.catalog.verdicts import Extent, Verdict
@@ -19,12 +25,50 @@ from tests.integration.archive import embedded_bucket
 from tests.servers import redis_server
 
 
-def found(folder: Path, **settings: Any) -> dict[str, Finding]:
-    vault = Vault(Settings.load(data_dir=folder / "vault", **settings))
+def all_found(folder: Path, **settings: Any) -> list[Finding]:
+    """Return what is found in a vault whose programs have ports that nobody else has."""
+    ports = {"receiver_port": free_port(), "dashboard_port": free_port()}
+    vault = Vault(Settings.load(data_dir=folder / "vault", **{**ports, **settings}))
     try:
-        return {finding.check: finding for finding in examine(vault)}
+        return list(examine(vault))
     finally:
         vault.close()
+
+
+def found(folder: Path, **settings: Any) -> dict[str, Finding]:
+    return {finding.check: finding for finding in all_found(folder, **settings)}
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[int]:
+    """Give the port of a program that answers every question like this."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.parametrize("program", ["receiver", "dashboard"])
+def test_a_program_is_asked_at_its_port_and_what_it_answers_is_told(tmp_path: Path, program: str) -> None:
+    with answering(200, b"ready") as port:
+        well = found(tmp_path, **{f"{program}_port": port})[program]
+    with answering(503, b"no queue") as port:
+        ill = found(tmp_path, **{f"{program}_port": port})[program]
+    away = found(tmp_path)[program]
+    assert (well.state, ill.state, away.state) == (State.OK, State.WRONG, State.ADVICE)
+    assert "no queue" in ill.said
+    assert f"Start `mmsvault {program}`" in away.advice
 
 
 def test_a_vault_that_does_not_run_is_told_to_start(tmp_path: Path) -> None:
@@ -64,7 +108,7 @@ def test_what_runs_is_well_and_what_does_not_is_missed(tmp_path: Path) -> None:
 
 def test_settings_that_can_not_be_meant_are_found(tmp_path: Path) -> None:
     nobody = free_port()
-    findings = found(
+    everything = all_found(
         tmp_path,
         postback_token="short",
         fetch_hosts="nowhere.invalid",
@@ -75,10 +119,11 @@ def test_settings_that_can_not_be_meant_are_found(tmp_path: Path) -> None:
         smtp_url=f"smtp://127.0.0.1:{nobody}",
         tracing_url=f"http://127.0.0.1:{nobody}",
     )
+    findings = {finding.check: finding for finding in everything}
     for check in ("token", "MMSVAULT_ALERT_WEBHOOK", "MMSVAULT_SMTP_URL", "MMSVAULT_TRACING_URL"):
         assert findings[check].state is State.WRONG, check
         assert findings[check].advice
-    assert findings["dashboard"].state is State.ADVICE
+    assert any("cookie is sent without TLS" in finding.said for finding in everything)
     assert findings["fetching"].state is State.WRONG
 
 

@@ -15,6 +15,7 @@ from dashboard.plain_page import own_path, read_form
 from dashboard.throttle import OF_ADDRESS, OF_NAME, OF_NAME_AT_ADDRESS, login_limits
 from mmsvault import clients
 from mmsvault.clients import UNTRUSTED_FILE, UntrustedPeers, caller_network, untrusted_peer
+from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
 
 LINUX_FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -107,7 +108,7 @@ def test_a_proxy_that_is_not_trusted_is_noted_once(tmp_path: Path, monkeypatch: 
     ],
 )
 def test_roles_of_the_second_factor_that_cannot_be_are_refused(tmp_path: Path, given: dict[str, str]) -> None:
-    with pytest.raises(Exception, match="SECOND_FACTOR_ROLES"):
+    with pytest.raises(ConfigurationError, match="SECOND_FACTOR_ROLES"):
         Settings.load(data_dir=tmp_path, **given)
 
 
