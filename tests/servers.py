@@ -32,15 +32,35 @@ def require(name: str, *, found: object) -> None:
     pytest.skip(f"{name} is not on this machine")
 
 
+def patience() -> float:
+    """Return how many times as long a wait may take as on a quick machine that does nothing else.
+
+    It grows with what the machine has to do, up to a bound. A wait ends as soon as it is met, so that only a failure takes
+    longer. MMSVAULT_TEST_PATIENCE sets it.
+    """
+    given = os.environ.get("MMSVAULT_TEST_PATIENCE")
+    return float(given) if given else 3 * min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), 4.0)
+
+
+def quiet_seconds() -> float:
+    """Return after how long without any movement nothing more is to come: the sweep was there meanwhile."""
+    given = os.environ.get("MMSVAULT_TEST_QUIET_SECONDS")
+    return float(given) if given else 15 * patience()
+
+
 def until(condition: Callable[[], T], *, seconds: float = 30, what: str = "the condition") -> T:
-    """Return the first true answer of `condition`, asked again and again; fail after `seconds`."""
-    give_up = monotonic() + seconds
+    """Return the first true answer of `condition`, asked again and again.
+
+    Fail after `seconds` and more, as the machine's `patience` is.
+    """
+    began = monotonic()
     while True:
         answer = condition()
         if answer:
             return answer
-        if monotonic() > give_up:
-            pytest.fail(f"{what} was not met within {seconds:g} s; last answer: {answer!r}")
+        waited = monotonic() - began
+        if waited > seconds * patience():
+            pytest.fail(f"{what} was not met within {waited:.0f} s; last answer: {answer!r}")
         sleep(0.05)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from redis import Redis
@@ -45,6 +45,10 @@ class Site(House):
         super().__init__(folder, env)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._servers: dict[str, Server] = {}
+        self.traffic: list[Any] = []
+        """All `Traffic` that goes to this site."""
+        self.known: set[str] = set()
+        """The ids of all messages that were sent to it or entered in it."""
 
     def __enter__(self) -> Self:
         return self
