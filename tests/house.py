@@ -25,11 +25,11 @@ from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import Message, MessageState, utc_now
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
+from mmsvault.settings.generated import Generated
 from mmsvault.vault import Vault
 from tests.accounts import wait_until_nothing_moves
 from tests.artificial import artificial_faults
-from tests.servers import end, patience, until
+from tests.servers import end, free_port, patience, until
 
 TOKEN = "tests-token"
 
@@ -135,9 +135,17 @@ class House:
         for cookie, value in self.visitor(name, role=role, scope=scope).items():
             page.context.add_cookies([{"name": cookie, "value": value, "url": self.dashboard}])
 
+    def choose_ports(self) -> None:
+        """Give the embedded servers ports that no other test has, unless they had their first start."""
+        path = self.settings.generated_path
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            Generated(redis_port=free_port(), s3_port=free_port()).save(path)
+
     @contextlib.contextmanager
     def up(self, command: str = "up") -> Iterator[subprocess.Popen[bytes]]:
         """Run `mmsvault up` until the end of the block, ready as scripts may rely on."""
+        self.choose_ports()
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "mmsvault.cli", command], env=self.env, stdout=output, stderr=output

@@ -17,10 +17,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault.embedded import servers as embedded
-from mmsvault.settings.generated import free_port
 from tests import servers
 from tests.house import House
-from tests.servers import end, until
+from tests.servers import end, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED, REAL = "embedded", "real"
@@ -73,6 +72,7 @@ class Site(House):
 
     def start_embedded_servers(self) -> None:
         """Start Redis and the bucket as `up` does."""
+        self.choose_ports()
         for part in embedded.embedded_servers(self.settings):
             assert part.ready
             self._servers[part.name] = Server(part.command, part.ready, part.env)

@@ -36,7 +36,7 @@ RUNS = {
             "sinch-dialect-0 is not in the catalog",
             "sinch-dialect-0: answered with 200, and not in the catalog",
             "sinch-late-again: nobody sent it, so it is doubled",
-            "sinch-late: file 1 (drawing.png) has other bytes than the provider served",
+            "sinch-late: file 1 (sticker.png) has other bytes than the provider served",
         ),
     ),
 }

@@ -24,14 +24,13 @@ from mmsvault.message import MessageState
 from mmsvault.sample import media as samples
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests.accounts import OK, Row, Sent, account, wait_until_nothing_moves
 from tests.benchmarks.draining import load
 from tests.flow.fault_table import WHERE, FaultTable, expect
 from tests.flow.site import EMBEDDED, REAL, Site
 from tests.flow.traffic import SMALL, Traffic, settled
-from tests.servers import end, patience, until
+from tests.servers import end, free_port, patience, until
 
 BEGIN, END = "<!-- drain begins -->", "<!-- drain ends -->"
 LOADED = messages.c.id.like("sinch-0%")
