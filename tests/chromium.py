@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.servers import require
 
+PATIENT_MS = 120_000
+"""How long the browser is waited for: on a busy machine it may get its turn late. Success ends a wait."""
 WITHOUT = (
     # A page of the browser's own under the address bar of every window: it takes a second of a core to load.
     *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "WebUIOmniboxFullPopup"),
@@ -49,7 +51,7 @@ def new_page(browser: Browser, **given: Any) -> Iterator[Page]:
     """Give a page without history, in a window made so; what goes wrong in it fails the test."""
     context = browser.new_context(**given)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENT_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(

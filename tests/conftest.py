@@ -9,13 +9,21 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chromium import chromium, new_page
+from tests.chromium import PATIENT_MS, chromium, new_page
 from tests.named_tests import not_run
 
 # A machine under load is no reason for a property to fail.
 settings.register_profile("vault", deadline=None)
 settings.load_profile("vault")
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=PATIENT_MS)
+HANGS_AFTER = 5
+"""A test is ended as one that hangs after so many times the time that it names: waits are far shorter."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if named := item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(named.args[0] * HANGS_AFTER), append=False)
 
 PASSED: set[str] = set()
 """The node ids of the tests that passed in this run, those of all its processes."""

@@ -23,10 +23,13 @@ from mmsvault.catalog.connection import reading
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.message import Message, MessageState, utc_now
+from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
+from mmsvault.settings.generated import Generated
 from mmsvault.vault import Vault
-from tests.servers import end, until
+from tests.accounts import wait_until_nothing_moves
+from tests.artificial import artificial_faults
+from tests.servers import end, free_port, patience, until
 
 TOKEN = "tests-token"
 
@@ -51,6 +54,7 @@ class House:
             "MMSVAULT_POSTBACK_TOKEN": TOKEN,
             "MMSVAULT_FETCH_PRIVATE_NETWORKS": "127.0.0.1/32",
             "MMSVAULT_WORKERS": "2",
+            **artificial_faults(folder),
             **(env or {}),
         }
         self.log = folder / "up.log"
@@ -79,16 +83,27 @@ class House:
             vault.close()
 
     def archived(self, message_id: str, *, seconds: float = 60) -> Message:
-        """Return the message once it is archived; the catalog is asked, since a command takes a second."""
+        """Return the message once it is archived; the catalog is asked, since a command takes a second.
+
+        Fail, and say how it stands, once nothing moves any more.
+        """
         with self.vault() as vault:
 
             def found() -> Message | None:
                 with contextlib.suppress(NotFoundError, UnavailableError):
-                    message = queries.load(vault.catalog, message_id)
-                    return message if message.state is MessageState.ARCHIVED else None
+                    return queries.load(vault.catalog, message_id)
                 return None
 
-            return until(found, seconds=seconds, what=f"{message_id} being archived")
+            def is_archived() -> bool:
+                message = found()
+                return message is not None and message.state is MessageState.ARCHIVED
+
+            spools = [Spool(self.settings.spool_dir)]
+            wait_until_nothing_moves(is_archived, vault=vault, spools=spools, seconds=seconds)
+            message = found()
+            assert message, f"{message_id} is not in the catalog, and nothing moves any more"
+            assert message.state is MessageState.ARCHIVED, f"{message_id} stays {message.state.value}"
+            return message
 
     def receipts(self) -> dict[str, int]:
         """Return the counts of receipts, as `status` tells them."""
@@ -120,9 +135,17 @@ class House:
         for cookie, value in self.visitor(name, role=role, scope=scope).items():
             page.context.add_cookies([{"name": cookie, "value": value, "url": self.dashboard}])
 
+    def choose_ports(self) -> None:
+        """Give the embedded servers ports that no other test has, unless they had their first start."""
+        path = self.settings.generated_path
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            Generated(redis_port=free_port(), s3_port=free_port()).save(path)
+
     @contextlib.contextmanager
     def up(self, command: str = "up") -> Iterator[subprocess.Popen[bytes]]:
         """Run `mmsvault up` until the end of the block, ready as scripts may rely on."""
+        self.choose_ports()
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "mmsvault.cli", command], env=self.env, stdout=output, stderr=output
@@ -153,7 +176,7 @@ class House:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=120 * patience(),
             check=False,
         )
 

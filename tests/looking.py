@@ -79,7 +79,7 @@ def look_at(
     monkeypatch.setattr(visiting, "client_address", lambda *_: "127.0.0.1")
     module, _, function = page.rpartition(".")
     importlib.import_module(f"dashboard.{module}")
-    app = AppTest.from_function(_script, default_timeout=30, args=(f"dashboard.{module}", function))
+    app = AppTest.from_function(_script, default_timeout=120, args=(f"dashboard.{module}", function))
     for name, value in query.items():
         app.query_params[name] = value
     app.run()

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 
-from mmsvault.settings.generated import free_port
+from tests.servers import free_port
 
 
 class Hook(BaseHTTPRequestHandler):

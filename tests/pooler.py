@@ -9,9 +9,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from mmsvault.settings.generated import free_port
 from tests import servers
-from tests.servers import open_to_others, require, running, takes_connections, until
+from tests.servers import free_port, open_to_others, require, running, takes_connections, until
 
 SERVER_CONNECTIONS = 3
 """Fewer than there are clients: a transaction meets what another one left on its connection."""

@@ -1,6 +1,7 @@
 """Real servers as child processes on loopback, each on a free port and ended by its process id."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -18,9 +19,31 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from mmsvault.settings.generated import free_port
-
 T = TypeVar("T")
+
+
+PORTS = range(20_000, 32_000)
+"""What tests listen on: below the ports that the system gives to connections, which come and go."""
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on, and that no other test is given at the time.
+
+    Every run of tests on this machine takes the next one: what is free now may be somebody's otherwise
+    before a server of the test listens on it.
+    """
+    turn = Path(tempfile.gettempdir()) / f"mmsvault-tests-port-{os.geteuid()}"
+    with turn.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        while True:
+            file.seek(0)
+            port = PORTS[(int(file.read() or 0) + 1 - PORTS.start) % len(PORTS)]
+            file.truncate(0)
+            file.write(str(port))
+            file.flush()
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 def require(name: str, *, found: object) -> None:
@@ -32,15 +55,35 @@ def require(name: str, *, found: object) -> None:
     pytest.skip(f"{name} is not on this machine")
 
 
+def patience() -> float:
+    """Return how many times as long a wait may take as on a quick machine that does nothing else.
+
+    It grows with what the machine has to do, up to a bound. A wait ends as soon as it is met, so that only
+    a failure takes longer. MMSVAULT_TEST_PATIENCE sets it.
+    """
+    given = os.environ.get("MMSVAULT_TEST_PATIENCE")
+    return float(given) if given else 3 * min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), 4.0)
+
+
+def quiet_seconds() -> float:
+    """Return after how long without any movement nothing more is to come: the sweep was there meanwhile."""
+    given = os.environ.get("MMSVAULT_TEST_QUIET_SECONDS")
+    return float(given) if given else 15 * patience()
+
+
 def until(condition: Callable[[], T], *, seconds: float = 30, what: str = "the condition") -> T:
-    """Return the first true answer of `condition`, asked again and again; fail after `seconds`."""
-    give_up = monotonic() + seconds
+    """Return the first true answer of `condition`, asked again and again.
+
+    Fail after `seconds` and more, as the machine's `patience` is.
+    """
+    began = monotonic()
     while True:
         answer = condition()
         if answer:
             return answer
-        if monotonic() > give_up:
-            pytest.fail(f"{what} was not met within {seconds:g} s; last answer: {answer!r}")
+        waited = monotonic() - began
+        if waited > seconds * patience():
+            pytest.fail(f"{what} was not met within {waited:.0f} s; last answer: {answer!r}")
         sleep(0.05)
 
 

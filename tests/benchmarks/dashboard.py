@@ -30,13 +30,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from mmsvault.catalog.connection import migrate
 from mmsvault.message import Message, utc_now
-from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests import bulk
 from tests.benchmarks.ground import Ratio, ends_what_it_started, memory_bytes, say
 from tests.chromium import chromium
 from tests.house import House
-from tests.servers import minio_server, running
+from tests.servers import free_port, minio_server, running
 
 MESSAGES = 2000
 A_PAGE = 60

@@ -13,9 +13,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from mmsvault.embedded import servers
-from mmsvault.settings.generated import free_port
 from tests.flow.site import ROOT, Site, family
-from tests.servers import end, running
+from tests.servers import end, free_port, running
 
 
 @dataclass

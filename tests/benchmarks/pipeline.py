@@ -19,12 +19,11 @@ from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.sample.media import photograph
 from mmsvault.sample.notices import Notice, lower_case_xml
-from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests.benchmarks import ground
 from tests.benchmarks.ground import Ratio
 from tests.flow.site import Site
-from tests.servers import listens, minio_server, until
+from tests.servers import free_port, listens, minio_server, until
 
 PROCESSES = 2
 BATCH = 200

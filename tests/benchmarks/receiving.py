@@ -8,10 +8,9 @@ from pathlib import Path
 from redis import Redis
 
 from mmsvault.sample.notices import Notice, lower_case_xml
-from mmsvault.settings.generated import free_port
 from tests.benchmarks import ground, load
 from tests.benchmarks.ground import Ratio
-from tests.servers import listens, until
+from tests.servers import free_port, listens, until
 
 BURST = 20_000
 BURST_CONNECTIONS = 256

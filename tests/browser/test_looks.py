@@ -159,7 +159,7 @@ def test_exact_copies_are_marked_among_similar_pictures(house: House, browser: B
 def test_an_alert_of_a_past_deadline_says_so_and_leads_to_the_deadlines(daily: House, quiet: Page) -> None:
     quiet.goto(f"{daily.dashboard}/senders")
     alert = quiet.get_by_role("alert").filter(has_text="past its deadline")
-    expect(alert).to_be_visible(timeout=40_000)
+    expect(alert).to_be_visible()
     alert.get_by_role("link", name="See which").first.click()
     expect(quiet.get_by_role("heading", name="Nearest deadlines")).to_be_in_viewport()
     expect(quiet.locator(".st-key-waiting-sinch-overdue")).to_contain_text("deadline passed 1 day ago")

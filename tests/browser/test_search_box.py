@@ -193,8 +193,8 @@ def test_nothing_covers_what_stands_below_a_new_tag(house: House, browser: Brows
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("textbox", name="Add").fill("new tag")
         remove = dialog.get_by_role("button", name="old tag").last
-        remove.click(timeout=5000)  # Playwright refuses where another element would get the click
-        dialog.get_by_role("button", name="Save", exact=True).click(timeout=5000)
+        remove.click()  # Playwright refuses where another element would get the click
+        dialog.get_by_role("button", name="Save", exact=True).click()
         expect(page.get_by_text("1 message tagged.")).to_be_visible()
     with house.vault() as vault:
         assert queries.load(vault.catalog, f"sinch-tagged-{width}").tags == ("new tag",)

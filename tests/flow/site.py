@@ -10,17 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 from redis import Redis
 from redis.exceptions import RedisError
 
 from mmsvault.embedded import servers as embedded
-from mmsvault.settings.generated import free_port
 from tests import servers
 from tests.house import House
-from tests.servers import end, until
+from tests.servers import end, free_port, until
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED, REAL = "embedded", "real"
@@ -45,6 +44,10 @@ class Site(House):
         super().__init__(folder, env)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self._servers: dict[str, Server] = {}
+        self.traffic: list[Any] = []
+        """All `Traffic` that goes to this site."""
+        self.known: set[str] = set()
+        """The ids of all messages that were sent to it or entered in it."""
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +72,7 @@ class Site(House):
 
     def start_embedded_servers(self) -> None:
         """Start Redis and the bucket as `up` does."""
+        self.choose_ports()
         for part in embedded.embedded_servers(self.settings):
             assert part.ready
             self._servers[part.name] = Server(part.command, part.ready, part.env)

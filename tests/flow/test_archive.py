@@ -16,6 +16,8 @@ from mmsvault.sample import faults, media
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.notices import Notice, lower_case_xml
 from mmsvault.sample.provider import SampleProvider
+from tests.accounts import account
+from tests.flow.conftest import RememberingProvider
 from tests.house import House
 from tests.servers import until
 
@@ -149,7 +151,7 @@ def test_a_worker_killed_in_the_middle_of_a_download_loses_nothing(
     url = provider.offer(media.photograph(3), held=True)
     assert provider.send(house.postbacks, notice("killed", url)) == 200
     offer = provider.offered(url)
-    assert offer.half_sent.wait(30)
+    until(offer.half_sent.is_set, what="the file being half sent")
     assert offer.held
     for process in house.processes("-m worker archive"):
         os.kill(process, signal.SIGKILL)
@@ -193,3 +195,14 @@ def test_what_may_not_come_in_has_its_answer_and_the_service_goes_on(house: Hous
     assert httpx.post(house.postbacks, content=lower_case_xml(other)).status_code == 200
     until(lambda: house.receipts()["other"] == before + 1, what="a notice being counted")
     assert house.is_ready()
+
+
+def test_what_came_in_so_far_is_archived_once_and_byte_for_byte_and_there_is_nothing_else(
+    house: House, provider: RememberingProvider
+) -> None:
+    """Everything that the tests above have sent to this vault."""
+    sent = list(provider.sent.get(house.postbacks, {}).values())
+    with house.vault() as vault:
+        (row,) = account(vault, {"the tests above": sent})
+    assert row.problems == (), "\n".join(row.problems)
+    assert row.is_right() or not sent

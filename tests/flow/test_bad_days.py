@@ -14,9 +14,9 @@ import pytest
 from mmsvault.catalog.connection import migrate
 from mmsvault.sample import faults
 from mmsvault.sample.provider import SampleProvider
-from tests.flow.fault_table import FaultTable
+from tests.flow.fault_table import FaultTable, expect
 from tests.flow.site import EMBEDDED, Site
-from tests.flow.test_faults import expect, pause
+from tests.flow.test_faults import pause
 from tests.flow.test_up_failures import broken, receives
 from tests.flow.traffic import Traffic, settled
 from tests.servers import until
@@ -50,8 +50,8 @@ def met_in_a_running_vault(site: Site, provider: SampleProvider, table: FaultTab
     for _ in range(5):
         met.send()
         met.send(answers=(faults.refused(503),))
-    assert all(sent.status == 200 for sent in met.sent)
     expect(table, settled([met], seconds=200))
+    assert all(sent.status == 200 for sent in met.sent)
 
 
 def test_with_ports_taken_by_others_no_message_is_lost(
@@ -98,8 +98,8 @@ def test_while_summer_time_begins_and_ends_no_message_is_lost(
     with met.flowing(a_second=1):
         until(lambda: (datetime.now(UTC) - began).total_seconds() > 80, seconds=90, what="both being over")
     met.send(answers=(faults.refused(503),))
-    assert all(sent.status == 200 for sent in met.sent)
     expect(table, settled([met], seconds=200))
+    assert all(sent.status == 200 for sent in met.sent)
 
 
 def summer_time(now: datetime, *, begins_after: int, lasts: int) -> str:
@@ -129,29 +129,28 @@ def _moment(day: int, second: int) -> str:
 
 
 def test_with_everything_stopped_for_ten_minutes_no_message_is_lost(
-    tmp_path: Path, provider: SampleProvider, table: FaultTable
+    site: Site, provider: SampleProvider, table: FaultTable, tmp_path: Path
 ) -> None:
     """Every process is stopped for longer than any lease counts, and the clock goes on by ten minutes."""
     clock = tmp_path / "clock"
     clock.write_text("0")
-    with Site(tmp_path) as site:
-        site.start_servers(EMBEDDED)
-        with site.vault() as vault:
-            migrate(vault.catalog)
-        site.receiver_part("--clock", str(clock))
-        site.start("sweep", "worker sweep", "--often", "--clock", str(clock))
-        for number in range(2):
-            site.start(f"worker-{number}", "worker archive", "--clock", str(clock))
-        met = Traffic(site, provider, "everything stopped (SIGSTOP), ten minutes by the clock")
-        for _ in range(20):
-            met.send(answers=(faults.trickled(seconds=3),))  # so that jobs are in hand
-        for name in site.running:
-            site.signal(name, signal.SIGSTOP)
-        pause(STOPPED_SECONDS)
-        clock.write_text("600")
-        for name in site.running:
-            site.signal(name, signal.SIGCONT)
-        for _ in range(5):
-            met.send(answers=(faults.refused(503),))
-        expect(table, settled([met], seconds=200))
-        assert all(part.poll() is None for part in site.running.values())
+    site.start_servers(EMBEDDED)
+    with site.vault() as vault:
+        migrate(vault.catalog)
+    site.receiver_part("--clock", str(clock))
+    site.start("sweep", "worker sweep", "--often", "--clock", str(clock))
+    for number in range(2):
+        site.start(f"worker-{number}", "worker archive", "--clock", str(clock))
+    met = Traffic(site, provider, "everything stopped (SIGSTOP), ten minutes by the clock")
+    for _ in range(20):
+        met.send(answers=(faults.trickled(seconds=3),))  # so that jobs are in hand
+    for name in site.running:
+        site.signal(name, signal.SIGSTOP)
+    pause(STOPPED_SECONDS)
+    clock.write_text("600")
+    for name in site.running:
+        site.signal(name, signal.SIGCONT)
+    for _ in range(5):
+        met.send(answers=(faults.refused(503),))
+    expect(table, settled([met], seconds=200))
+    assert all(part.poll() is None for part in site.running.values())

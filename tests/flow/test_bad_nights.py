@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from mmsvault.sample.provider import SampleProvider
-from tests.flow.fault_table import FaultTable
+from tests.flow.fault_table import FaultTable, expect
 from tests.flow.site import Site
-from tests.flow.traffic import Row, Traffic, settled
+from tests.flow.traffic import Traffic, counted, settled
 from tests.servers import until
 
 full = pytest.mark.faults
@@ -34,11 +34,6 @@ def cut_off(site: Site) -> Iterator[None]:
         yield
         os.kill(process.pid, signal.SIGKILL)
         until(lambda: not any(map(site.processes, PROGRAMS)), what="everything being gone")
-
-
-def expect(table: FaultTable, rows: list[Row]) -> None:
-    table.add(rows)
-    assert [row for row in rows if not row.is_right()] == []
 
 
 def interrupted(site: Site, met: Traffic) -> None:
@@ -158,7 +153,7 @@ def test_what_an_older_bucket_lacks_is_told_by_verify_and_fetched_again(
         assert all(sent.id in told.stdout for sent in met.sent[5:])
         assert not any(sent.id in told.stdout for sent in met.sent[:5])
         site.call("verify", "--repair")
-        until(lambda: met.account().archived == 10, seconds=90, what="all of it being fetched again")
+        until(lambda: counted([met])[0].archived == 10, seconds=90, what="all of it being fetched again")
         expect(table, settled([met]))
 
 

@@ -28,12 +28,11 @@ from mmsvault.sample import media
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
 from tests.flow import image
 from tests.flow.image import Image, can_confine
 from tests.flow.site import Site
 from tests.flow.test_archive import notice
-from tests.servers import listens, open_to_others, require, until
+from tests.servers import free_port, listens, open_to_others, require, until
 
 # All that the lock names is installed once more, however busy this machine is.
 pytestmark = pytest.mark.timeout(900)

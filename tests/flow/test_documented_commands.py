@@ -25,10 +25,9 @@ from mmsvault.catalog.people import Role
 from mmsvault.errors import EXIT_DONE
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings.generated import free_port
 from tests.flow.test_archive import notice
 from tests.house import House
-from tests.servers import end, listens, minio_server, postgresql_server, redis_server, until
+from tests.servers import end, free_port, listens, minio_server, postgresql_server, redis_server, until
 
 pytestmark = pytest.mark.timeout(400)
 ROOT = Path(__file__).parents[2]

@@ -19,10 +19,10 @@ from mmsvault.queueing.spool import Spool
 from mmsvault.sample import faults, media
 from mmsvault.sample.media import SampleFile
 from mmsvault.sample.provider import SampleProvider
-from tests.flow.fault_table import FaultTable
+from tests.flow.fault_table import FaultTable, expect
 from tests.flow.kill_at import POINTS
 from tests.flow.site import EMBEDDED, REAL, SERVERS, Site
-from tests.flow.traffic import Row, Traffic, settled
+from tests.flow.traffic import Traffic, settled
 from tests.servers import require, until
 from worker.working import JOBS_AT_ONCE
 
@@ -59,11 +59,6 @@ def work(site: Site, *, workers: int = 2) -> None:
     site.start("sweep", "worker sweep", "--often")
     for number in range(workers):
         site.start(f"worker-{number}", "worker archive")
-
-
-def expect(table: FaultTable, rows: list[Row]) -> None:
-    table.add(rows)
-    assert [row for row in rows if not row.is_right()] == []
 
 
 @pytest.mark.timeout(400)
@@ -221,8 +216,8 @@ def met_under_load(site: Site, met: Traffic, table: FaultTable, fault: Callable[
         fault()
         sent = len(met.sent)
         until(lambda: len(met.sent) > sent + 10, what="messages flowing again")
-    assert all(sent.status == 200 for sent in met.sent)
     expect(table, settled([met]))
+    assert all(sent.status == 200 for sent in met.sent)
 
 
 @full

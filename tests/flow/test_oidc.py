@@ -14,9 +14,8 @@ from dashboard.visiting import COOKIE
 from mmsvault.catalog import people, trail
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Role
-from mmsvault.settings.generated import free_port
 from tests.house import House
-from tests.servers import running
+from tests.servers import free_port, running
 
 PEOPLE = {
     "anna": {"email": "Anna@example.org", "email_verified": True},

@@ -18,15 +18,14 @@ from sqlalchemy.engine import make_url
 from mmsvault.catalog.connection import migrate
 from mmsvault.queueing.spool import Spool
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings.generated import free_port
 from tests import servers
-from tests.flow.fault_table import FaultTable
+from tests.flow.fault_table import FaultTable, expect
 from tests.flow.site import REAL, Server, Site
-from tests.flow.test_faults import a_worker_waits, expect, met_under_load
+from tests.flow.test_faults import a_worker_waits, met_under_load
 from tests.flow.traffic import Traffic, settled
 from tests.integration.test_redis import certificates, knows_replica
 from tests.pooler import prepare_pgbouncer
-from tests.servers import require, until
+from tests.servers import free_port, require, until
 
 full = pytest.mark.faults
 DURABLE = ("--save", "", "--appendonly", "yes", "--appendfsync", "always", "--repl-diskless-sync-delay", "0")

@@ -89,7 +89,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Sp
             urls = (held, provider.offer(media.text("words")))
             assert provider.send(site.postbacks, notice("followed", *urls)) == 200
             offer = provider.offered(held)
-            assert offer.half_sent.wait(30)
+            until(offer.half_sent.is_set, what="the file being half sent")
             site.signal("bucket", signal.SIGKILL)
             site.running.pop("bucket").wait()
             assert offer.held

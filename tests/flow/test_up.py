@@ -10,10 +10,9 @@ import pytest
 
 from mmsvault.sample import media
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings.generated import free_port
 from tests.flow.test_archive import archived, notice
 from tests.house import House
-from tests.servers import redis_server, until
+from tests.servers import free_port, redis_server, until
 
 PARTS = (
     "valkey-server",

@@ -44,7 +44,7 @@ def test_asked_to_end_a_worker_finishes_the_job_in_hand_and_an_idle_one_ends(
     offer = provider.offered(url)
     worker, idle = (site.start(name, "worker archive") for name in ("one", "other"))
     assert provider.send(site.postbacks, notice("in-hand", url)) == 200
-    assert offer.half_sent.wait(30)
+    until(offer.half_sent.is_set, what="the file being half sent")
     with site.vault() as vault:
         until(lambda: vault.redis.scard("rq:workers") == 2, what="both workers being there")
     for process in (worker, idle):
@@ -65,7 +65,7 @@ def test_a_job_that_does_not_end_in_time_is_put_back_and_done_by_another(
     offer = provider.offered(url)
     worker = site.start("worker", "worker archive")
     assert provider.send(site.postbacks, notice("put-back", url)) == 200
-    assert offer.half_sent.wait(30)
+    until(offer.half_sent.is_set, what="the file being half sent")
     asked_to_end(worker)
     assert "was put back" in (site.folder / "worker.log").read_text()
     assert offer.held

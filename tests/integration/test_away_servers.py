@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmsvault.settings.generated import free_port
 from tests.integration.test_commands import Said, call
+from tests.servers import free_port
 
 pytestmark = pytest.mark.timeout(30)  # each command; they took minutes
 

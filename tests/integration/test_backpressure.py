@@ -25,8 +25,7 @@ from mmsvault.fetching.backpressure import (
 )
 from mmsvault.fetching.downloads import PUT_OFF
 from mmsvault.queueing.connection import connect_to_answer
-from mmsvault.settings.generated import free_port
-from tests.servers import redis_server
+from tests.servers import free_port, redis_server
 
 HOST = "m.example:80"
 NO_ANSWER = TransientFetchError("The provider could not be reached.")

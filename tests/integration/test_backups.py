@@ -31,9 +31,9 @@ from mmsvault.exporting.signing import own_signer
 from mmsvault.integrity import rebuilding
 from mmsvault.message import Message
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings.generated import free_port
 from tests.integration import archive as archives
 from tests.integration.archive import Archive, minio_bucket, picture, words
+from tests.servers import free_port
 
 NUMBERS = count()
 PASSPHRASE = "a long passphrase"

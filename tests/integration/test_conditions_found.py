@@ -33,14 +33,13 @@ from mmsvault.queueing.intake import Intake
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.queueing.spool import Spool
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
 from mmsvault.steps import Counts
 from mmsvault.vault import Vault
 from receiver import watch as receiver_watch
 from receiver.metrics import Metrics
 from tests.house import House
 from tests.operators import Hook, Letters, hook, mail_server
-from tests.servers import redis_server, running, until
+from tests.servers import free_port, redis_server, running, until
 
 __all__ = ["hook"]
 

@@ -17,12 +17,11 @@ from mmsvault.diagnosis import Finding, State, examine
 from mmsvault.message import utc_now
 from mmsvault.queueing import figures
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
 from mmsvault.steps import Counts
 from mmsvault.vault import Vault
 from tests.house import House
 from tests.integration.archive import embedded_bucket
-from tests.servers import redis_server
+from tests.servers import free_port, redis_server
 
 
 def all_found(folder: Path, **settings: Any) -> list[Finding]:

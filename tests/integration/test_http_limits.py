@@ -15,8 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from mmsvault import http_limits
 from mmsvault.http_limits import ConnectionLimits, State, limited_protocol
-from mmsvault.settings.generated import free_port
-from tests.servers import until
+from tests.servers import free_port, until
 
 PROXY = ip_network("127.0.0.1/32")
 WHOLE = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody"

@@ -12,8 +12,7 @@ import pytest
 
 from mmsvault.errors import ConfigurationError
 from mmsvault.runtime import ports
-from mmsvault.settings.generated import free_port
-from tests.servers import end, listens, until
+from tests.servers import end, free_port, listens, until
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmsvault.http_limits import BODY_SECONDS, HEAD_SECONDS, MAX_HEAD_BYTES
-from mmsvault.settings.generated import free_port
 from tests.integration.test_hostile_input import json_attacks, keep_count, xml_attacks
-from tests.servers import running
+from tests.servers import free_port, running
 
 TOKEN, OLDER = "tests-token-of-today", "tests-token-of-before"
 WATCHER = "tests-token-of-metrics"

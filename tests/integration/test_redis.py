@@ -28,11 +28,10 @@ from mmsvault.queueing.spool import Spool
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
 from tests import servers
 from tests.house import House
 from tests.integration.archive import notice, words
-from tests.servers import redis_server, running, until
+from tests.servers import free_port, redis_server, running, until
 
 DOCS = Path(__file__).parents[2] / "docs"
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")

@@ -29,11 +29,10 @@ from mmsvault.queueing.durable import DurableQueue
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.s3 import talking
 from mmsvault.settings import Settings
-from mmsvault.settings.generated import free_port
 from mmsvault.vault import Vault
 from tests import servers
 from tests.integration.test_redis import certificates, redis_with
-from tests.servers import running, until
+from tests.servers import free_port, running, until
 
 pytestmark = pytest.mark.timeout(60)  # each is said within seconds; this machine may be busy
 

@@ -14,9 +14,9 @@ from mmsvault.catalog import names, people, second_factors, sessions, trail
 from mmsvault.catalog.people import Role
 from mmsvault.errors import NotFoundError
 from mmsvault.message import utc_now
-from mmsvault.settings.generated import free_port
 from mmsvault.settings.sources import Origin
 from tests.looking import look_at, reading_room, settings_in, texts
+from tests.servers import free_port
 
 Patch = pytest.MonkeyPatch
 PAGE = "settings_page.settings_page"

@@ -31,12 +31,11 @@ from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue, open_queue
 from mmsvault.queueing.spool import Spool
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
-from mmsvault.settings.generated import free_port
 from mmsvault.steps import COUNTED, Counts, step
 from mmsvault.watching import VaultCollector, counted
 from receiver.metrics import Metrics
 from tests.integration.archive import Archive, embedded_bucket, notice, opened, picture
-from tests.servers import redis_server, require
+from tests.servers import free_port, redis_server, require
 from worker.metrics import answering
 
 ROOT = Path(__file__).parents[2]

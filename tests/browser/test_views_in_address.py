@@ -232,7 +232,7 @@ def test_a_number_leads_to_its_whole_file_as_pdf_in_four_actions(house: House, b
         page.get_by_role("button", name="PDF of all").click()  # 2
         page.get_by_role("button", name="Export 1 message").click()  # 3
         volume = page.get_by_role("link", name="-01.zip").first
-        expect(volume).to_be_visible(timeout=60_000)
+        expect(volume).to_be_visible()
         with page.expect_download() as taken:
             volume.click()  # 4
         assert any(name.endswith(".pdf") for name in zipfile.ZipFile(taken.value.path()).namelist())
