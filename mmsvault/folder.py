@@ -167,6 +167,8 @@ class FolderBucket(Bucket):
             if not self._folder.is_dir():
                 raise _away(self._folder)
             path.parent.mkdir(parents=True, exist_ok=True)  # `erase` may remove it again before the next line
+            for folder in path.parents:  # a new folder may get the inode of one that was removed
+                self._forced.pop(folder, None)
 
     def _unforced(self, folder: Path) -> Iterator[tuple[Path, int]]:
         """Give the folder and those above it that may not be on the disk yet, whoever made them."""

@@ -114,7 +114,9 @@ def _step(thread: int, call: str, rest: str) -> Iterator[Step]:
             yield Step("seek", place, offset=value) if is_seek else Step("truncate", place, size=size)
     elif call == "sendfile":
         places = [_path(one) for one, _ in _PLACE.findall(arguments)]
-        yield Step("copy", places[0], target=places[1], offset=int(_COPIED_FROM.findall(arguments)[0]), size=value)
+        yield Step(
+            "copy", places[0], target=places[1], offset=int(_COPIED_FROM.findall(arguments)[0]), size=value
+        )
     elif call in NOT_FOLLOWED:
         if place := _place(arguments):
             yield Step(call, place)

@@ -77,6 +77,11 @@ class Disk:
         assert step.call not in NOT_FOLLOWED, f"{step.call} of {step.path} cannot be followed"
         getattr(self, f"_{step.call.replace(' ', '_')}")(step)
 
+    def would_keep(self, step: Step) -> bool:
+        """Return whether a sync that ends now keeps anything that is not kept yet."""
+        node, count = self._syncing.get((step.thread, step.path), (self._root, 0))
+        return step.call == "sync" and count > node.synced
+
     def unsynced(self) -> set[str]:
         """Return what would be lost or changed without power: files by their path, folders with a `/`."""
         found: set[str] = set()
@@ -237,7 +242,7 @@ TORN = Left("everything, the last writes by half", _torn, _all)
 
 
 def some(seed: int) -> Left:
-    """Return a cut that keeps some of what was not synced: any of the writes, the first changes of folders."""
+    """Return a cut that keeps some of what was not synced: writes, and first changes of folders."""
     dice = Random(seed)
 
     def of_file(done: list[tuple[int | None, bytes]], synced: int) -> list[tuple[int | None, bytes]]:
