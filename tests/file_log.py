@@ -12,6 +12,7 @@ from tests.servers import require
 LONGEST_WRITE_BYTES = 32 << 20
 WRITES = ("write", "pwrite64", "writev", "pwritev", "pwritev2", "sendto", "sendmsg")
 SYNCS = ("fsync", "fdatasync")
+BY_NAME = ("rename", "link", "symlink", "unlink", "mkdir", "rmdir", "truncate")
 NOT_FOLLOWED = ("copy_file_range", "fallocate", "splice")
 CALLS = (
     *WRITES,
@@ -34,7 +35,8 @@ class Step:
 
     open (made where it is not there, emptied if `size` is 0), write (at `offset`; None: where the last one
     ended), copy (`size` bytes of `target`, from `offset`), seek, truncate (to `size`), rename and link (to
-    `target`), unlink, mkdir, rmdir, begin sync, sync (what was there when it began), send (to a socket; `path` tells which).
+    `target`), unlink, mkdir, rmdir, begin sync, sync (of what was there when it began), send (to a socket;
+    `path` tells which).
     """
 
     call: str
@@ -102,26 +104,27 @@ def _step(thread: int, call: str, rest: str) -> Iterator[Step]:
         yield from _sync("sync", thread, arguments)
     elif call in ("open", "openat", "creat"):
         yield from _opened(found["place"] or "", found["more"], arguments)
-    elif call in WRITES:
-        if place := _place(arguments):
-            is_placed = call.startswith("p")
-            offset = int(arguments.split(", ")[3 if call == "pwrite64" else -1]) if is_placed else None
-            yield Step("write", place, offset=offset, data=_data(arguments)[:value])
-    elif call in ("lseek", "ftruncate"):
-        if place := _place(arguments):
-            size = int(arguments.split(", ")[1])
-            is_seek = call == "lseek"
-            yield Step("seek", place, offset=value) if is_seek else Step("truncate", place, size=size)
-    elif call == "sendfile":
-        places = [_path(one) for one, _ in _PLACE.findall(arguments)]
-        yield Step(
-            "copy", places[0], target=places[1], offset=int(_COPIED_FROM.findall(arguments)[0]), size=value
-        )
-    elif call in NOT_FOLLOWED:
-        if place := _place(arguments):
-            yield Step(call, place)
-    else:
+    elif call.startswith(BY_NAME):
         yield _named(call, arguments)
+    elif place := _place(arguments):
+        yield _done(call, place, arguments, value)
+
+
+def _done(call: str, place: Path, arguments: str, value: int) -> Step:
+    """Return what was done by a descriptor of the file at `place`."""
+    if call in WRITES:
+        is_placed = call.startswith("p")
+        offset = int(arguments.split(", ")[3 if call == "pwrite64" else -1]) if is_placed else None
+        return Step("write", place, offset=offset, data=_data(arguments)[:value])
+    if call == "lseek":
+        return Step("seek", place, offset=value)
+    if call == "ftruncate":
+        return Step("truncate", place, size=int(arguments.split(", ")[1]))
+    if call == "sendfile":
+        source = _path(_PLACE.findall(arguments)[1][0])
+        begin = int(_COPIED_FROM.findall(arguments)[0])
+        return Step("copy", place, target=source, offset=begin, size=value)
+    return Step(call, place)
 
 
 def _named(call: str, arguments: str) -> Step:

@@ -22,7 +22,7 @@ def force(path: Path) -> None:
 
 
 def make_folder(folder: Path, *, mode: int = 0o700) -> None:
-    """Make a folder, with those that it is in, and return once their names are on the disk. Raises OSError."""
+    """Make a folder, and those that it is in; return once their names are on the disk. Raises OSError."""
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=mode, exist_ok=True)
