@@ -128,6 +128,12 @@ class FolderBucket(Bucket):
             self.remove(key)
         if prefix.endswith("/"):
             self._remove_folders(self._path(prefix))
+        with _on_disk(prefix, self._folder):
+            for folder in dict.fromkeys(
+                (*(self._path(key).parent for key in keys), self._path(prefix).parent)
+            ):
+                with suppress(FileNotFoundError):
+                    force(folder)
         return len(keys)
 
     def check(self, size: int) -> None:
