@@ -167,8 +167,9 @@ bucket.put("a/b/c/one.xml", b"again", content_type="")
 """
 OTHERS_FOLDER = """
 from mmsvault.folder import FolderBucket
-bucket = FolderBucket(root)
-(root / "day" / "message").mkdir(parents=True)
+(root / "vault" / "day" / "message").mkdir(parents=True)
+bucket = FolderBucket(root / "vault")
+bucket.make()
 bucket.put("day/message/one.xml", b"1", content_type="")
 """
 FIRST_START = """
@@ -180,12 +181,15 @@ servers.bucket_part(settings)
 """
 FILES = """
 from mmsvault.backup.secrets import write_secret
+from mmsvault.core.durable_files import make_folder
 from mmsvault.exporting import outputs, signing
-for replace in False, True:
-    with outputs.to_file(root / "export.zip", replace=replace) as stream:
-        stream.write(b"PK")
-signing._make(root / "key.pem")
-write_secret(root / "secret", "told")
+for name in "new", "replaced", "key", "secret":
+    make_folder(root / name)
+for name in "new", "replaced", "replaced":
+    with outputs.to_file(root / name / "export.zip", replace=name == "replaced") as stream:
+        stream.write(name.encode())
+signing._make(root / "key" / "key.pem")
+write_secret(root / "secret" / "secret", "told")
 """
 SPOOL = """
 from mmsvault.queueing.spool import Spool
@@ -198,7 +202,7 @@ Spool(root / "spool").keep([{"received_at": "2026-11-30T00:00:00Z", "id": "1"}])
     ("program", "names"),
     [
         pytest.param(BUCKET, ["bucket/"], id="objects of the bucket"),
-        pytest.param(OTHERS_FOLDER, ["day/"], id="an object in a folder that another program made"),
+        pytest.param(OTHERS_FOLDER, ["vault/"], id="an object in a folder that another program made"),
         pytest.param(FIRST_START, ["new/"], id="what the first start makes"),
         pytest.param(FILES, [""], id="exports, the signing key and secrets"),
         pytest.param(SPOOL, ["spool/"], id="a spool that another program made"),
