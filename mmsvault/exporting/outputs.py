@@ -61,6 +61,7 @@ def to_file(path: Path, *, replace: bool = False) -> Iterator[Forward]:
             file.flush()
             os.fsync(file.fileno())
         _give_name(draft, path, replace=replace)
+        draft.unlink(missing_ok=True)
         force(path.parent)
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written: {error.strerror}.") from error
