@@ -144,8 +144,9 @@ def archive_first(vault: Vault, message: Message, lease: Lease, *, unforced: Seq
             writes.force(vault.catalog)
             return
         done = archive_due(vault, message, lease, unforced=unforced)
-    if done is None:
-        writes.force(vault.catalog)  # whoever took it over may not have got so far
+    if done is None:  # whoever took it over may not have got so far, and forces only what it writes itself
+        vault.bucket.force(list(unforced))
+        writes.force(vault.catalog)
 
 
 @step("message")

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mmsvault.bucket import CHUNK_BYTES, PROBE_KEY, Bucket, Listed, SupportsRead
+from mmsvault.core.durable_files import force, make_folder
 from mmsvault.errors import NotFoundError, UnavailableError
 
 HALF_WRITTEN = ".rclone_temp_put_"
 """What the name of a file begins with that is not whole yet, as the embedded server, too, names it; what
 is left is swept away."""
+MOST_FOLDERS_REMEMBERED = 10_000
 
 
 class FolderBucket(Bucket):
@@ -29,10 +31,13 @@ class FolderBucket(Bucket):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._forced: dict[Path, int] = {}
+        """Folders, by their inode, that are on the disk with all that they are in."""
 
     def make(self) -> None:
         with _on_disk("", self._folder):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder)
+            force(self._folder.parent)  # another program may have made it just now
 
     def exists(self) -> bool:
         return self._folder.is_dir()
@@ -66,13 +71,14 @@ class FolderBucket(Bucket):
     def force(self, keys: Collection[str]) -> None:
         # Together is cheaper than one by one: the first takes most of the file system's log along.
         paths = [self._path(key) for key in keys]
+        folders = dict.fromkeys(path.parent for path in paths)
         with _on_disk(", ".join(keys), self._folder):
-            for place in (*paths, *dict.fromkeys(path.parent for path in paths)):
-                descriptor = os.open(place, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+            new = {one: number for folder in folders for one, number in self._unforced(folder)}
+            for place in (*paths, *dict.fromkeys((*folders, *(folder.parent for folder in new)))):
+                force(place)
+        if len(self._forced) > MOST_FOLDERS_REMEMBERED:
+            self._forced = {}
+        self._forced |= new
 
     def chunks(self, key: str, *, offset: int = 0, length: int = 0) -> Iterator[bytes]:
         left = length or sys.maxsize
@@ -122,6 +128,12 @@ class FolderBucket(Bucket):
             self.remove(key)
         if prefix.endswith("/"):
             self._remove_folders(self._path(prefix))
+        with _on_disk(prefix, self._folder):
+            for folder in dict.fromkeys(
+                (*(self._path(key).parent for key in keys), self._path(prefix).parent)
+            ):
+                with suppress(FileNotFoundError):
+                    force(folder)
         return len(keys)
 
     def check(self, size: int) -> None:
@@ -161,6 +173,17 @@ class FolderBucket(Bucket):
             if not self._folder.is_dir():
                 raise _away(self._folder)
             path.parent.mkdir(parents=True, exist_ok=True)  # `erase` may remove it again before the next line
+            for folder in path.parents:  # a new folder may get the inode of one that was removed
+                self._forced.pop(folder, None)
+
+    def _unforced(self, folder: Path) -> Iterator[tuple[Path, int]]:
+        """Give the folder and those above it that may not be on the disk yet, whoever made them."""
+        while folder != self._folder:
+            number = folder.stat().st_ino
+            if self._forced.get(folder) == number:
+                return
+            yield folder, number
+            folder = folder.parent
 
     def _remove_folders(self, folder: Path) -> None:
         """Remove the folder and those in it as far as they are empty: their names tell of what was there."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from mmsvault.core.durable_files import give_name
 from mmsvault.exporting.signing import KEY_FILE
 from mmsvault.settings import Settings
 
@@ -56,4 +57,4 @@ def write_secret(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    give_name(draft, path)

@@ -74,6 +74,7 @@ def restore(folder: Path, *, server: str, mark: str = "") -> list[str]:
         _write_manifest(files, kept)
     if not said and _was_refused(folder):
         files.rename(aside)
+        files.mkdir(mode=0o700)
         said.append(
             "The server cannot read its append-only files, and they show no damage that can be mended. It "
             f"starts empty; the files are kept in {aside}. What the bucket and the catalog know goes on."
@@ -194,6 +195,7 @@ def _restore_file(path: Path, *, aside: Path, server: str) -> str:
             new.flush()
             os.fsync(new.fileno())
     draft.replace(path)
+    _force_folder(path.parent)
     lost = size - sum(end - begin for begin, end in kept)
     return (
         f"{path.name} was damaged from byte {_first_gap(kept):,} on: {lost:,} of its {size:,} bytes cannot "

@@ -15,7 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from string import ascii_letters, digits
 
-from mmsvault.embedded import queue_server
+from mmsvault.core.durable_files import make_folder
+from mmsvault.embedded import append_only_file, queue_server
 from mmsvault.embedded.part import Part
 from mmsvault.errors import ConfigurationError
 from mmsvault.settings import Settings
@@ -48,7 +49,7 @@ def redis_part(settings: Settings) -> Part:
     """Return the queue server: every receipt is on the disk before it is answered for."""
     binary = _redis_binary()
     folder = settings.data_dir.absolute() / "redis"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder / append_only_file.FOLDER)  # the server itself does not force the names of folders
     made = settings.generated
     lines = (
         "port 0",
@@ -82,7 +83,7 @@ def quoted(path: Path) -> str:
 def bucket_part(settings: Settings) -> Part:
     """Return the bucket server over plain files under DATA_DIR/bucket."""
     folder = settings.data_dir / "bucket"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder)
     made = settings.generated
     command = (
         _rclone_binary(),

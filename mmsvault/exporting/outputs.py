@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mmsvault.bucket import Bucket
+from mmsvault.core.durable_files import force
 from mmsvault.errors import RejectedInputError, UnavailableError
 
 UNFINISHED = ".unfinished"
@@ -60,6 +61,8 @@ def to_file(path: Path, *, replace: bool = False) -> Iterator[Forward]:
             file.flush()
             os.fsync(file.fileno())
         _give_name(draft, path, replace=replace)
+        draft.unlink(missing_ok=True)
+        force(path.parent)
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written: {error.strerror}.") from error
     finally:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from mmsvault.core.durable_files import force
 from mmsvault.errors import ConfigurationError
 
 PUBLIC_KEY = "signing-key.pem"
@@ -101,3 +102,4 @@ def _make(path: Path) -> None:
         pass
     finally:
         draft.unlink()
+    force(path.parent)

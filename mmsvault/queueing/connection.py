@@ -148,7 +148,12 @@ def needs_waitaof(connection: "Redis") -> bool:
             "this Redis would forget what is queued when it starts again: it reads its log back with the"
             " rights of the user `default`, who may not write; set `user default off ~* &* +@all` in its ACLs"
         )
-    fsync = _fsync_policy(connection)
+    fsync, waits_for_rewrite = _fsync_policy(connection)
+    if fsync == "always" and waits_for_rewrite:
+        raise _unsafe(
+            "this Redis answers before it has written while it rewrites its log; set "
+            "`no-appendfsync-on-rewrite no`"
+        )
     if fsync == "always":
         return False
     if fsync is not None:  # WAITAOF does not help: see docs/decisions/0070
@@ -176,11 +181,13 @@ def _forgets_transactions(connection: "Redis", server: Mapping[str, Any]) -> boo
     return told not in (b"OK", "OK")
 
 
-def _fsync_policy(connection: "Redis") -> str | None:
+def _fsync_policy(connection: "Redis") -> tuple[str | None, bool]:
+    """Return `appendfsync`, and whether nothing is forced while the log is rewritten."""
     try:
-        return str(connection.config_get("appendfsync").get("appendfsync"))
+        told = connection.config_get("*append*")
     except ResponseError:  # a hosted Redis may hide its configuration
-        return None
+        return None, False
+    return str(told.get("appendfsync")), told.get("no-appendfsync-on-rewrite") == "yes"
 
 
 def _unsafe(problem: str) -> ConfigurationError:

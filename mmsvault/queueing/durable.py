@@ -13,7 +13,11 @@ from mmsvault.queueing.jobs import ARCHIVE_RECEIPT, enqueue_all
 FSYNC_WITHIN_MS = 2500
 """How long to wait for the disk; the provider gives up on an answer after 10 s."""
 
-WRITES_AT_ONCE: dict[str, str] = {"appendonly": "yes", "appendfsync": "always"}
+WRITES_AT_ONCE: dict[str, str] = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+}
 
 Kept = Mapping[str, Any]
 """A receipt as JSON."""
@@ -76,7 +80,7 @@ class DurableQueue:
             if self._needs_waitaof:
                 pipeline.execute_command("WAITAOF", 1, 0, FSYNC_WITHIN_MS)  # type: ignore[no-untyped-call]  # redis-py leaves it open
             else:
-                pipeline.config_get("append*")
+                pipeline.config_get("*append*")
             if self._replicas:
                 pipeline.execute_command("WAIT", self._replicas, FSYNC_WITHIN_MS)  # type: ignore[no-untyped-call]
             return pipeline.execute()

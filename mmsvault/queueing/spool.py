@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from mmsvault.core.durable_files import force, make_folder
 from mmsvault.errors import UnavailableError
 from mmsvault.queueing.durable import Kept
 
@@ -29,6 +30,7 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._is_forced = False
 
     def __len__(self) -> int:
         return sum(1 for _ in self._folder.glob("*.json"))
@@ -50,7 +52,7 @@ class Spool:
                 written.append(draft)
                 _write(draft, json.dumps(receipt).encode())
                 written[-1] = draft.replace(self._folder / name)
-            _force(self._folder)
+            force(self._folder)
         except OSError as error:
             for path in written:
                 with suppress(OSError):
@@ -88,9 +90,10 @@ class Spool:
         return drained
 
     def _make(self) -> None:
-        if not self._folder.exists():
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            _force(self._folder.parent)
+        if not self._is_forced or not self._folder.exists():
+            make_folder(self._folder)
+            force(self._folder.parent)  # another program may have made it just now
+            self._is_forced = True
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
@@ -115,14 +118,6 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _force(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> Kept | None:

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from mmsvault.core.durable_files import make_folder
 from mmsvault.errors import ConfigurationError
 
 SETTING = "MMSVAULT_DATA_DIR"
@@ -55,7 +56,7 @@ def prepare_data_dir(folder: Path) -> None:
     given to this container. Raises ConfigurationError for any other, and for one in which somebody else has
     put something; and OSError.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     if sys.platform == "win32":
         return
     about, us = folder.stat(), os.geteuid()

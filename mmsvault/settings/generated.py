@@ -8,6 +8,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from mmsvault.core.durable_files import force, give_name
+
 
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nothing listens on at this moment."""
@@ -37,7 +39,7 @@ class Generated(BaseModel):
             file.write(self.model_dump_json(indent=2))
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        give_name(draft, path)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -51,4 +53,5 @@ class Generated(BaseModel):
                 pass
             finally:
                 made.unlink()
+            force(path.parent)
         return cls.model_validate_json(path.read_bytes())

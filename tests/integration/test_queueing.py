@@ -75,6 +75,10 @@ def ids(queue: Queue) -> list[str]:
         (("--appendonly", "yes", "--appendfsync", "everysec"), "set `appendfsync always`"),
         (("--appendonly", "yes", "--appendfsync", "no"), "set `appendfsync always`"),
         (
+            ("--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "yes"),
+            "set `no-appendfsync-on-rewrite no`",
+        ),
+        (
             ("--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"),
             "set `maxmemory-policy noeviction`",
         ),
@@ -175,6 +179,7 @@ FAULTS: dict[str, Callable[["Redis"], None]] = {
     "read-only": lambda redis: redis.replicaof("127.0.0.1", 1),
     "without its log": lambda redis: redis.config_set("appendonly", "no"),
     "writing later": lambda redis: redis.config_set("appendfsync", "everysec"),
+    "writing later during a rewrite": lambda redis: redis.config_set("no-appendfsync-on-rewrite", "yes"),
 }
 
 
@@ -196,6 +201,7 @@ def test_while_the_queue_takes_nothing_receipts_go_to_the_spool_and_come_back(
             redis.config_set("maxmemory", 0)
             redis.config_set("appendonly", "yes")
             redis.config_set("appendfsync", "always")
+            redis.config_set("no-appendfsync-on-rewrite", "no")
             await asyncio.to_thread(until, lambda: intake.place() == "queue")
             assert intake.spooled == 0
 
