@@ -102,6 +102,9 @@ NOT_THE_REST = {
         FILE[HALF:-1], f"Content-Range: bytes {HALF}-{len(FILE) - 2}/{len(FILE)}", ETAG, status=PARTIAL
     ),
     "of a size that is not told": rest(told=f"Content-Range: bytes {HALF}-{len(FILE) - 1}/*"),
+    "of a file of another size": answer(
+        FILE[HALF:-9], f"Content-Range: bytes {HALF}-{len(FILE) - 10}/{len(FILE) - 9}", ETAG, status=PARTIAL
+    ),
     "of another file": rest(fields=('ETag: "other"',)),
     "shorter than it says": answer(
         FILE[HALF:-1], f"Content-Range: bytes {HALF}-{len(FILE) - 1}/{len(FILE)}", ETAG, status=PARTIAL

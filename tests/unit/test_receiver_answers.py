@@ -18,7 +18,8 @@ from receiver.app import Receiver
 from receiver.doorkeeper import Doorkeeper
 from receiver.metrics import Metrics
 
-TOKENS = ["sesame", "older-one"]
+TOKENS = ("sesame", "older-one")
+ACCENTED = "s\u00e9same"
 MAX_BYTES = 10
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -54,13 +55,19 @@ class Answer:
 class House:
     """A receiver and those who post to it."""
 
-    def __init__(self, *, networks: Sequence[Network] = (), proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        tokens: Sequence[str] = TOKENS,
+        networks: Sequence[Network] = (),
+        proxies: Sequence[Network] = (),
+    ) -> None:
         self.intake = Intake()
         self.app = Receiver(openapi_url=None)
         self.metrics = Metrics(self.intake)  # type: ignore[arg-type]
         self.app.state.intake = self.intake
         self.app.state.metrics = self.metrics
-        self.app.state.doorkeeper = Doorkeeper(TOKENS, networks, proxies)
+        self.app.state.doorkeeper = Doorkeeper(tokens, networks, proxies)
         self.app.state.max_postback_bytes = MAX_BYTES
         self.app.router.routes.extend(postbacks.ROUTES)
 
@@ -163,6 +170,17 @@ def test_a_part_of_a_token_opens_nothing(house: House, token: str) -> None:
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == 'Basic realm="postbacks"'
     assert house.intake.kept == []
+
+
+def test_an_empty_token_opens_nothing_even_where_one_is_set() -> None:
+    house = House(tokens=["", ACCENTED])
+    for path, given in (
+        ("/postbacks/sinch", {"query": "token="}),
+        ("/postbacks/sinch", {"headers": basic("me:")}),
+        ("/postbacks/sinch", {}),
+    ):
+        assert house.post(path, **given).status == 401
+    assert house.post("/postbacks/sinch", headers=basic(f"me:{ACCENTED}")).status == 200
 
 
 def test_who_is_not_let_in_has_no_body_read_and_learns_of_no_provider(house: House) -> None:
