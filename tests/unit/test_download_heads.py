@@ -1,6 +1,7 @@
 """How long downloads may take, and what becomes of slow ones; the clock is the test's own."""
 
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,27 @@ def test_the_time_of_the_whole_is_over_whatever_comes(clock: Clock) -> None:
         with pytest.raises(TimeoutError):
             limits.left(30)
     assert limits.left(30) == 30
+
+
+def test_a_request_is_sent_for_no_longer_than_is_left(clock: Clock) -> None:
+    class Connection:
+        waits: list[float | None] = []  # noqa: RUF012 - of this one test
+
+        def settimeout(self, seconds: float | None) -> None:
+            self.waits.append(seconds)
+
+        def sendall(self, _data: bytes) -> None:
+            pass
+
+    connection: Any = Connection()
+    bounded = limits.BoundedSocket(connection)
+    bounded.settimeout(30)
+    with within(100):
+        bounded.sendall(b"GET")
+        clock.now += 90
+        bounded.sendall(b"GET")
+    bounded.sendall(b"GET")
+    assert connection.waits == [30, 10, 30]
 
 
 class Running:

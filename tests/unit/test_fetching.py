@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 
@@ -63,6 +63,20 @@ def test_a_private_network_that_is_listed_is_allowed() -> None:
     ],
 )  # fmt: skip
 def test_networks_with_a_special_meaning_hold_no_files(address: str) -> None:
+    assert not is_allowed(ip_address(address), ())
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["192.0.0.9", "192.31.196.1", "192.88.99.1", "192.175.48.1", "168.63.129.16"]
+    + ["2001::1", "2001:1::1", "2001:20::1", "2620:4f:8000::1", "3fff::1", "100::1", "4000::1", "224.0.0.1"],
+)
+def test_they_hold_none_even_where_python_takes_all_addresses_for_public_ones(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    for kind in (IPv4Address, IPv6Address):
+        monkeypatch.setattr(kind, "is_global", True)
+    assert is_allowed(ip_address(PUBLIC), ())
     assert not is_allowed(ip_address(address), ())
 
 

@@ -289,7 +289,8 @@ def test_a_provider_that_nobody_knows_is_named_in_the_answer(house: House) -> No
     ["/postbacks/", "/postbacks/sinch/", "/postbacks/sinch/sesame/more", "/postbacks//sesame", "/other"],
 )
 def test_other_addresses_take_no_postback(house: House, path: str) -> None:
-    assert house.post(path, b"12345", query="token=sesame").status in {404, 307}
+    for query in ("token=sesame", ""):
+        assert house.post(path, b"12345", query=query).status in {404, 307}
     assert house.intake.kept == []
 
 
