@@ -66,7 +66,7 @@ def got(url: str, *hosts: str, into: io.BytesIO | None = None, **more: Any) -> t
     """Return the bytes, which must be those that were counted and hashed, and what was told of them."""
     fetcher, file = made(*hosts, **more), into or io.BytesIO()
     try:
-        told = fetcher.fetch(url, file)
+        told = fetcher.fetch(url, file, stand_aside=lambda: True)
     finally:
         fetcher.close()
     data = file.getvalue()
@@ -163,6 +163,17 @@ def test_a_rest_that_brings_nothing_more_ends_the_attempt(server: RawServer) -> 
     url = server.answer(cut_off(FILE, ETAG), nothing)
     assert "broke off" in refused(url).reason
     assert len(server.requests["/a"]) == 2
+
+
+def test_a_download_goes_on_five_times_and_not_for_ever(server: RawServer) -> None:
+    def piece(start: int) -> bytes:
+        told = f"Content-Range: bytes {start}-{len(FILE) - 1}/{len(FILE)}"
+        length = f"Content-Length: {len(FILE) - start}"
+        return answer(FILE[start : start + 10], told, length, ETAG, status=PARTIAL, length=False)
+
+    url = server.answer(cut_off(FILE, ETAG, at=10), *(piece(10 * number) for number in range(1, 20)))
+    assert "broke off" in refused(url).reason
+    assert len(server.requests["/a"]) == 1 + 5
 
 
 @pytest.mark.parametrize("told", [len(FILE) - 1, len(FILE) + 1])

@@ -295,6 +295,17 @@ def try_every_act(told: Told) -> tuple[Told, bytes]:
     return child_answers.of_preview("not shown", f"let: {let}"), b""
 
 
+def look_around(told: Told) -> tuple[Told, bytes]:
+    """Answer in place of the one that looks into files: with what it could do beside that."""
+    own = Path(told["path"])
+    let = []
+    for name in ("read a file of the vault", "list a folder", "write the file at hand", "make a file"):
+        with contextlib.suppress(OSError):
+            ACTS[name](own, own.parents[1] / "generated.json")
+            let.append(name)
+    return child_answers.of_facts(Facts("image/png", text=f"{own.read_text()}, {let}"))
+
+
 ALSO_REFUSED_TO_A_MAKER = (
     "read a file of the vault",
     "read another process's environment",
@@ -475,6 +486,20 @@ def test_the_child_that_makes_a_preview_is_refused_what_the_other_one_is(
     assert (tmp_path / "film").read_bytes() == media.film_3gp().data
     assert (tmp_path / "generated.json").read_text() == "secret"
     assert not (tmp_path / "new").exists()
+
+
+@linux
+def test_the_child_that_looks_into_files_reads_the_one_at_hand_and_writes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(max_pixels=MANY, folder=tmp_path / "tmp")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "generated.json").write_text("secret")
+    monkeypatch.setattr(module, "_inspect", look_around)
+    try:
+        assert inspect(sandbox, tmp_path, b"as it was").text == "as it was, []"
+    finally:
+        sandbox.close()
 
 
 def test_a_preview_that_grows_too_large_is_not_written(

@@ -85,3 +85,13 @@ def test_bytes_that_are_surely_utf8_are_read_so_and_others_as_declared(
 
 def test_characters_beyond_the_first_plane_in_javas_way_are_read() -> None:
     assert decode(b"<a>\xc0\x80\xed\xa0\xbd\xed\xb8\x86</a>") == ("<a>\U0001f606</a>", True)
+
+
+def test_a_few_bytes_that_are_no_utf8_are_western() -> None:
+    assert decode(b"<a>5 \x80</a>") == ("<a>5 €</a>", True)
+    assert decode(b"<a>\x81</a>") == ("<a>\x81</a>", True), "which no Western character has"
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_mark_that_is_not_that_of_its_text_decides_nothing(mark: bytes) -> None:
+    assert decode(mark + b"<a>plain</a>")[0] == "<a>plain</a>"

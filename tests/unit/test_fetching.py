@@ -56,7 +56,7 @@ def test_a_private_network_that_is_listed_is_allowed() -> None:
         "192.31.196.1", "192.31.196.255", "192.88.99.1", "192.175.48.1", "192.175.48.255",
         "2001::1", "2001:1::1", "2001:1::2", "2001:3::1", "2001:4:112::1", "2001:20::1", "2001:30::1",
         "2001:1ff:ffff::1", "2620:4f:8000::1", "2620:4f:8000:ffff::1", "3fff::1", "3fff:fff:ffff::1",
-        "64:ff9b:1::1", "64:ff9b:0:0:0:1::1", "100::1", "::2", "1fff::1", "4000::1", "5f00::1", "fec0::1",
+        "64:ff9b:1::1", "64:ff9b:0:0:0:1::1", "64:ff9b:0:0:1::5db8:d70e", "100::1", "::2", "1fff::1", "4000::1", "5f00::1", "fec0::1",
         "8000::1", "e000::1",
         "224.0.0.251", "239.255.255.250", "233.252.0.1", "ff0e::1", "240.0.0.1", "198.18.0.1", "198.51.100.1",
         "203.0.113.1", "2001:db8::1",
@@ -68,9 +68,11 @@ def test_networks_with_a_special_meaning_hold_no_files(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["192.0.0.9", "192.31.196.1", "192.88.99.1", "192.175.48.1", "168.63.129.16"]
-    + ["2001::1", "2001:1::1", "2001:20::1", "2620:4f:8000::1", "3fff::1", "100::1", "4000::1", "224.0.0.1"],
-)
+    [
+        "192.0.0.9", "192.31.196.1", "192.88.99.1", "192.175.48.1", "168.63.129.16",
+        "2001::1", "2001:1::1", "2001:20::1", "2620:4f:8000::1", "3fff::1", "100::1", "4000::1", "224.0.0.1",
+    ],
+)  # fmt: skip
 def test_they_hold_none_even_where_python_takes_all_addresses_for_public_ones(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
@@ -190,6 +192,11 @@ def test_a_name_without_an_address_is_tried_again_later(network: Given) -> None:
 def test_what_is_no_address_of_a_file_is_never_asked_for(text: str, reason: str) -> None:
     with pytest.raises(PermanentFetchError, match=reason):
         addresses.read(text)
+
+
+def test_control_characters_are_no_part_of_an_address() -> None:
+    found = addresses.read("\n http://m.exa\tmple/a\x00b\r\nc\x7f ")
+    assert (found.host, found.target) == ("m.example", "/abc")
 
 
 def test_a_redirect_keeps_no_password_and_only_one_of_its_own() -> None:
