@@ -538,7 +538,8 @@ def test_each_processor_limit_counts_from_what_was_used_before() -> None:
 def test_a_child_inherits_none_of_the_settings() -> None:
     code = "import sys; sys.path.insert(0, '.')\n"
     code += "from tests.integration.test_sandbox import Child, Rights, call, variables, within\n"
-    code += "child = Child(call, Rights()); print(within(child, variables)); child.end()"
+    code += "child = Child(call, Rights()); print(within(child, variables)); child.end()\n"
+    code += "import os; assert os.environ['MMSVAULT_POSTBACK_TOKEN'] == 'hidden-1', 'which the worker keeps'"
     given = {**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -690,6 +691,27 @@ def test_a_child_ends_with_its_worker(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), what="the child ending")
+
+
+@linux
+def test_a_child_that_is_busy_ends_with_its_worker_too(tmp_path: Path) -> None:
+    code = "import os, signal, sys; sys.path.insert(0, '.')\n"
+    code += "from tests.integration.test_sandbox import Child, Rights, call, wait, within\n"
+    code += "from mmsvault.media import child_frames\n"
+    code += "child = Child(call, Rights())\n"
+    code += "child_frames.send(child._connection, {'task': 'wait', 'arguments': []})\n"
+    code += "print(child.process, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parents[2], env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = int(done.stdout)
+    try:
+        until(lambda: not Path(f"/proc/{process}").exists(), what="the child ending")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
