@@ -240,6 +240,7 @@ class _Download:
         self._digest = hashlib.sha256()
         self._headers: list[tuple[str, str]] = []
         self.size = 0
+        self._told_size: int | None = None
         self.validator = ""
         self.status: int | None = None
 
@@ -254,7 +255,7 @@ class _Download:
         total = None
         if response.status == HTTPStatus.PARTIAL_CONTENT:
             start, total = _range(response)
-            if start is None or start != (self.size if self._goes_on(response) else 0):
+            if start is None or start != (self.size if self._goes_on(response, total) else 0):
                 raise _refusal(response)
         elif response.status not in WHOLE_STATUSES:
             raise _refusal(response)
@@ -265,6 +266,7 @@ class _Download:
             self._headers = list(response.headers.items())
             etag = response.headers.get("etag", "")
             self.validator = etag if etag.startswith('"') and len(etag) > len('""') else ""
+            self._told_size = total or _length(response)
             self.status = response.status
         self._take(response)
         self._into.flush()
@@ -281,9 +283,10 @@ class _Download:
             headers=headers,
         )
 
-    def _goes_on(self, response: BaseHTTPResponse) -> bool:
-        """Return whether the answer is the rest of this same file."""
-        return bool(self.size) and response.headers.get("etag", self.validator) == self.validator
+    def _goes_on(self, response: BaseHTTPResponse, total: int | None) -> bool:
+        """Return whether the answer is the rest of this same file, of the size that was told at first."""
+        is_same = response.headers.get("etag", self.validator) == self.validator
+        return bool(self.size) and is_same and self._told_size in (None, total)
 
     def _take(self, response: BaseHTTPResponse) -> None:
         while chunk := response.read1(CHUNK_BYTES, decode_content=False):
@@ -300,6 +303,11 @@ def _range(response: BaseHTTPResponse) -> tuple[int | None, int | None]:
     if told is None or told[3] == "*" or int(told[2]) + 1 != int(told[3]):
         return None, None
     return int(told[1]), int(told[3])
+
+
+def _length(response: BaseHTTPResponse) -> int | None:
+    told = response.headers.get("content-length", "")
+    return int(told) if told.isdigit() else None
 
 
 def _refusal(response: BaseHTTPResponse) -> TransientFetchError:

@@ -148,6 +148,30 @@ def test_a_pause_that_the_host_asks_for_is_kept(hosts: Hosts, redis: "Redis") ->
     assert 50_000 < redis.pttl(f"{KEYS}{HOST}:paused") <= 60_000
 
 
+def test_a_host_asks_for_no_longer_pause_than_five_minutes(hosts: Hosts, redis: "Redis") -> None:
+    busy = TransientFetchError("The provider answered 503.", status=503, retry_after=timedelta(days=1))
+    fail(hosts, 5, busy)
+    assert 290_000 < redis.pttl(f"{KEYS}{HOST}:paused") <= 300_000
+
+
+def test_failures_are_forgotten_within_an_hour(hosts: Hosts, redis: "Redis") -> None:
+    fail(hosts, 1)
+    assert 0 < redis.ttl(f"{KEYS}{HOST}:failures") <= 3600
+
+
+def test_five_failures_are_enough_and_four_workers_ask_though_many_see_room_at_once(
+    hosts: Hosts, redis: "Redis", clock: Clock
+) -> None:
+    fail(hosts, 4)
+    assert Hosts(redis, clock=clock).allowance(HOST) is None
+    fail(hosts, 1)
+    assert Hosts(redis, clock=clock).allowance(HOST) == 0
+    end_pause(redis, clock)
+    workers = [Hosts(redis, clock=clock) for _ in range(12)]
+    assert [one.allowance(HOST) for one in workers] == [4] * 12
+    assert sum(one.may_ask(HOST) for one in workers) == 4
+
+
 def test_probes_that_never_came_back_are_given_up(hosts: Hosts, redis: "Redis", clock: Clock) -> None:
     fail(hosts)
     end_pause(redis, clock)

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import platform
+import re
 import resource
 import signal
 import socket
@@ -19,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -76,8 +78,23 @@ def call_refused(name: str, *arguments: int) -> int:
     number = system_calls.number(platform.machine(), name)
     libc = ctypes.CDLL(None, use_errno=True)
     given = [ctypes.c_long(argument) for argument in (*arguments, *[0] * (6 - len(arguments)))]
+    own = os.getpid()
     ctypes.set_errno(0)
-    return ctypes.get_errno() if libc.syscall(ctypes.c_long(number), *given) < 0 else 0
+    answer = libc.syscall(ctypes.c_long(number), *given)
+    leave_where_another_process_was_made(own)
+    return ctypes.get_errno() if answer < 0 else 0
+
+
+def leave_where_another_process_was_made(own: int) -> None:
+    """End this process where it is a copy of `own`: that one answers, and nobody else."""
+    if os.getpid() != own:
+        os._exit(0)
+
+
+def fork() -> None:
+    own = os.getpid()
+    os.fork()
+    leave_where_another_process_was_made(own)
 
 
 def own_limits_raised() -> bool:
@@ -111,6 +128,18 @@ def listed(folder: str) -> list[str]:
 
 def read(path: str) -> str:
     return Path(path).read_text()
+
+
+def two_processor_limits() -> list[int]:
+    """Return the limits that are set before and after two seconds of work."""
+    found = []
+    for seconds in (0, 2):
+        began = time.process_time()
+        while time.process_time() - began < seconds:
+            pass
+        confining.limit_processor_time(30)
+        found.append(resource.getrlimit(resource.RLIMIT_CPU)[0])
+    return found
 
 
 def variables() -> list[str]:
@@ -158,15 +187,15 @@ ACTS: dict[str, Callable[[Path, Path], object]] = {
     "change the owner": lambda own, _: os.chown(own, 65534, 65534),
     "change the times": lambda own, _: os.utime(own, (1, 1)),
     "set an attribute": lambda own, _: os.setxattr(own, "user.x", b"x"),
-    "signal its worker's process": lambda *_: os.kill(os.getppid(), signal.SIGTERM),
+    "signal its worker's process": lambda *_: os.kill(os.getppid(), 0),
     "signal itself": lambda *_: os.kill(os.getpid(), 0),
-    "fork": lambda *_: os.fork(),
+    "fork": lambda *_: fork(),
     "run a program": lambda *_: os.execv("/bin/true", ["true"]),  # noqa: S606 - as above
     "start a program": lambda *_: os.posix_spawn("/bin/true", ["true"], {}),
     "connect": lambda *_: socket.create_connection(("127.0.0.1", 1), timeout=2),
     "open a Unix socket": lambda *_: socket.socket(socket.AF_UNIX),
     "make a pair of sockets": lambda *_: socket.socketpair(),
-    "limit its worker's process": lambda *_: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (9, 9)),
+    "limit its worker's process": lambda *_: resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE),
     "have another process signalled": lambda *_: fcntl.fcntl(connection(), fcntl.F_SETOWN, os.getppid()),
     "make memory outside of its limit": lambda *_: os.memfd_create("new"),
 }
@@ -247,6 +276,62 @@ def leave_a_link(told: Told) -> tuple[Told, bytes]:
     return child_answers.of_preview("made", ""), b""
 
 
+def try_every_act(told: Told) -> tuple[Told, bytes]:
+    """Answer in place of the maker of previews: with what it was not refused, or with what it wrote."""
+    own, into = Path(told["path"]), Path(told["into"])
+    acts = {
+        **{name: ACTS[name] for name in ALSO_REFUSED_TO_A_MAKER},
+        "make a file elsewhere": ACTS["make a file"],
+    }
+    let = []
+    for name, act in acts.items():
+        try:
+            act(own, own.with_name("generated.json"))
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                continue
+        let.append(name)
+    into.write_bytes(b"made")
+    return child_answers.of_preview("not shown", f"let: {let}"), b""
+
+
+def look_around(told: Told) -> tuple[Told, bytes]:
+    """Answer in place of the one that looks into files: with what it could do beside that."""
+    own = Path(told["path"])
+    let = []
+    for name in ("read a file of the vault", "list a folder", "write the file at hand", "make a file"):
+        with contextlib.suppress(OSError):
+            ACTS[name](own, own.parents[1] / "generated.json")
+            let.append(name)
+    return child_answers.of_facts(Facts("image/png", text=f"{own.read_text()}, {let}"))
+
+
+ALSO_REFUSED_TO_A_MAKER = (
+    "read a file of the vault",
+    "read another process's environment",
+    "read the system's accounts",
+    "list a folder",
+    "write the file at hand",
+    "write a file of the vault",
+    "connect",
+    "open a Unix socket",
+    "fork",
+    "run a program",
+    "signal its worker's process",
+)
+
+
+def make_too_large_a_file(told: Told) -> tuple[Told, bytes]:
+    """Write more than a preview may hold, and say that it is made."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with Path(told["into"]).open("wb") as file:
+        try:
+            file.truncate(module.MOST_PREVIEW_BYTES + 1)
+        except OSError as error:
+            return child_answers.of_preview("not shown", f"refused with {error.errno}"), b""
+    return child_answers.of_preview("made", ""), b""
+
+
 # What the worker sees of it.
 
 
@@ -298,7 +383,9 @@ def test_a_decoder_that_was_taken_over_is_refused_every_act(child: Child, own: P
 @linux
 @pytest.mark.parametrize("name", OF_THIS_MACHINE)
 def test_a_system_call_that_no_decoder_needs_is_refused(child: Child, name: str) -> None:
-    nothing = (-1,) * 6  # no descriptor, address or process: where a call is let through, it harms nothing
+    # No descriptor, address or process, and no flag to make a queue: where a call is let through, it harms
+    # nothing.
+    nothing = (-1,) * 6 if name != "msgget" else ()
     assert within(child, call_refused, name, *nothing) == errno.EACCES
 
 
@@ -317,6 +404,155 @@ def test_what_a_decoder_needs_still_works(child: Child, own: Path) -> None:
     assert within(child, read, str(own)) == "as it was"
     assert within(child, listed, str(own.parent)) == ["file"]
     assert within(child, a_thread_ran) is True
+
+
+@dataclass
+class Seen:
+    """What the kernel says of a child's process: its limits as (soft, hard), and its status."""
+
+    limits: dict[str, tuple[str, str]]
+    status: dict[str, str]
+
+    @property
+    def processor_seconds(self) -> int:
+        return int(self.limits["Max cpu time"][0])
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Seen]:
+    """Give what is seen of each child before it is ended."""
+    found: list[Seen] = []
+    end = Child.end
+
+    def look_and_end(child: Child) -> None:
+        with contextlib.suppress(OSError):
+            process = Path(f"/proc/{child.process}")
+            rows = [re.split(r"\s{2,}", line) for line in (process / "limits").read_text().splitlines()]
+            pairs = [line.partition(":") for line in (process / "status").read_text().splitlines()]
+            found.append(
+                Seen(
+                    {row[0]: (row[1], row[2]) for row in rows},
+                    {name: value.strip() for name, _, value in pairs},
+                )
+            )
+        end(child)
+
+    monkeypatch.setattr(Child, "end", look_and_end)
+    return found
+
+
+def preview_of_a_film(sandbox: Sandbox, folder: Path) -> str:
+    file, own = folder / "film", folder / "own"
+    file.write_bytes(media.film_3gp().data)
+    own.mkdir()
+    return sandbox.make_preview(file, "video/3gpp", into=own / "made", preview_type="video/mp4")
+
+
+def check_is_confined(seen: Seen, *, most_file_bytes: int, processor_seconds: int) -> None:
+    limits, status = seen.limits, seen.status
+    assert limits["Max address space"] == (str(2 << 30),) * 2
+    assert limits["Max file size"] == (str(most_file_bytes),) * 2
+    assert limits["Max core file size"] == ("0", "0")
+    assert processor_seconds < seen.processor_seconds <= processor_seconds + 60, "and what it had used before"
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapInh")} == {0}
+
+
+@linux
+def test_the_child_that_makes_a_preview_has_limits_and_no_rights(
+    sandbox: Sandbox, tmp_path: Path, seen: list[Seen]
+) -> None:
+    preview_of_a_film(sandbox, tmp_path)
+    assert len(seen) == 1
+    check_is_confined(seen[0], most_file_bytes=100 << 20, processor_seconds=180)
+
+
+@linux
+def test_the_child_that_looks_into_files_has_limits_and_no_rights(tmp_path: Path, seen: list[Seen]) -> None:
+    sandbox = Sandbox(max_pixels=MANY, folder=tmp_path / "tmp")
+    assert inspect(sandbox, tmp_path, media.photograph(0).data).thumbnail
+    sandbox.close()
+    check_is_confined(seen[0], most_file_bytes=0, processor_seconds=20)
+
+
+@linux
+def test_the_child_that_makes_a_preview_is_refused_what_the_other_one_is(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "generated.json").write_text("secret")
+    monkeypatch.setattr(module, "_make_preview", try_every_act)
+    with pytest.raises(NotShownError, match=r"let: \[\]"):
+        preview_of_a_film(sandbox, tmp_path)
+    assert (tmp_path / "own" / "made").read_bytes() == b"made", "its own folder is its own"
+    assert (tmp_path / "film").read_bytes() == media.film_3gp().data
+    assert (tmp_path / "generated.json").read_text() == "secret"
+    assert not (tmp_path / "new").exists()
+
+
+@linux
+def test_the_child_that_looks_into_files_reads_the_one_at_hand_and_writes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(max_pixels=MANY, folder=tmp_path / "tmp")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "generated.json").write_text("secret")
+    monkeypatch.setattr(module, "_inspect", look_around)
+    try:
+        assert inspect(sandbox, tmp_path, b"as it was").text == "as it was, []"
+    finally:
+        sandbox.close()
+
+
+def test_a_preview_that_grows_too_large_is_not_written(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_make_preview", make_too_large_a_file)
+    with pytest.raises(NotShownError, match=f"refused with {errno.EFBIG}"):
+        preview_of_a_film(sandbox, tmp_path)
+
+
+def test_a_file_that_is_larger_than_a_preview_may_be_is_not_taken(tmp_path: Path) -> None:
+    large = tmp_path / "made"
+    for size, is_taken in ((module.MOST_PREVIEW_BYTES, True), (module.MOST_PREVIEW_BYTES + 1, False)):
+        with large.open("wb") as file:
+            file.truncate(size)
+        with contextlib.nullcontext() if is_taken else pytest.raises(BrokenError):
+            module._check_is_file(large)
+
+
+def test_a_preview_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = Sandbox(max_pixels=MANY, preview_seconds=0.5)
+    monkeypatch.setattr(module, "_make_preview", stall)
+    with pytest.raises(NotShownError, match=r"longer than 0\.5 s"):
+        preview_of_a_film(sandbox, tmp_path)
+
+
+@linux
+def test_each_processor_limit_counts_from_what_was_used_before() -> None:
+    child = Child(call, Rights())
+    first, second = within(child, two_processor_limits)  # type: ignore[misc]
+    child.end()
+    assert first == 1 + 30
+    assert second >= first + 2
+
+
+def test_a_child_inherits_none_of_the_settings() -> None:
+    code = "import sys; sys.path.insert(0, '.')\n"
+    code += "from tests.integration.test_sandbox import Child, Rights, call, variables, within\n"
+    code += "child = Child(call, Rights()); print(within(child, variables)); child.end()\n"
+    code += "import os; assert os.environ['MMSVAULT_POSTBACK_TOKEN'] == 'hidden-1', 'which the worker keeps'"
+    given = {**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=given,
+        cwd=Path(__file__).parents[2],
+    )
+    assert "PATH" in done.stdout
+    assert "MMSVAULT_POSTBACK_TOKEN" not in done.stdout
+    assert "AWS" not in done.stdout
 
 
 @linux
@@ -456,6 +692,27 @@ def test_a_child_ends_with_its_worker(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     until(lambda: not Path(f"/proc/{int(done.stdout)}").exists(), what="the child ending")
+
+
+@linux
+def test_a_child_that_is_busy_ends_with_its_worker_too(tmp_path: Path) -> None:
+    code = "import os, signal, sys; sys.path.insert(0, '.')\n"
+    code += "from tests.integration.test_sandbox import Child, Rights, call, wait, within\n"
+    code += "from mmsvault.media import child_frames\n"
+    code += "child = Child(call, Rights())\n"
+    code += "child_frames.send(child._connection, {'task': 'wait', 'arguments': []})\n"
+    code += "print(child.process, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parents[2], env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = int(done.stdout)
+    try:
+        until(lambda: not Path(f"/proc/{process}").exists(), what="the child ending")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)

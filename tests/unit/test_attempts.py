@@ -53,6 +53,10 @@ def test_pauses_double_up_to_an_hour_with_some_jitter(tries: int, seconds: float
     assert 0.75 * seconds <= (at - NOW).total_seconds() <= 1.25 * seconds
 
 
+def test_two_pauses_are_hardly_ever_the_same_so_that_not_all_files_are_asked_for_at_once() -> None:
+    assert len({next_attempt_at(11, now=NOW, give_up_at=FAR) for _ in range(50)}) > 25
+
+
 @given(st.integers(1, 2000), st.timedeltas(timedelta(0), timedelta(days=60)), st.timedeltas(timedelta(0)))
 def test_no_attempt_is_planned_at_or_beyond_the_deadline_whatever_the_provider_asks(
     tries: int, left: timedelta, asked: timedelta
@@ -108,6 +112,17 @@ def test_a_refusal_with_something_else_in_between_starts_the_day_again() -> None
     attempts = [tried(404, hours_ago=hours) for hours in range(80, 20, -4)]
     assert pause(after(error, *attempts, tried(500, hours_ago=20))) < RARE_PAUSE
     assert pause(after(error, *attempts, tried(500, hours_ago=20, position=1))) == RARE_PAUSE
+
+
+def test_the_order_in_which_attempts_are_kept_says_nothing_of_how_long_an_answer_lasts() -> None:
+    attempts = [*(tried(404, hours_ago=hours) for hours in range(80, 20, -4)), tried(500, hours_ago=20)]
+    for kept in (attempts, attempts[::-1]):
+        assert pause(after(TransientFetchError("no", status=404), *kept)) < RARE_PAUSE
+
+
+def test_a_provider_that_asks_for_a_short_pause_does_not_hurry_what_it_has_refused_for_a_day() -> None:
+    error = TransientFetchError("no", status=404, retry_after=timedelta(minutes=1))
+    assert pause(after(error, *(tried(404, hours_ago=hours) for hours in range(48, 0, -1)))) == RARE_PAUSE
 
 
 def test_a_refusal_is_met_until_the_last_minute_before_the_deadline() -> None:

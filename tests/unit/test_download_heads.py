@@ -1,6 +1,7 @@
 """How long downloads may take, and what becomes of slow ones; the clock is the test's own."""
 
 import threading
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -73,6 +74,27 @@ def test_the_time_of_the_whole_is_over_whatever_comes(clock: Clock) -> None:
         with pytest.raises(TimeoutError):
             limits.left(30)
     assert limits.left(30) == 30
+
+
+def test_a_request_is_sent_for_no_longer_than_is_left(clock: Clock) -> None:
+    class Connection:
+        waits: list[float | None] = []  # noqa: RUF012 - of this one test
+
+        def settimeout(self, seconds: float | None) -> None:
+            self.waits.append(seconds)
+
+        def sendall(self, _data: bytes) -> None:
+            pass
+
+    connection: Any = Connection()
+    bounded = limits.BoundedSocket(connection)
+    bounded.settimeout(30)
+    with within(100):
+        bounded.sendall(b"GET")
+        clock.now += 90
+        bounded.sendall(b"GET")
+    bounded.sendall(b"GET")
+    assert connection.waits == [30, 10, 30]
 
 
 class Running:
@@ -212,3 +234,80 @@ def test_a_range_of_more_digits_than_a_size_has_is_none() -> None:
     answer = HTTPResponse(headers={"content-range": f"bytes 0-{'9' * 5000}/{'9' * 5000}"})
     assert _range(answer) == (None, None)
     assert _range(HTTPResponse(headers={"content-range": "bytes 5-10/11"})) == (5, 11)
+
+
+def test_a_head_without_an_end_is_given_up() -> None:
+    with pytest.raises(TransientFetchError, match="its head has no end"):
+        HeadReader().take(b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 50_000)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Content-Length: 5, 6",
+        b"Content-Length: 5\r\nContent-Length: x",
+        b"Content-Length: 5, -5",
+        b"Content-Length: 0x5",
+        b"Content-Length: \xb2",
+    ],
+)
+def test_a_head_that_says_no_one_length_is_refused(fields: bytes) -> None:
+    with pytest.raises(TransientFetchError, match="no one length"):
+        in_order(b"HTTP/1.1 200 OK\r\n" + fields)
+
+
+@pytest.mark.parametrize("encoding", [b"br, chunked", b"gzip", b"chunked, x"])
+def test_a_head_with_an_unknown_transfer_encoding_is_refused(encoding: bytes) -> None:
+    with pytest.raises(TransientFetchError, match="an unknown way"):
+        in_order(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + encoding)
+
+
+def test_a_body_in_chunks_has_no_other_length_and_no_cookie_is_handed_on() -> None:
+    fields = b"Content-Length: 5\r\nTransfer-Encoding: Chunked\r\nSet-Cookie: a=b\r\nSet-Cookie2: a=b"
+    assert (
+        in_order(b"HTTP/1.1 200 OK\r\n" + fields) == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+
+
+def test_the_limit_of_a_download_is_none_of_another_thread() -> None:
+    found: list[float | None] = []
+    with within(10):
+        other = threading.Thread(target=lambda: found.append(limits.left(1000)))
+        other.start()
+        other.join()
+        assert limits.left(1000) != 1000
+    assert found == [1000]
+
+
+def test_a_host_is_crowded_from_the_last_slow_download_that_may_go_on_until_one_ends(
+    clock: Clock, running: Running
+) -> None:
+    for _ in range(MOST_SLOW_PER_HOST - 1):
+        running.begin()
+    with running.downloads.running("m.example", Limit(1800), lambda: True):
+        running.look_after(LONG_SECONDS + 1)
+        assert running.downloads.is_crowded("m.example")
+    assert not running.downloads.is_crowded("m.example")
+    assert clock.now > 1000
+
+
+def test_a_look_that_fails_is_not_the_last_one(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    class Enough(BaseException):
+        """Ends what would go on for ever."""
+
+    def sleep(_seconds: float) -> None:
+        if len(looked) == 2:
+            raise Enough
+
+    def look() -> None:
+        looked.append(clock.now)
+        raise ValueError
+
+    made = Downloads()
+    monkeypatch.setattr(clock, "sleep", sleep)
+    monkeypatch.setattr(made, "look", look)
+    with pytest.raises(Enough):
+        made._look_after()

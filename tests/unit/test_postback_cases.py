@@ -461,6 +461,51 @@ def test_a_notice_in_a_text_of_json_or_a_web_form_is_read(inner: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("around", "repaired"),
+    [
+        ("{}", ()),
+        ("<envelope><body>{}</body></envelope>", ("text around the notice",)),
+        ("<envelope><![CDATA[{}]]></envelope>", ("text in a text",)),
+    ],
+)
+def test_what_stands_around_a_notice_is_passed_over_and_noted(around: str, repaired: tuple[str, ...]) -> None:
+    found = read(around.format(XML.format("hi", URL)))
+    assert (urls(found), found.repaired) == ([URL], repaired)
+
+
+def test_a_notice_in_a_text_of_a_text_is_read_to_a_certain_depth_and_noted() -> None:
+    body = notice(content=[{"file": URL}])
+    for _ in range(4):
+        body = json.dumps(body)
+        found = read(body)
+        assert (urls(found), found.repaired) == ([URL], ("text in a text",))
+    with pytest.raises(NotUnderstoodError, match="too many texts within texts"):
+        read(json.dumps(body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"postback": {"code": "N401", "tracking-id": "x"}, "postback": {"code": "N401"}}',
+        '{"postback": [{"code": "N401", "tracking-id": "x"}, {"code": "N401"}]}',
+        f"<all>{NO_FILES}{NO_FILES}</all>",
+        f"<all><one>{NO_FILES}</one><other>{NO_FILES}</other></all>",
+        f"<all><a><![CDATA[{NO_FILES}]]></a><b><![CDATA[{NO_FILES}]]></b></all>",
+    ],
+)
+def test_of_two_notices_in_one_body_neither_is_taken_for_all(body: str) -> None:
+    with pytest.raises(NotUnderstoodError):
+        read(body)
+
+
+def test_files_in_a_text_are_read_only_where_nothing_of_it_needs_repair() -> None:
+    assert urls(read(notice(content=f"<file>{URL}</file>"))) == [URL]
+    for slip in (f"<file>{URL}?a&b</file>", f'{{"file": "{URL}",}}'):
+        with pytest.raises(NotUnderstoodError, match="address that can be read"):
+            read(notice(content=slip))
+
+
+@pytest.mark.parametrize(
     "body",
     [
         '{"code": "N401", "tracking-id": "x", "content": [{"file": "%s"}',

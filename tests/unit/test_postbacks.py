@@ -177,3 +177,51 @@ def test_ids_are_safe_in_a_path_and_never_shared(one: str, other: str) -> None:
 def test_a_very_long_tracking_id_is_cut_to_a_name_that_any_disk_takes() -> None:
     assert message_id("sinch", "a" * 10_000) != message_id("sinch", "a" * 10_001)
     assert len(message_id("sinch", "/" * 10_000)) < 200
+
+
+@pytest.mark.parametrize(
+    ("tracking_id", "identity"),
+    [
+        ("a\nb", "sinch-a~0Ab"),
+        ("~0A", "sinch-~7E0A"),
+        ("a/../b", "sinch-a~2F~2E~2E~2Fb"),
+        ("é", "sinch-~C3~A9"),
+    ],
+)
+def test_other_characters_of_an_id_are_written_in_two_digits_each(tracking_id: str, identity: str) -> None:
+    assert message_id("sinch", tracking_id) == identity
+
+
+def test_a_retention_without_an_end_has_a_deadline() -> None:
+    found = understand(receipt(SEED), retention=timedelta.max)
+    assert isinstance(found, Message)
+    assert found.deadline_at.year == 9999
+
+
+@pytest.mark.parametrize("name", ["content-type", "Content-Type", "CONTENT-TYPE"])
+def test_the_header_of_the_content_type_is_found_in_any_case(name: str) -> None:
+    body = SEED.replace("<message-subject>", "<message-subject>Привет").encode("koi8-r")
+    sent = Receipt.of(body, provider="sinch", headers={name: "text/xml; charset=koi8-r"})
+    found = understand(sent, retention=RETENTION)
+    assert isinstance(found, Message)
+    assert found.subject == "Привет"
+
+
+def test_no_text_of_a_message_holds_what_no_database_takes() -> None:
+    body = TODAY.replace("MMS_MO_today", "MMS\\u0000today").replace("\\u2713", "\\ud83d \\u0000")
+    found = message(body)
+    assert (found.tracking_id, found.subject) == ("MMS\ufffdtoday", "Our entry ?")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (TODAY.replace('"keyword"', '"key"word"'), "a quotation mark stands in a name"),
+        (TODAY[: TODAY.index("/y.vcf")], "it ends within a text"),
+        (TODAY.replace("/y.vcf", '/"y".vcf'), "a quotation mark stands in an address"),
+        (SEED.replace("/2.jpg", "/2<b&c.jpg"), "an address that can be read"),
+    ],
+)
+def test_a_body_whose_repair_might_lose_a_file_is_not_understood(body: str, reason: str) -> None:
+    with pytest.raises(NotUnderstoodError, match=reason):
+        message(body)

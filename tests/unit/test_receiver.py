@@ -96,6 +96,21 @@ def test_behind_a_proxy_that_is_trusted_its_word_counts_and_nobody_elses() -> No
         assert found == status, (peer, forwarded, trusted)
 
 
+@pytest.mark.parametrize(
+    ("claimed", "source"),
+    [
+        ("nonsense", "10.0.0.1"),
+        ("", "10.0.0.1"),
+        (",,", "10.0.0.1"),
+        ("192.0.2.7, nonsense", "10.0.0.1"),
+        ("nonsense, 192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7 , 10.0.0.2", "192.0.2.7"),
+    ],
+)
+def test_what_is_no_address_is_never_taken_for_the_source(claimed: str, source: str) -> None:
+    assert client_address("10.0.0.1", claimed, [ip_network("10.0.0.0/8")]) == source
+
+
 @pytest.mark.parametrize("claimed", ["2001:db8::1%eth0", "2001:db8::1%\x1b[2J", "fe80::1%" + "x" * 500])
 def test_an_address_that_names_a_network_of_its_own_machine_is_not_believed(claimed: str) -> None:
     assert client_address("10.0.0.1", claimed, [ip_network("10.0.0.0/8")]) == "10.0.0.1"
