@@ -153,6 +153,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",  # a receipt is let go once its row is committed
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten with zeros, as Debian's SQLite does by itself
         "cache_size=-32000",  # KiB: the upper parts of the indexes of a million messages
         "mmap_size=1073741824",
     ):

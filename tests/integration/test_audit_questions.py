@@ -173,7 +173,7 @@ def test_entries_of_before_keep_their_hash_and_their_form(catalog: Engine) -> No
 
 
 def test_a_catalog_of_before_finds_its_entries_by_message(catalog: Engine) -> None:
-    """What migration 0023 makes of older entries is what the program itself would index."""
+    """What migration 0024 makes of older entries is what the program itself would index."""
     at = datetime.now(UTC)
     told = [
         ("looked at", "sinch-a"),
@@ -191,19 +191,19 @@ def test_a_catalog_of_before_finds_its_entries_by_message(catalog: Engine) -> No
                 {**row, "number": number, "at": at, "action": action, "subject": subject}
                 | {"hash": str(number), "kept": True},
             )
-        _undo_0023(connection)
-        upgrade(connection, "0020")
+        _undo_0024(connection)
+        upgrade(connection, "0023")
     assert asked(catalog, message="sinch-a") == [subject for _, subject in told[:3]]
     assert trail.not_found_by(catalog, list(trail.entries(catalog))) == []
 
 
-def _undo_0023(connection: object) -> None:
+def _undo_0024(connection: object) -> None:
     execute = connection.exec_driver_sql  # type: ignore[attr-defined]
     execute("DROP TABLE trail_about")
     execute("DROP INDEX ix_trail_at")
     for name in ("messages", "numbers"):
         execute(f"ALTER TABLE trail DROP COLUMN {name}")
-    execute("UPDATE alembic_version SET version_num = '0020'")
+    execute("UPDATE alembic_version SET version_num = '0023'")
 
 
 def test_entries_hidden_from_the_index_show_and_are_mended(archive: Archive) -> None:
