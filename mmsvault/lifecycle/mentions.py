@@ -4,12 +4,12 @@ What only the vault made of it is cleared: saved searches, requests for exports,
 is somebody's work, or would mean something else without the number, is reported, for a person to see to it.
 """
 
-import base64
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 from rq.exceptions import NoSuchJobError
 
@@ -19,6 +19,7 @@ from mmsvault.catalog.number_text import NumberText
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.exporting import register, working
 from mmsvault.exporting.register import State
+from mmsvault.message import Receipt
 from mmsvault.queueing.connection import connect_to_answer
 from mmsvault.queueing.jobs import open_queue
 from mmsvault.queueing.leftovers import MOST_LOOKED_THROUGH
@@ -112,8 +113,9 @@ def _spooled(vault: Vault) -> Iterator[Any]:
 
 
 def _body(receipt: Any) -> bytes:
-    """Return the body of a receipt that waits, as JSON has it."""
+    """Return the body of a receipt that waits, with a corrected one; of what is none, all that it says."""
     try:
-        return base64.b64decode(receipt["body"])
-    except (ValueError, LookupError, TypeError):
-        return str(receipt).encode()
+        read = Receipt.model_validate(receipt)
+    except ValidationError:
+        return json.dumps(receipt).encode()
+    return read.body + (read.correction.body if read.correction else b"")
