@@ -5,15 +5,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Engine
 
-from mmsvault.catalog import entering, scrubbing, tallies
+from mmsvault.catalog import scrubbing
 from mmsvault.catalog.connection import migrate, open_catalog, writing
-from mmsvault.catalog.tables import messages
-from tests.integration.searchable import message
 
 NUMBER = "14085550177"
-MESSAGES = 400
+ROWS = 3000
 
 
 @pytest.fixture
@@ -29,18 +27,19 @@ def in_file(catalog: Engine) -> bool:
 
 
 def fill_and_delete(catalog: Engine) -> None:
-    """Have pages grow and be divided, in no order, and delete every tenth message."""
-    names = [hashlib.sha256(b"%d" % number).hexdigest()[:12] for number in range(MESSAGES)]
+    """Have pages grow and be divided, in no order, and delete every tenth row."""
+    names = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(ROWS)]
     with writing(catalog) as connection:
+        execute = connection.exec_driver_sql
+        execute("CREATE TABLE grown (id TEXT PRIMARY KEY, sender TEXT, note TEXT, more TEXT)")
         for number, name in enumerate(names):
             sender = NUMBER if number % 10 == 0 else f"1408{number:07d}"
-            subject = f"{sender} " * (number * 37 % 60)
-            entering.insert_whole(connection, message(name, minutes=number, sender=sender, subject=subject))
-        for number, name in enumerate(names):
-            note = "x" * (number * 53 % 900)
-            connection.execute(update(messages).where(messages.c.id == f"sinch-{name}").values(note=note))
-        connection.execute(delete(messages).where(messages.c.sender_number == NUMBER))
-    tallies.fold(catalog, seconds=0)
+            more = f"{sender} " * (1 + number * 37 % 59)
+            execute("INSERT INTO grown VALUES (?, ?, '', ?)", (name, sender, more))
+        for number, name in enumerate(names[::2]):
+            execute("UPDATE grown SET note = ? WHERE id = ?", ("x" * (number * 53 % 300), name))
+        for name in names[::10]:
+            execute("DELETE FROM grown WHERE id = ?", (name,))
     scrubbing.scrub(catalog)
 
 
