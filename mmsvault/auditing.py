@@ -21,7 +21,7 @@ from mmsvault.catalog.trail import Asked, Entry
 from mmsvault.errors import RejectedInputError
 from mmsvault.message import Receipt
 from mmsvault.settings import Settings
-from mmsvault.settings.secrets import is_secret
+from mmsvault.settings.secrets import may_hold_secret
 from mmsvault.vault import Vault
 
 MENDED = "mended the trail"
@@ -168,7 +168,7 @@ def note_settings(vault: Vault) -> None:
         if value == field.get_default(call_default_factory=True):
             continue
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        if is_secret(name) or name.endswith("_url"):
+        if may_hold_secret(name):
             mark = hmac.new(settings.generated.link_secret.encode(), text.encode(), hashlib.sha256)
             text = f"(secret {mark.hexdigest()[:8]})"
         elif name == "export_query":
