@@ -8,8 +8,8 @@ import pytest
 from mmsvault.settings import Settings
 from mmsvault.settings.secrets import HIDDEN, is_secret, may_hold_secret, secret_pattern
 
-SECRET = "kingfisher-of-the-tests"
-ADDRESS = f"scheme://user:{SECRET}@host.example:1234/path?password={SECRET}"
+SECRET, IN_QUERY = "kingfisher-of-the-tests", "heron-of-the-tests"
+ADDRESS = f"scheme://user:{SECRET}@host.example:1234/path?password={IN_QUERY}"
 SECRETS = sorted(name for name in Settings.model_fields if is_secret(name))
 ADDRESSES = sorted(name for name in Settings.model_fields if may_hold_secret(name) and not is_secret(name))
 
@@ -41,6 +41,7 @@ def test_the_password_in_an_address_is_hidden_in_any_text(tmp_path: Path, name: 
     pattern = secret_pattern(with_value(tmp_path, name, ADDRESS))
     shown = pattern.sub(HIDDEN, f"cannot connect to {ADDRESS}")
     assert SECRET not in shown
+    assert IN_QUERY not in shown
     assert "host.example" in shown
 
 
