@@ -34,6 +34,7 @@ Reading order, which is also the order of import (a module imports only what sta
     naming      names for senders
     watching    what there is to watch, in Prometheus's form
     audit_chain the trail's two copies compared, entry by entry
+    audit_keys  what the audit log is asked by number with
     auditing    who did what: the trail, kept in the bucket as well
     state       what people made, kept in the bucket as well
     disposition what an operator decides of a message: hold, delete, fetch again
@@ -47,6 +48,7 @@ Reading order, which is also the order of import (a module imports only what sta
     integrity   verify, repair, rebuild
     replaying   postbacks from files or quarantine, once more
     exporting   archives that leave the house, and what proves them
+    lifecycle   how what is kept leaves again
     erasing     everything of one number, for a request to be forgotten
     importing   an archive's messages brought into this vault
     runtime     who has a port; why a program ended, and what helps

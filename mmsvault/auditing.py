@@ -11,22 +11,20 @@ import itertools
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from mmsvault import layout, seals
+from mmsvault import audit_keys, layout
 from mmsvault.audit_chain import JOINED, Link, compare, entries_of
 from mmsvault.catalog import trail, trail_numbers
 from mmsvault.catalog.numbers import writings
 from mmsvault.catalog.trail import Asked, Entry
-from mmsvault.errors import NotFoundError, RejectedInputError
-from mmsvault.message import Receipt, pretty_json
+from mmsvault.errors import RejectedInputError
+from mmsvault.message import Receipt
 from mmsvault.settings import Settings
-from mmsvault.settings.secrets import is_secret
+from mmsvault.settings.secrets import may_hold_secret
 from mmsvault.vault import Vault
 
 MENDED = "mended the trail"
-_PURPOSE = b"mmsvault: key of the numbers in the trail"
 MOST_LOST = 1_000_000
 """Entries in a row that may be missing on both sides; whoever writes a larger number made it up."""
 ACTIONS = (
@@ -163,20 +161,24 @@ def note_settings(vault: Vault) -> None:
     Of a secret, only a mark by which a change of it shows.
     """
     settings = vault.settings
-    said = []
+    said: list[str] = []
+    numbers: list[str] = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if value == field.get_default(call_default_factory=True):
             continue
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        if is_secret(name) or name.endswith("_url"):
+        if may_hold_secret(name):
             mark = hmac.new(settings.generated.link_secret.encode(), text.encode(), hashlib.sha256)
             text = f"(secret {mark.hexdigest()[:8]})"
+        elif name == "export_query":
+            text, found = trail_numbers.without_numbers(text)
+            numbers += found
         said.append(f"{name.upper()}={text}")
     details = ", ".join(said)[: trail.LONGEST_TEXT]
     known = trail.latest(vault.catalog, action="changed settings", limit=1)
     if not known or known[0].details != details:
-        trail.append(vault.catalog, "changed settings", who=this_person(), details=details)
+        trail.append(vault.catalog, "changed settings", who=this_person(), details=details, numbers=numbers)
 
 
 def this_person() -> str:
@@ -195,38 +197,11 @@ def keep(vault: Vault) -> int:
     count = 0
     while batch := trail.not_kept(vault.catalog):
         if not count:
-            keep_keys(vault)
+            audit_keys.keep(vault)
         _put(vault, batch)
         trail.mark_kept(vault.catalog, [entry.hash for entry in batch])
         count += len(batch)
     return count
-
-
-def keep_keys(vault: Vault) -> None:
-    """Keep the keys of the numbers in the bucket as well, sealed, and take along those that it has."""
-    kept = _kept_keys(vault)
-    trail_numbers.add_keys(vault.catalog, kept)
-    keys = trail_numbers.all_keys(vault.catalog)
-    if set(keys) <= set(kept):
-        return
-    secret = vault.settings.bucket_keys[1]
-    sealed = [seals.seal(secret, key, purpose=_PURPOSE, identity=layout.TRAIL_KEYS) for key in keys]
-    body = pretty_json({"schema": 1, "sealed": sealed}).encode()
-    vault.bucket.put(layout.TRAIL_KEYS, body, content_type="application/json")
-
-
-def _kept_keys(vault: Vault) -> list[str]:
-    """Return the keys in the bucket that this vault's secret key opens."""
-    try:
-        sealed = json.loads(vault.bucket.read(layout.TRAIL_KEYS))["sealed"]
-    except (NotFoundError, ValueError, LookupError, TypeError, RecursionError):
-        return []
-    found = []
-    for one in sealed if isinstance(sealed, list) else ():
-        with suppress(ValueError, TypeError):
-            secret = vault.settings.bucket_keys[1]
-            found.append(seals.unseal(secret, one, purpose=_PURPOSE, identity=layout.TRAIL_KEYS))
-    return found
 
 
 def _put(vault: Vault, batch: Sequence[Entry]) -> None:
@@ -242,12 +217,12 @@ def _put(vault: Vault, batch: Sequence[Entry]) -> None:
             return
 
 
-def mend(vault: Vault) -> list[str]:
+def mend(vault: Vault, *, former_secret: str = "") -> list[str]:
     """Write what one side of the trail lacks from the other; return what was done, in plain words.
 
     All branches of a fork are kept, and an entry that names their ends is added: the fork is known then.
     """
-    keep_keys(vault)
+    audit_keys.keep(vault, former_secret=former_secret)
     found = compare(vault)
     done = []
     if found.not_indexed and (indexed := trail.index_again(vault.catalog)):

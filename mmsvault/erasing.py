@@ -5,8 +5,7 @@ of the messages, and of the number only its SHA-256: whoever knows the number ca
 """
 
 import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -14,17 +13,16 @@ from typing import Any
 
 from mmsvault import disposition, layout, naming
 from mmsvault.catalog import leaving, scrubbing, trail, trail_numbers
+from mmsvault.catalog.number_text import NumberText
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import held
-from mmsvault.message import fold, normal_number, pretty_json, utc_now
+from mmsvault.lifecycle import mentions
+from mmsvault.message import normal_number, pretty_json, utc_now
 from mmsvault.state import keeper as state
-from mmsvault.state import rows
 from mmsvault.vault import Vault
 
 SCHEMA_VERSION = 1
-LEAST_LETTERS = 5
-"""Shorter numbers are in too many texts to be looked for in quarantine."""
 
 
 def forms_of(vault: Vault, number: str) -> tuple[str, ...]:
@@ -46,7 +44,7 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
     RejectedInputError.
     """
     forms, began_at = forms_of(vault, number), utc_now()
-    digest = digest_of(forms)
+    digest, text = digest_of(forms), NumberText(forms)
     note = partial(trail.append, vault.catalog, who=who)
     note("began to erase", subject=digest, numbers=forms)
     erased, kept = [], []
@@ -63,8 +61,7 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
             continue
     for form in forms:
         forget_name(vault, form)
-    long_forms = [form for form in forms if len(form) >= LEAST_LETTERS]
-    searches = rows.forget_searches(vault.catalog, long_forms)
+    cleared = mentions.clear(vault, forms, text)
     state.renew(vault)
     scrubbing.scrub(vault.catalog)
     receipt = {
@@ -72,13 +69,13 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
         "number_sha256": digest,
         "who": who,
         "began_at": _moment(began_at),
-        "ended_at": _moment(utc_now()),
         "erased": erased,
         "kept": kept,
-        "exports": [one.as_json() for one in held(vault, [one["id"] for one in erased])],
-        "quarantine": list(in_quarantine(vault, forms)),
-        "searches": searches,
-        "scopes": rows.scopes_naming(vault.catalog, long_forms),
+        "exports": [_without(text, one.as_json()) for one in held(vault, [one["id"] for one in erased])],
+        **cleared,
+        **mentions.reported(vault, text, kept={one["id"] for one in kept}),
+        "catalog_file": scrubbing.rewrite(vault.catalog),
+        "ended_at": _moment(utc_now()),
     }
     key = layout.erasure_key(began_at, digest)
     vault.bucket.put(key, pretty_json(receipt).encode(), content_type="application/json")
@@ -99,18 +96,10 @@ def digest_of(forms: Sequence[str]) -> str:
     return hashlib.sha256(max(forms, key=len).encode()).hexdigest()
 
 
-def in_quarantine(vault: Vault, forms: Sequence[str]) -> Iterator[str]:
-    """Give the folders of postbacks that were not understood and have the number somewhere in them."""
-    wanted = [form for form in forms if len(form) >= LEAST_LETTERS]
-    named: set[str] = set()
-    for found in vault.bucket.list(layout.QUARANTINE) if wanted else ():
-        folder = found.key.rpartition("/")[0] + "/"
-        if folder not in named and layout.quarantined_digest(found.key):
-            text = fold(vault.bucket.read(found.key).decode("utf-8", "replace"))
-            bare = re.sub(r"[\s().\-/\u2010-\u2015]", "", text)
-            if any(form in text or form in bare for form in wanted):
-                named.add(folder)
-                yield folder
+def _without(number: NumberText, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of a volume; one whose file is called after the number is told by its folder."""
+    key = str(told["key"])
+    return {**told, "key": f"{key.rpartition('/')[0]}/"} if number.is_in(key) else told
 
 
 def _moment(at: datetime) -> str:

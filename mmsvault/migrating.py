@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from rq import Worker
 from rq.exceptions import NoSuchJobError
 
+from mmsvault import audit_keys
 from mmsvault.backup.content_types import type_by_name
 from mmsvault.backup.secrets import secrets_of, take_over, write_secret
 from mmsvault.bucket import PROBE_KEY, Bucket, Listed
@@ -114,6 +115,7 @@ def migrate(source: Vault, target: Vault, *, progress: Progress = lambda *_: Non
     old_key, new_key = (vault.settings.bucket_keys[1] for vault in (source, target))
     if old_key != new_key:
         second_factors.seal_anew(target.catalog, old_key=old_key, new_key=new_key)
+        audit_keys.keep(target, former_secret=old_key)
     keeper.replace(target)
     if source.settings.data_dir.absolute() != target.settings.data_dir.absolute():
         take_over(secrets_of(source.settings), target.settings)

@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
+    DataError,
     DBAPIError,
     DisconnectionError,
     NoSuchModuleError,
@@ -26,7 +27,7 @@ from mmsvault.catalog import forms, sqlite_file
 from mmsvault.catalog.forms import MIGRATIONS
 from mmsvault.core.fault_rules import Server
 from mmsvault.core.server_faults import fault_of
-from mmsvault.errors import ConfigurationError, UnavailableError, plain_reason
+from mmsvault.errors import ConfigurationError, RejectedInputError, UnavailableError, plain_reason
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,6 +73,7 @@ OF_THE_SERVER = ("42501", "26000", "42P05")
 """SQLSTATEs of what somebody has to set right at the server, although a driver calls them mistakes in SQL."""
 MOVED = "25006"
 WITH_DATABASE_COLLATIONS = 150000
+NO_TEXT = "This text has a character that no catalog can keep (NUL, or half of one). Leave it out."
 PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Before a transaction is tried again; with what is left then, whoever asked waits or gives up."""
 SECONDS_FOR_A_CONNECTION = 10
@@ -153,6 +155,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",  # a receipt is let go once its row is committed
         "foreign_keys=ON",
+        "secure_delete=ON",  # what is deleted is overwritten with zeros, as Debian's SQLite does by itself
         "cache_size=-32000",  # KiB: the upper parts of the indexes of a million messages
         "mmap_size=1073741824",
     ):
@@ -267,7 +270,11 @@ def _translated(engine: Engine) -> Iterator[None]:
             "All connections of this program to the catalog are in use. It is tried again; if it lasts, raise"
             " MMSVAULT_DATABASE_CONNECTIONS."
         ) from error
+    except UnicodeEncodeError as error:
+        raise RejectedInputError(NO_TEXT) from error
     except DBAPIError as error:
+        if isinstance(error, DataError) and "NUL" in str(error.orig):
+            raise RejectedInputError(NO_TEXT) from error
         state = getattr(error.orig, "sqlstate", None)
         if state == "42P01" or str(error.orig).startswith("no such table"):
             raise UnavailableError(

@@ -10,7 +10,6 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import sender_names
 from mmsvault.catalog.words import words_of
 from mmsvault.errors import SearchError
@@ -47,7 +46,6 @@ def find_in(connection: Connection, text: str) -> tuple[str, ...]:
 def give(engine: Engine, number: str, name: str, *, named_at: datetime) -> None:
     """Give a sender a name in place of an earlier one; the empty one takes it away."""
     with writing(engine) as connection:
-        overwrite_deleted(connection)
         connection.execute(delete(sender_names).where(sender_names.c.number == number))
         if name:
             row = {"number": number, "name": name, "words": _spaced(words_of(name)), "named_at": named_at}

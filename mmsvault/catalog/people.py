@@ -130,7 +130,7 @@ def recognise(engine: Engine, name: str, password: str) -> Person | None:
         row = _find(connection, name)
     hashed = row["password_hash"] if row else _nobodys_hash()
     try:
-        PasswordHasher().verify(hashed, password[:LONGEST_PASSWORD])
+        PasswordHasher().verify(hashed, password[:LONGEST_PASSWORD].encode("utf-8", "replace"))
     except (Argon2Error, InvalidHashError):
         return None
     return person(row) if row else None

@@ -33,7 +33,6 @@ from sqlalchemy import (
 
 from mmsvault.catalog.connection import reading, retried, writing
 from mmsvault.catalog.entering import insert_in_dialect
-from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import (
     UtcDateTime,
     count_changes,
@@ -220,7 +219,6 @@ def _fold_some(engine: Engine) -> int:
         some = select(count_changes.c.id).order_by(count_changes.c.id).limit(CHANGES_AT_ONCE).subquery()
         number, upto = connection.execute(select(func.count(), func.max(some.c.id)).select_from(some)).one()
         if number:
-            overwrite_deleted(connection)  # a number that is erased is in the changes, too
             for tallied in (SENDERS, KEYWORDS):
                 _fold_tallies(connection, tallied, upto)
             _fold_counts(connection, upto)

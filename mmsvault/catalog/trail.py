@@ -53,9 +53,11 @@ MOST_NUMBERS = 5_000
 LONGEST_ID = 1000
 WITH_SEARCHES = (
     *("searched", "exported", "tagged", "held", "released", "fetched again", "began to delete"),
-    *("saved a search", "named a sender", "exported a list"),
+    *("saved a search", "removed a search", "named a sender", "exported a list", "downloaded", "replayed"),
 )
-"""Actions whose subject or details are a search, in which numbers may stand."""
+"""Actions whose subject or details are a search, or called after one: numbers may stand in them."""
+WITH_SCOPES = ("added a person", "changed a person")
+"""Actions whose details have a scope, which is a search; the subject is a person's name."""
 OF_MESSAGES = (
     *("looked at", "downloaded", "tagged", "wrote a note", "held", "released", "began to delete"),
     *("deleted", "retired", "fetched again"),
@@ -133,8 +135,11 @@ def append(
     """
     in_search: set[str] = set()
     if action in WITH_SEARCHES:
-        (subject, of_subject), (details, of_details) = map(trail_numbers.without_numbers, (subject, details))
-        in_search = {*of_subject, *of_details}
+        subject, of_subject = trail_numbers.without_numbers(subject)
+        in_search.update(of_subject)
+    if action in (*WITH_SEARCHES, *WITH_SCOPES):
+        details, of_details = trail_numbers.without_numbers(details)
+        in_search.update(of_details)
     given = {"who": who, "source": source, "subject": subject, "details": details}
     clean = {name: _clean(value) for name, value in given.items()}
     parts = [messages[start : start + MOST_MESSAGES] for start in range(0, len(messages), MOST_MESSAGES)]

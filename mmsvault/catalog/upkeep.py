@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, true, u
 
 from mmsvault.catalog import documents, entering, queries, tallies
 from mmsvault.catalog.connection import reading, retried, writing
-from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.tables import (
     exports,
     is_pending,
@@ -297,7 +296,6 @@ def _remove(engine: Engine, message_id: str, *, token: str, now: datetime) -> No
             raise RefusedError("it is held")
         if found and found.lease_token != token:
             raise RefusedError("a worker has it in hand")
-        overwrite_deleted(connection)
         connection.execute(delete(messages).where(messages.c.id == message_id))
         entering.insert_new(connection, tombstones, {"id": message_id, "deleted_at": now})
         # Exports that are being made look through their volumes again before they end.

@@ -11,6 +11,7 @@ from mmsvault import auditing, disposition, erasing, retention
 from mmsvault.catalog import scrubbing
 from mmsvault.catalog.trail_numbers import numbers_of
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
+from mmsvault.cli.erasure_report import left_to_do
 from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
 from mmsvault.exporting.holding import Holding, held, holding
 from mmsvault.exporting.outputs import refuse_taken, to_file
@@ -122,8 +123,8 @@ def erase(
             say(f"{one['id']}: not erased, {one['reason']}")
         say(f"{len(done['erased']):,} messages erased. The receipt is {done['key']} in the bucket.")
         _say_exports([Holding(**one) for one in done["exports"]])
-        for folder in done["quarantine"]:
-            say(f"{folder}: a postback that was not understood names the number; look at it.")
+        for line in left_to_do(done):
+            say(line)
     if done["kept"]:
         raise typer.Exit(EXIT_WRONG)
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, or_, select, t
 
 from mmsvault.catalog import entering, writes
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.scrubbing import overwrite_deleted
+from mmsvault.catalog.number_text import NumberText
 from mmsvault.catalog.tables import EXPORTS_CHANGED, exports, is_unfinished
 from mmsvault.errors import NotFoundError
 from mmsvault.exporting.packing import Written
@@ -250,12 +250,36 @@ def cancel(catalog: Engine, identity: str) -> bool:
     unfinished = exports.c.state.in_([State.WAITING.value, State.RUNNING.value])
     values = {"state": State.ENDING.value, "sealed": None}
     with writing(catalog) as connection:
-        overwrite_deleted(connection)
         changed = connection.execute(
             update(exports).where(exports.c.id == identity, unfinished).values(values)
         )
         _tell_of_change(connection, changed=changed.rowcount == 1)
     return changed.rowcount == 1
+
+
+def naming(catalog: Engine, number: NumberText) -> list[Export]:
+    """Return the exports that name a number in what was asked for, in their name or in their files' names."""
+    with reading(catalog) as connection:
+        rows = connection.execute(select(exports).order_by(exports.c.made_at, exports.c.id)).mappings()
+        found = [_export(row) for row in rows]
+    return [one for one in found if number.is_in(*_texts_of(one), *(volume.name for volume in one.volumes))]
+
+
+def hide(catalog: Engine, identity: str, number: NumberText) -> None:
+    """Take a number out of what was asked for, and out of the name of an export that has no files."""
+    found = find(catalog, identity)
+    query, scope = number.without(found.choice.query), number.without(found.choice.scope)
+    choice = found.choice.model_copy(update={"query": query, "scope": scope})
+    values = {"choice": choice.model_dump(mode="json"), "reason": number.without(found.reason)}
+    if found.state is not State.DONE:  # the files of others are called so
+        values["name"] = number.without(found.name)
+    with writing(catalog) as connection:
+        connection.execute(update(exports).where(exports.c.id == identity).values(values))
+        _tell_of_change(connection, changed=True)
+
+
+def _texts_of(export: Export) -> tuple[str, ...]:
+    return export.name, export.choice.query, export.choice.scope, export.reason
 
 
 def forget(catalog: Engine, identity: str) -> None:
@@ -276,7 +300,6 @@ def _change(
     also: ColumnElement[bool] | None = None,
 ) -> bool:
     with writing(catalog) as connection:
-        overwrite_deleted(connection)
         changed = connection.execute(
             update(exports)
             .where(

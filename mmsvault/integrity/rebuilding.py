@@ -69,7 +69,7 @@ def rebuild(vault: Vault, *, progress: Progress = lambda _: None, former_secret:
     """
     bury(vault)
     undelete(vault)
-    auditing.mend(vault)
+    auditing.mend(vault, former_secret=former_secret)
     naming.restore(vault)
     rebuilt, received = Rebuilt(), Counter[Day]()
     rebuilt.state = keeper.restore(vault, former_secret=former_secret)

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import chain
 
-from mmsvault import audit_chain, bucket, layout, quarantine
+from mmsvault import audit_chain, audit_keys, bucket, layout, quarantine
 from mmsvault.bucket import Listed
 from mmsvault.catalog import counting, upkeep
 from mmsvault.errors import ConfigurationError, NotFoundError
@@ -209,7 +209,10 @@ def _state(vault: Vault) -> Findings:
 
 def trail_problems(vault: Vault) -> list[Problem]:
     """Return what is wrong with the trail, in the catalog or in the bucket."""
-    return [Problem(one.key, one.problem, Kind.TRAIL) for one in audit_chain.compare(vault).problems]
+    found = [Problem(one.key, one.problem, Kind.TRAIL) for one in audit_chain.compare(vault).problems]
+    if problem := audit_keys.unopened(vault):
+        found.append(Problem(layout.TRAIL_KEYS, problem, Kind.STATE))
+    return found
 
 
 def _quarantine(vault: Vault) -> Findings:

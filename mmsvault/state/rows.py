@@ -4,7 +4,7 @@ Of two accounts of a person the one that was changed last counts, and so for a s
 the catalog and not in the account, and was not changed since that was taken, was removed in between.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from mmsvault.catalog import writes
 from mmsvault.catalog.connection import reading, writing
+from mmsvault.catalog.number_text import NumberText
 from mmsvault.catalog.people import Role
-from mmsvault.catalog.scrubbing import overwrite_deleted
 from mmsvault.catalog.second_factors import STEP_SECONDS
 from mmsvault.catalog.tables import (
     EXPORTS_CHANGED,
@@ -89,24 +89,12 @@ def has_people(engine: Engine) -> bool:
         return bool(connection.scalar(select(func.count()).select_from(users)))
 
 
-def forget_searches(engine: Engine, forms: Collection[str]) -> int:
-    """Remove the saved searches that name a number in one of these forms; return how many those were."""
+def forget_searches(engine: Engine, number: NumberText) -> int:
+    """Remove the saved searches that name a number, in their scope as well; return how many those were."""
     with writing(engine) as connection:
-        overwrite_deleted(connection)
-        named = [one.name for one in _searches(connection) if _names(forms, one.query, one.name)]
+        named = [one.name for one in _searches(connection) if number.is_in(one.query, one.name, one.scope)]
         connection.execute(delete(searches).where(searches.c.name.in_(named)))
     return len(named)
-
-
-def scopes_naming(engine: Engine, forms: Collection[str]) -> list[str]:
-    """Return who has a scope that names a number in one of these forms."""
-    with reading(engine) as connection:
-        return [one.name for one in _people(connection) if _names(forms, one.scope)]
-
-
-def _names(forms: Collection[str], *texts: str) -> bool:
-    bare = ["".join(sign for sign in text.lower() if sign.isalnum() or sign in "@.") for text in texts]
-    return any(form in text for form in forms for text in bare)
 
 
 def _people(connection: Connection) -> Iterator[KeptPerson]:
