@@ -59,7 +59,7 @@ def receipts(count: int, *, size: int = 60) -> list[Receipt]:
 
 def run(queue: Queue, spool: Spool, work: Callable[[Intake], Awaitable[None]]) -> None:
     async def begun() -> None:
-        async with Intake(queue, spool) as intake:
+        async with asyncio.timeout(20), Intake(queue, spool) as intake:
             await work(intake)
 
     asyncio.run(begun())
@@ -127,7 +127,7 @@ def test_more_than_may_wait_is_refused_and_what_waits_is_kept(
 def test_a_request_that_is_given_up_takes_no_other_of_its_batch_along(
     queue: Queue, spool: Spool, monkeypatch: Patch, number: int
 ) -> None:
-    monkeypatch.setattr(intakes, "MOST_WAITING_BYTES", 240)
+    monkeypatch.setattr(intakes, "MOST_WAITING_BYTES", 180)
     first, *others, later = receipts(5)
 
     async def work(intake: Intake) -> None:
@@ -141,10 +141,10 @@ def test_a_request_that_is_given_up_takes_no_other_of_its_batch_along(
             place == number for place in range(3)
         ]
         assert [one for one in heard if one is not None] == [heard[1 + number]]
-        await asyncio.gather(*(intake.keep(one) for one in (later, *receipts(2))))
+        await asyncio.gather(*(intake.keep(one) for one in (later, *receipts(3))))
 
     run(queue, spool, work)
-    assert [len(batch) for batch in queue.batches] == [1, 3, 3]
+    assert [len(batch) for batch in queue.batches] == [1, 3, 4]
     assert queue.kept[:4] == [one.id for one in (first, *others)], "its receipt is kept as well"
 
 
@@ -223,7 +223,9 @@ def test_a_batch_that_the_queue_does_not_take_goes_to_the_spool_whole_before_any
     assert queue.kept == []
 
 
-@pytest.mark.parametrize("failure", [UnavailableError("away"), ConfigurationError("REDIS_URL", "it forgets on a crash")])
+@pytest.mark.parametrize(
+    "failure", [UnavailableError("away"), ConfigurationError("REDIS_URL", "it forgets on a crash")]
+)
 def test_what_is_in_the_spool_goes_to_a_queue_that_keeps_and_to_no_other(
     queue: Queue, spool: Spool, failure: Exception
 ) -> None:
@@ -265,7 +267,7 @@ def test_the_end_waits_for_what_is_being_written(queue: Queue, spool: Spool) -> 
     (one,) = receipts(1)
 
     async def begun() -> None:
-        async with Intake(queue, spool) as intake:
+        async with asyncio.timeout(20), Intake(queue, spool) as intake:
             task = await stopped(queue, intake, one)
             asyncio.get_running_loop().call_later(0.01, queue.may_write.set)
         assert task.done()
