@@ -6,7 +6,7 @@ must be answered the same.
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -43,9 +43,9 @@ def stored(prefix: str, place: int, *, body: bytes = BODY, **more: object) -> Me
 
 
 def waiting(place: int, *, state: MediaState = MediaState.PENDING, reason: str = "") -> MediaItem:
-    soon = utc_now() + timedelta(hours=1) if state is MediaState.PENDING else None
+    later = utc_now() + timedelta(days=9, hours=12) if state is MediaState.PENDING else None
     return MediaItem(
-        position=place, url=f"http://m.example/{place}", state=state, next_attempt_at=soon, reason=reason
+        position=place, url=f"http://m.example/{place}", state=state, next_attempt_at=later, reason=reason
     )
 
 
@@ -137,9 +137,8 @@ def name_everybody(catalog: Engine) -> None:
     searches.save(catalog, "storms", "keyword:storm", saved_by="anna", scope=SCOPES[0])
 
 
-def search_and_be_noted(catalog: Engine, when: datetime | None = None) -> None:
+def search_and_be_noted(catalog: Engine) -> None:
     """Have the other team save a search and do something that is in the audit log."""
-    del when
     searches.save(
         catalog, "foreign search", f"from:{FOREIGN_SENDER}", saved_by="ben", scope="keyword:foreignword"
     )
