@@ -41,14 +41,14 @@ def lists_route(room: ReadingRoom) -> Route:
         name, order = request.path_params["name"], _order(request.query_params.get("order", ""))
         find = request.query_params.get("find", "")
         if name not in LISTS or order is None:
-            return PlainTextResponse("There is no such list.\n", 404)
+            return _refusal(404, "There is no such list.")
         rows = _rows(visit.view, LISTS[name], order=order, find=find, region=room.settings.default_region)
         try:
             first = await run_in_threadpool(next, rows)  # says that the catalog is away while it can
         except SearchError as error:
-            return PlainTextResponse(f"{error.problem}\n", 400)
+            return _refusal(400, error.problem)
         except UnavailableError:
-            return PlainTextResponse("The archive cannot be read just now.\n", 503)
+            return _refusal(503, "The archive cannot be read just now.")
         await run_in_threadpool(visit.note, "exported a list", subject=name, details=find)
         headers = {
             "content-disposition": f'attachment; filename="{name}.csv"',
@@ -57,6 +57,10 @@ def lists_route(room: ReadingRoom) -> Route:
         return StreamingResponse(_joined(first, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
     return Route(f"/{PATH}/{{name}}.csv", serve, methods=["GET"], middleware=[COMPRESSED])
+
+
+def _refusal(status: int, sentence: str) -> Response:
+    return PlainTextResponse(f"{sentence}\n", status, headers={"cache-control": "no-store"})
 
 
 def _order(told: str) -> Order | None:

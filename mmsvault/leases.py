@@ -179,7 +179,10 @@ class _Renewals:
             with self._changes:
                 held = list(self._leases)
             for lease in held:
-                lease.renew()
+                try:
+                    lease.renew()
+                except Exception:  # the others are renewed all the same, and this one next time
+                    log.exception("lease not renewed")
 
 
 _renewals = _Renewals()

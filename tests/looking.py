@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from dashboard import alerts, visiting
 from dashboard.links import Links
+from dashboard.main import application
 from dashboard.reading_room import ReadingRoom, open_for_visitors
 from mmsvault.catalog.connection import migrate
 from mmsvault.catalog.people import Person, Role
@@ -57,6 +59,24 @@ def own_room(shared: Settings, test: str) -> Iterator[ReadingRoom]:
     with reading_room(settings_in(shared.data_dir, redis_url=shared.redis_url, **own)) as room:
         room.bucket.make()
         yield room
+
+
+class _NoPages(Starlette):
+    """Stands for Streamlit, of which a process can have one only."""
+
+    def __init__(self, script: Path) -> None:
+        assert script.exists()
+        super().__init__()
+
+    def lifespan(self) -> None:
+        """Return that nothing is to be begun."""
+
+
+def without_pages(room: ReadingRoom) -> Starlette:
+    """Return the dashboard's whole server over a room, but for Streamlit's own pages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(st, "App", _NoPages)
+        return application(room)
 
 
 def findings(room: ReadingRoom, *, queue: QueueFacts | None = None) -> list[Finding]:
