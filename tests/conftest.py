@@ -4,17 +4,29 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, expect
 
+from tests import statements
 from tests.chromium import chromium, new_page
 
 # A machine under load is no reason for a property to fail.
 settings.register_profile("vault", deadline=None)
 settings.load_profile("vault")
 expect.set_options(timeout=30_000)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what is sent to catalogs, here and in programs that tests start, where a folder is given for it."""
+    folder = os.environ.get(statements.FOLDER)
+    if folder and config.option.markexpr != "plans":
+        paths = [str(statements.RECORDING), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+        statements.record(Path(folder).resolve(), "pytest")
+        os.environ[statements.FOLDER] = str(Path(folder).resolve())
 
 
 @pytest.fixture(autouse=True)

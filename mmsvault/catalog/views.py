@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     FromClause,
-    Select,
     String,
     Table,
     cast,
@@ -191,7 +190,7 @@ class View:
             known = names.of_in(connection, numbers)
             if known and self.scope != EVERYTHING:
                 sent = select(messages.c.sender_number).where(messages.c.sender_number.in_(known))
-                inside = sent.where(messages.c.place.in_(self._places(connection)))
+                inside = sent.where(self._inside(connection))
                 known = {number: known[number] for number in connection.scalars(inside.distinct())}
         return known
 
@@ -212,8 +211,7 @@ class View:
         with reading(self.engine) as connection:
             counted: FromClause | None = None
             if self.scope != EVERYTHING:
-                inside = messages.c.place.in_(self._places(connection))
-                counted = counting.counted(tallied).where(inside).subquery()
+                counted = counting.counted(tallied).where(self._inside(connection)).subquery()
 
             def found(key: ColumnElement[str]) -> ColumnElement[bool]:
                 return counting.beginning(connection, tallied, key, find.strip(), region=region)
@@ -264,13 +262,13 @@ class View:
         if self.scope == EVERYTHING:
             return totals.counts(self.engine, at_risk_before=at_risk_before)
         with reading(self.engine) as connection:
-            return _counts(connection, self._places(connection), at_risk_before)
+            return _counts(connection, self._inside(connection), at_risk_before)
 
-    def _places(self, connection: Connection) -> Select[int]:
-        return filters.places(self.scope, connection.dialect.name).order_by(None)
+    def _inside(self, connection: Connection) -> ColumnElement[bool]:
+        return filters.within(self.scope, connection.dialect.name)
 
-    def _within(self, connection: Connection) -> Select[int] | None:
-        return None if self.scope == EVERYTHING else self._places(connection)
+    def _within(self, connection: Connection) -> ColumnElement[bool] | None:
+        return None if self.scope == EVERYTHING else self._inside(connection)
 
 
 def _telling(perceptual_hash: str) -> int | None:
@@ -281,8 +279,7 @@ def _telling(perceptual_hash: str) -> int | None:
     return value if 3 < value.bit_count() < 61 else None  # noqa: PLR2004 - of 64
 
 
-def _counts(connection: Connection, places: Select[int], at_risk_before: datetime) -> Counts:
-    inside = messages.c.place.in_(places)
+def _counts(connection: Connection, inside: ColumnElement[bool], at_risk_before: datetime) -> Counts:
     pending = messages.c.state == MessageState.PENDING.value
     of_messages = select(messages.c.id).where(inside)
     counted = _by(connection, messages, inside, "state")
