@@ -20,7 +20,7 @@ expect.set_options(timeout=30_000)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Note what is sent to catalogs, here and in programs that tests start, where a folder is given for it."""
+    """Note what is sent to catalogs, by tests and by programs that they start, where a folder is given."""
     folder = os.environ.get(statements.FOLDER)
     if folder and config.option.markexpr != "plans":
         paths = [str(statements.RECORDING), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -117,10 +117,10 @@ _TOKENS = (
 _SEQUENCE = "' | ' || often || ' ' || seldom || ' | ~f140 ~f' || substr(sender, 5, 3) || ' | ~t284 ~t844 '"
 _WORDS = {
     "sqlite": f"""INSERT INTO message_words (rowid, words) {{facts}} SELECT
-      CAST(t * 1000000 AS BIGINT) * 256 + g % 256, {_SEQUENCE} || {" || ' ' || ".join(_TOKENS)} FROM f""",
+      CAST(t * 1000000 AS BIGINT) * 256 + g % 256, {_SEQUENCE} || {" || ' ' || ".join(_TOKENS)} FROM f""",  # noqa: S608 - no input
     "postgresql": f"""INSERT INTO message_words (place, words, sequence) {{facts}} SELECT
       CAST(t * 1000000 AS BIGINT) * 256 + g % 256, array_to_tsvector(ARRAY(SELECT DISTINCT one FROM
-      unnest(ARRAY[{", ".join(_TOKENS)}, '~f140', '~f408', '~t284']) one)), {_SEQUENCE} FROM f""",
+      unnest(ARRAY[{", ".join(_TOKENS)}, '~f140', '~f408', '~t284']) one)), {_SEQUENCE} FROM f""",  # noqa: S608 - no input
 }
 
 

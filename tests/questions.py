@@ -133,7 +133,8 @@ def _view_asks(engine: Engine, scope: str) -> None:
     alike = newest.messages[0].media[0].model_copy(update={"perceptual_hash": "00ff00ff00ff1000"})
     view.similar(newest.messages[0].model_copy(update={"media": (alike,)}), among=1000)
     view.names([COMMON_SENDER, RARE_SENDER])
-    for tallied, keys in ((SENDERS, [COMMON_SENDER, RARE_SENDER]), (KEYWORDS, [RARE_KEYWORD, TEAM_KEYWORD])):
+    for tallied in (SENDERS, KEYWORDS):
+        keys = [one.key for one in view.tallies(tallied, order="messages", limit=3)]  # as pages do
         view.by_day(tallied, keys, days=30, today=now.date())
         view.latest_pictures(tallied, keys, each=4)
         for order in counting.ORDERS:
@@ -187,6 +188,7 @@ def _log(engine: Engine) -> None:
     trail.append(engine, "searched", who="user1", subject=f"from:{RARE_SENDER}")
     trail.latest(engine, who="user3", limit=50)
     trail.asked_for(engine, trail.Asked(), limit=50)
+    trail.asked_for(engine, trail.Asked(action="held"), limit=50)
     trail.asked_for(engine, trail.Asked(since=now - DAY, until=now), limit=50)
     trail.asked_for(engine, trail.Asked(since=now - HOUR * 2), limit=50)
     trail.asked_for(engine, trail.Asked(message="sinch-MMS_MO_5"), limit=50)
@@ -330,6 +332,7 @@ def _logged_in(engine: Engine) -> None:
     sessions.find(engine, token, now=now, idle=HOUR, is_activity=True)
     sessions.find(engine, token, now=now + 10 * timedelta(minutes=1), is_activity=True)
     sessions.list_all(engine, "ada", now=now, idle=HOUR)
+    sessions.counted(engine, now=now, idle=HOUR)
     sessions.end_one(engine, "ada", "none")
     sessions.end_all(engine, "ada", but="none")
     sessions.end(engine, token)

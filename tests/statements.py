@@ -65,7 +65,7 @@ def listen(note: Callable[[Statement, str], None]) -> Callable[[], None]:
     Beside each is the form of its text, before values were written into it.
     """
 
-    def sent(connection: Any, cursor: Any, sql: str, given: Any, _context: object, is_many: bool) -> None:  # noqa: FBT001 - SQLAlchemy's signature
+    def sent(connection: Any, cursor: Any, sql: str, given: Any, _context: object, is_many: bool) -> None:
         if sql.lstrip()[:6].upper().startswith(READ_OR_CHANGED) and (senders := senders_of(sys._getframe(1))):
             values = given[0] if is_many else given
             note(_statement(connection.dialect.name, cursor, sql, values, senders), form_of(sql))

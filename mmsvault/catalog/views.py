@@ -16,11 +16,13 @@ from sqlalchemy import (
     Connection,
     Engine,
     FromClause,
+    Select,
     String,
     Table,
     cast,
     false,
     func,
+    literal,
     select,
 )
 
@@ -281,19 +283,22 @@ def _telling(perceptual_hash: str) -> int | None:
 
 def _counts(connection: Connection, inside: ColumnElement[bool], at_risk_before: datetime) -> Counts:
     pending = messages.c.state == MessageState.PENDING.value
-    of_messages = select(messages.c.id).where(inside)
-    counted = _by(connection, messages, inside, "state")
-    files = _by(connection, media, media.c.message_id.in_(of_messages), "state")
-    came = _by(connection, receipts, receipts.c.message_id.in_(of_messages), "outcome")
+    states = select(messages.c.state, func.count()).where(inside).group_by(messages.c.state)
+    counted = {name: int(number) for name, number in connection.execute(states)}
+    files = connection.execute(_by_of_each(connection, media, "state", inside)).all()
+    of_files = {name: int(number) for name, number, _ in files}
+    came = {
+        name: int(number)
+        for name, number, _ in connection.execute(_by_of_each(connection, receipts, "outcome", inside))
+    }
     at_risk = (
         select(func.count())
         .select_from(media.join(messages))
         .where(media.c.state == "pending", pending, inside, messages.c.deadline_at < at_risk_before)
     )
-    size = select(func.coalesce(func.sum(media.c.size), 0)).where(media.c.message_id.in_(of_messages))
     return Counts(
         messages={state.value: counted.get(state.value, 0) for state in MessageState},
-        media={state.value: files.get(state.value, 0) for state in MediaState},
+        media={state.value: of_files.get(state.value, 0) for state in MediaState},
         receipts={
             "total": sum(came.values()),
             "duplicates": came.get("duplicate", 0),
@@ -302,10 +307,24 @@ def _counts(connection: Connection, inside: ColumnElement[bool], at_risk_before:
         },
         at_risk=connection.scalar(at_risk) or 0,
         oldest_pending_at=connection.scalar(select(func.min(messages.c.recorded_at)).where(pending, inside)),
-        bytes=int(connection.scalar(size) or 0),
+        bytes=sum(int(size) for _, _, size in files),
     )
 
 
-def _by(connection: Connection, table: Table, condition: Any, column: str) -> dict[str, int]:
-    found = select(table.c[column], func.count()).where(condition).group_by(table.c[column])
-    return {name: int(number) for name, number in connection.execute(found)}
+def _by_of_each(
+    connection: Connection, table: Table, column: str, inside: ColumnElement[bool]
+) -> Select[Any]:
+    """Return the statement for how many rows of messages inside have each value, and their bytes.
+
+    It goes from each message to its rows. PostgreSQL would rather read the table as a whole, whose cost grows
+    with all that others have; an OFFSET keeps it from that.
+    """
+    its: FromClause = table
+    if connection.dialect.name == "postgresql":
+        rows = select(table).where(table.c.message_id == messages.c.id).correlate(messages)
+        its = rows.offset(0).lateral()
+    size = func.coalesce(func.sum(its.c.size), 0) if "size" in its.c else literal(0)
+    found = select(its.c[column], func.count(), size).select_from(
+        messages.join(its, its.c.message_id == messages.c.id)
+    )
+    return found.where(inside).group_by(its.c[column])
