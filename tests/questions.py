@@ -236,7 +236,7 @@ def _rounds(engine: Engine) -> None:
     for held in (False, True):
         leaving.aged_keywords(engine, before=now - 30 * DAY, but_for=(), held=held)
         for keyword in (COMMON_KEYWORD, RARE_KEYWORD):
-            list(islice(leaving.aged(engine, before=now - 44 * DAY, keyword=keyword, held=held), 300))
+            list(islice(leaving.aged(engine, before=now - 440 * DAY, keyword=keyword, held=held), 300))
     tallies.fold(engine)
     register.stranded(engine, before=now)
     register.being_made(engine)
@@ -380,7 +380,7 @@ def _exports(engine: Engine) -> None:
     register.scheduled(engine)
     schedules.last_ended_at(engine, "daily3")
     for query in ("", f"keyword:{RARE_KEYWORD}"):
-        made = ScheduledExport(f"export {query}", f"new {query}", now - 45 * DAY)
+        made = ScheduledExport(f"export {query}", f"new {query}", now - 460 * DAY)
         schedules.enter(engine, [made])
         schedules.take(engine, made, parsed(query) if query else EVERYTHING)
         schedules.release(engine, made.id)
