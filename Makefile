@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup dev up demo test test-faults test-hosts test-media soak attacks fuzz
+.PHONY: help setup dev up demo test plans test-faults test-hosts test-media soak attacks fuzz
 .PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds repairs
 .PHONY: check format lock schema rules sbom audit screenshots clean
 
@@ -31,7 +31,12 @@ demo: setup ## the same, and a sample provider that sends real postbacks
 	@exec $(BIN)/mmsvault demo
 
 test: dev ## run all tests, three files at a time (MMSVAULT_TEST_REQUIRE=redis,minio,... forbids skips)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	rm -rf build/statements
+	MMSVAULT_TEST_STATEMENTS=build/statements $(BIN)/python -m pytest -n 3 --dist loadfile
+	$(MAKE) plans
+
+plans: dev ## look at the plan of every statement that the last `make test` sent, on a large catalog
+	MMSVAULT_TEST_STATEMENTS=build/statements $(BIN)/python -m pytest -m plans tests/integration/test_plans.py
 
 test-faults: dev ## bring every fault about and write the table in docs/reliability.md
 	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m "faults or everyday_fault" tests/flow

@@ -4,11 +4,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, expect
 
+from tests import statements
 from tests.chromium import PATIENT_MS, chromium, new_page
 from tests.named_tests import not_run
 
@@ -51,6 +53,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for test in _missed(config):
         terminalreporter.write_line(f"NOT RUN, or did not pass, though the documentation names it: {test}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what is sent to catalogs, by tests and by programs that they start, where a folder is given."""
+    folder = os.environ.get(statements.FOLDER)
+    if folder and config.option.markexpr != "plans":
+        paths = [str(statements.RECORDING), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+        statements.record(Path(folder).resolve(), "pytest")
+        os.environ[statements.FOLDER] = str(Path(folder).resolve())
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union,
     union_all,
 )
 
@@ -27,7 +28,7 @@ from mmsvault.catalog import documents, tallies
 from mmsvault.catalog.documents import EVERY
 from mmsvault.catalog.language import Query, Term
 from mmsvault.catalog.places import first_place
-from mmsvault.catalog.tables import message_words, messages, scheduled_messages
+from mmsvault.catalog.tables import message_words, messages, recipients, scheduled_messages
 from mmsvault.catalog.words import words_of
 from mmsvault.message import fold, normal_number, part_of_number
 
@@ -112,6 +113,32 @@ def _places_of(group: Group) -> Select[int]:
         its = select(scheduled_messages.c.message_id).where(scheduled_messages.c.export_id == group[0].value)
         return select(messages.c.place).where(messages.c.id.in_(its)).correlate(None)
     return select(messages.c.place).where(messages.c.id.in_([term.value for term in group])).correlate(None)
+
+
+def within(scope: Query, dialect: str) -> ColumnElement[bool]:
+    """Return the condition on `messages` that a message is in a scope.
+
+    Terms that each name a whole keyword or number are answered by the columns and their indexes. So
+    PostgreSQL, which knows of columns how common each value is, goes by the scope where that is small.
+    """
+    terms = [term for group in scope.groups for term in group]
+    if len(scope.groups) != 1 or not all(_is_whole(term) for term in terms):
+        return messages.c.place.in_(places(scope, dialect).order_by(None))
+    keywords = [_keyword(term) for term in terms if term.field == "keyword"]
+    senders = [form for term in terms if term.field in ("from", "number") for form in numbers(term)]
+    to = [form for term in terms if term.field in ("to", "number") for form in numbers(term)]
+    own = [messages.c.keyword_folded.in_(keywords)] if keywords else []
+    own += [messages.c.sender_number.in_(senders)] if senders else []
+    if not to:
+        return or_(*own)
+    received = select(recipients.c.message_id).where(recipients.c.recipient_number.in_(to))
+    # Each side by its index: PostgreSQL reads every message where a column or another table must fit.
+    return messages.c.id.in_(union(*(select(messages.c.id).where(one) for one in own), received))
+
+
+def _is_whole(term: Term) -> bool:
+    is_named = term.field in ("keyword", "from", "to", "number")
+    return is_named and term.exact and not term.negated and "*" not in term.value
 
 
 def tally_of(query: Query) -> Select[int] | None:

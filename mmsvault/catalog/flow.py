@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from mmsvault.catalog import queries, tallies, totals
 from mmsvault.catalog.tables import is_pending, media, messages, receipts
@@ -25,9 +25,9 @@ class Hour:
 
 
 def by_hour(
-    connection: Connection, *, hours: int, now: datetime, inside: Select[int] | None = None
+    connection: Connection, *, hours: int, now: datetime, inside: ColumnElement[bool] | None = None
 ) -> list[Hour]:
-    """Return the last hours, the oldest first. `inside` are the places of the messages that count.
+    """Return the last hours, the oldest first. `inside` is the condition that a message counts.
 
     Where all count, the kept counts answer; a message is in the hour that it was recorded in.
     """
@@ -56,12 +56,14 @@ def _fill_from_counts(connection: Connection, made: dict[datetime, Hour]) -> Non
             hour.others["deleted"] = deleted
 
 
-def _fill_from_messages(connection: Connection, made: dict[datetime, Hour], inside: Select[int]) -> None:
+def _fill_from_messages(
+    connection: Connection, made: dict[datetime, Hour], inside: ColumnElement[bool]
+) -> None:
     hour = _hour(connection).label("hour")
     found = (
         select(hour, receipts.c.outcome, messages.c.state, func.count().label("n"))
         .join(messages, messages.c.id == receipts.c.message_id)
-        .where(receipts.c.received_at >= min(made), messages.c.place.in_(inside))
+        .where(receipts.c.received_at >= min(made), inside)
         .group_by(hour, receipts.c.outcome, messages.c.state)
     )
     for row in connection.execute(found):
@@ -78,13 +80,15 @@ def _read(hour: str) -> datetime:
     return datetime.fromisoformat(f"{hour}:00:00+00:00")
 
 
-def waiting(connection: Connection, *, limit: int, inside: Select[int] | None = None) -> list[Message]:
+def waiting(
+    connection: Connection, *, limit: int, inside: ColumnElement[bool] | None = None
+) -> list[Message]:
     """Return the messages with files still to come, the nearest deadline first."""
     found = select(messages.c.id).where(_pending(inside)).order_by(messages.c.deadline_at).limit(limit)
     return queries.load_all_in(connection, list(connection.scalars(found)))
 
 
-def at_risk(connection: Connection, *, before: datetime, inside: Select[int] | None = None) -> int:
+def at_risk(connection: Connection, *, before: datetime, inside: ColumnElement[bool] | None = None) -> int:
     """Return how many files are still to come whose deadline is before that."""
     if inside is None:
         return totals.at_risk_in(connection, before=before)
@@ -93,8 +97,8 @@ def at_risk(connection: Connection, *, before: datetime, inside: Select[int] | N
     return connection.scalar(files) or 0
 
 
-def _pending(inside: Select[int] | None) -> ColumnElement[bool]:
-    return is_pending if inside is None else is_pending & messages.c.place.in_(inside)
+def _pending(inside: ColumnElement[bool] | None) -> ColumnElement[bool]:
+    return is_pending if inside is None else is_pending & inside
 
 
 def _hour(connection: Connection) -> ColumnElement[str]:

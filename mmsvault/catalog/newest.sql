@@ -315,9 +315,15 @@ CREATE TABLE verdicts (
 	CONSTRAINT pk_verdicts PRIMARY KEY (extent)
 )
 
+CREATE INDEX ix_counts_empty ON counts (kind, "key") WHERE number = 0
+
 CREATE INDEX ix_exports_made_at ON exports (made_at)
 
+CREATE INDEX ix_exports_made_by_made_at ON exports (made_by, made_at)
+
 CREATE INDEX ix_exports_unfinished_beat_at ON exports (beat_at) WHERE state IN ('waiting', 'running', 'ending')
+
+CREATE INDEX ix_failures_last_at ON failures (last_at)
 
 CREATE INDEX ix_keywords_first_at_key ON keywords (first_at, "key")
 
@@ -328,8 +334,6 @@ CREATE INDEX ix_keywords_messages_key ON keywords (messages, "key")
 CREATE INDEX ix_media_preview_due_at ON media (preview_due_at)
 
 CREATE INDEX ix_media_refused_state_message_id ON media (state, message_id) WHERE state = 'pending' AND substr(reason, 1, 9) = 'Refused: '
-
-CREATE INDEX ix_media_state ON media (state)
 
 CREATE INDEX ix_messages_due_at_deadline_at_place ON messages (due_at, deadline_at, place) WHERE due_at IS NOT NULL
 
@@ -349,7 +353,7 @@ CREATE INDEX ix_messages_sender_number_place ON messages (sender_number, place)
 
 CREATE INDEX ix_quarantine_understood_as_kept_at ON quarantine (understood_as, kept_at)
 
-CREATE INDEX ix_receipts_outcome ON receipts (outcome)
+CREATE INDEX ix_receipts_message_id ON receipts (message_id)
 
 CREATE INDEX ix_receipts_received_at ON receipts (received_at)
 
@@ -369,19 +373,29 @@ CREATE INDEX ix_senders_last_at_key ON senders (last_at, "key")
 
 CREATE INDEX ix_senders_messages_key ON senders (messages, "key")
 
+CREATE INDEX ix_sessions_ends_at ON sessions (ends_at)
+
 CREATE INDEX ix_sessions_name ON sessions (name)
 
 CREATE INDEX ix_source_hours_hour ON source_hours (hour)
 
+CREATE INDEX ix_tombstones_deleted_at ON tombstones (deleted_at)
+
 CREATE INDEX ix_trail_about_hash ON trail_about (hash)
 
-CREATE INDEX ix_trail_at ON trail (at)
+CREATE INDEX ix_trail_action_number ON trail (action, number)
+
+CREATE INDEX ix_trail_at_number ON trail (at, number)
+
+CREATE INDEX ix_trail_hash ON trail (hash)
 
 CREATE INDEX ix_trail_kept_number ON trail (kept, number)
 
 CREATE INDEX ix_trail_who_number ON trail (who, number)
 
-INSERT INTO alembic_version VALUES ('0024')
+CREATE INDEX ix_used_once_ends_at ON used_once (ends_at)
+
+INSERT INTO alembic_version VALUES ('0025')
 
 INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from mmsvault.catalog.places import ROOM, first_place
 from mmsvault.catalog.tables import media, messages
@@ -34,11 +34,11 @@ def by_day(
     *,
     days: int,
     today: date,
-    inside: Select[int] | None = None,
+    inside: ColumnElement[bool] | None = None,
 ) -> dict[str, list[int]]:
     """Return for each key how many messages came in on each of the last days (UTC), the oldest first.
 
-    `inside` are the places of the messages that count; all do without it.
+    `inside` is the condition that a message counts; all do without it.
     """
     column, place = messages.c[tallied.key], messages.c.place
     begins = first_place(datetime.combine(today - timedelta(days=days - 1), time(), UTC))
@@ -49,7 +49,7 @@ def by_day(
         .group_by(column, day)
     )
     if inside is not None:
-        found = found.where(place.in_(inside))
+        found = found.where(inside)
     counted = {key: [0] * days for key in keys}
     for row in connection.execute(found):
         counted[row.key][row.day] = row.n
@@ -62,18 +62,18 @@ def latest_pictures(
     keys: Collection[str],
     *,
     each: int,
-    inside: Select[int] | None = None,
+    inside: ColumnElement[bool] | None = None,
 ) -> dict[str, list[Picture]]:
     """Return the latest pictures of each key, the newest first."""
     return {key: _pictures(connection, messages.c[tallied.key] == key, each, inside) for key in keys}
 
 
 def _pictures(
-    connection: Connection, condition: ColumnElement[bool], each: int, inside: Select[int] | None
+    connection: Connection, condition: ColumnElement[bool], each: int, inside: ColumnElement[bool] | None
 ) -> list[Picture]:
     latest = select(messages.c.id, messages.c.place).where(condition).order_by(messages.c.place.desc())
     if inside is not None:
-        latest = latest.where(messages.c.place.in_(inside))
+        latest = latest.where(inside)
     some = latest.limit(LOOKED_AT).subquery()
     found = (
         select(some.c.id, media.c.thumbnail_key)

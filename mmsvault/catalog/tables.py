@@ -162,7 +162,6 @@ media = Table(
     Column("preview_sha256", String, nullable=False, server_default=""),
     Column("preview_size", BigInteger),
 )
-Index(None, media.c.state)
 Index(None, media.c.preview_due_at)
 # Written out as in the question: what the settings refused, among all that waits.
 is_refused = text("state = 'pending' AND substr(reason, 1, 9) = 'Refused: '")
@@ -214,7 +213,7 @@ receipts = Table(
     Column("code", String, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
 )
-Index(None, receipts.c.outcome)
+Index(None, receipts.c.message_id)
 Index(None, receipts.c.received_at)
 
 # What is in quarantine, by its folder in the bucket. `times` is how often the same body came on that
@@ -239,6 +238,7 @@ tombstones = Table(
     Column("id", String, primary_key=True),
     Column("deleted_at", UtcDateTime, nullable=False),
 )
+Index(None, tombstones.c.deleted_at)
 
 # Exports to the bucket. `choice` says what and how, `plan` its volumes, `volumes` those that are finished;
 # who works on one has its `worker`, and counts until `beat_at` is too long ago.
@@ -265,6 +265,7 @@ exports = Table(
     Column("recheck", Boolean, nullable=False, server_default=false()),
 )
 Index(None, exports.c.made_at)
+Index(None, exports.c.made_by, exports.c.made_at)
 # Written out, as above: what is done is not read for it.
 is_unfinished = text("state IN ('waiting', 'running', 'ending')")
 Index(
@@ -347,6 +348,9 @@ def _tallies(name: str) -> Table:
     )
     for order in ("messages", "first_at", "last_at"):
         Index(None, tallies.c[order], tallies.c.key)
+    # Keys are looked for by their beginnings; SQLite does so by the primary key.
+    beginning = Index(f"ix_{name}_beginning", tallies.c.key, postgresql_ops={"key": "text_pattern_ops"})
+    beginning.ddl_if(dialect="postgresql")
     return tallies
 
 
@@ -379,6 +383,9 @@ counts = Table(
     Column("key", Text, primary_key=True),
     Column("number", BigInteger, nullable=False),
 )
+# Written out, as above: what came to nothing is removed when changes are folded.
+is_empty = text("number = 0")
+Index("ix_counts_empty", counts.c.kind, counts.c.key, sqlite_where=is_empty, postgresql_where=is_empty)
 
 # What is more or less of senders, keywords and `counts` since they were folded. Triggers append it, so
 # that no writer waits for another's commit.
@@ -464,6 +471,7 @@ sessions = Table(
     Column("browser", Text, nullable=False, default=""),
 )
 Index(None, sessions.c.name)
+Index(None, sessions.c.ends_at)
 
 # Messages that somebody selected, named by an id that is in an address, until `ends_at`.
 selections = Table(
@@ -485,6 +493,7 @@ used_once = Table(
     Column("digest", String, primary_key=True),
     Column("ends_at", UtcDateTime, nullable=False),
 )
+Index(None, used_once.c.ends_at)
 
 # Tries to log in, counted before they are looked at, by who tries and from where. Those that were
 # right are taken back.
@@ -495,6 +504,7 @@ failures = Table(
     Column("count", Integer, nullable=False),
     Column("last_at", UtcDateTime, nullable=False),
 )
+Index(None, failures.c.last_at)
 
 # Who did what, in a chain: each entry's hash is over its own words and the hash before it.
 # `kept` says that it is in the bucket as well. Two entries of one number are two branches of a fork.
@@ -516,7 +526,9 @@ trail = Table(
 )
 Index(None, trail.c.kept, trail.c.number)
 Index(None, trail.c.who, trail.c.number)
-Index(None, trail.c.at)
+Index(None, trail.c.action, trail.c.number)
+Index(None, trail.c.at, trail.c.number)
+Index(None, trail.c.hash)
 
 # What the entries are about, to ask them by: ids of messages, and keyed hashes of numbers.
 trail_about = Table(

@@ -37,6 +37,7 @@ from mmsvault.catalog.tables import (
     UtcDateTime,
     count_changes,
     counts,
+    is_empty,
     keywords,
     media,
     messages,
@@ -246,7 +247,7 @@ def _fold_counts(connection: Connection, upto: int) -> None:
         new.on_conflict_do_update(index_elements=[counts.c.kind, counts.c.key], set_={"number": number})
     )
     changed = tuple_(counts.c.kind, counts.c.key).in_(select(kind, key).where(*others))
-    connection.execute(delete(counts).where(counts.c.number == 0, changed))
+    connection.execute(delete(counts).where(is_empty, changed))
 
 
 def hold_still(connection: Connection) -> None:

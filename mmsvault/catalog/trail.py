@@ -244,7 +244,10 @@ def latest(
 
 def asked_for(engine: Engine, asked: Asked, *, limit: int = 200) -> list[Entry]:
     """Return the newest of the entries that are asked for. Raises UnavailableError."""
-    found = select(trail).order_by(trail.c.number.desc(), trail.c.hash.desc()).limit(limit)
+    order = [trail.c.number.desc(), trail.c.hash.desc()]
+    if asked.since or asked.until:  # by the index over times: else all entries may be looked at for a few
+        order.insert(0, trail.c.at.desc())
+    found = select(trail).order_by(*order).limit(limit)
     if asked.who:
         found = found.where(trail.c.who == asked.who)
     if asked.action:
@@ -260,9 +263,7 @@ def asked_for(engine: Engine, asked: Asked, *, limit: int = 200) -> list[Entry]:
         found = found.where(trail.c.hash.in_(_about([asked.message])))
     if asked.numbers:
         hashed = trail_numbers.hashes(trail_numbers.all_keys(engine), asked.numbers)
-        found = found.where(
-            or_(trail.c.hash.in_(_about(hashed)), trail.c.hash.in_(_about_messages_of(asked.numbers)))
-        )
+        found = found.where(trail.c.hash.in_(_about(hashed).union(_about_messages_of(asked.numbers))))
     return _read(engine, found)
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     cast,
     false,
     func,
+    literal,
     select,
 )
 
@@ -191,7 +192,7 @@ class View:
             known = names.of_in(connection, numbers)
             if known and self.scope != EVERYTHING:
                 sent = select(messages.c.sender_number).where(messages.c.sender_number.in_(known))
-                inside = sent.where(messages.c.place.in_(self._places(connection)))
+                inside = sent.where(self._inside(connection))
                 known = {number: known[number] for number in connection.scalars(inside.distinct())}
         return known
 
@@ -212,8 +213,7 @@ class View:
         with reading(self.engine) as connection:
             counted: FromClause | None = None
             if self.scope != EVERYTHING:
-                inside = messages.c.place.in_(self._places(connection))
-                counted = counting.counted(tallied).where(inside).subquery()
+                counted = counting.counted(tallied).where(self._inside(connection)).subquery()
 
             def found(key: ColumnElement[str]) -> ColumnElement[bool]:
                 return counting.beginning(connection, tallied, key, find.strip(), region=region)
@@ -264,13 +264,13 @@ class View:
         if self.scope == EVERYTHING:
             return totals.counts(self.engine, at_risk_before=at_risk_before)
         with reading(self.engine) as connection:
-            return _counts(connection, self._places(connection), at_risk_before)
+            return _counts(connection, self._inside(connection), at_risk_before)
 
-    def _places(self, connection: Connection) -> Select[int]:
-        return filters.places(self.scope, connection.dialect.name).order_by(None)
+    def _inside(self, connection: Connection) -> ColumnElement[bool]:
+        return filters.within(self.scope, connection.dialect.name)
 
-    def _within(self, connection: Connection) -> Select[int] | None:
-        return None if self.scope == EVERYTHING else self._places(connection)
+    def _within(self, connection: Connection) -> ColumnElement[bool] | None:
+        return None if self.scope == EVERYTHING else self._inside(connection)
 
 
 def _telling(perceptual_hash: str) -> int | None:
@@ -281,22 +281,24 @@ def _telling(perceptual_hash: str) -> int | None:
     return value if 3 < value.bit_count() < 61 else None  # noqa: PLR2004 - of 64
 
 
-def _counts(connection: Connection, places: Select[int], at_risk_before: datetime) -> Counts:
-    inside = messages.c.place.in_(places)
+def _counts(connection: Connection, inside: ColumnElement[bool], at_risk_before: datetime) -> Counts:
     pending = messages.c.state == MessageState.PENDING.value
-    of_messages = select(messages.c.id).where(inside)
-    counted = _by(connection, messages, inside, "state")
-    files = _by(connection, media, media.c.message_id.in_(of_messages), "state")
-    came = _by(connection, receipts, receipts.c.message_id.in_(of_messages), "outcome")
+    states = select(messages.c.state, func.count()).where(inside).group_by(messages.c.state)
+    counted = {name: int(number) for name, number in connection.execute(states)}
+    files = connection.execute(_by_of_each(connection, media, "state", inside)).all()
+    of_files = {name: int(number) for name, number, _ in files}
+    came = {
+        name: int(number)
+        for name, number, _ in connection.execute(_by_of_each(connection, receipts, "outcome", inside))
+    }
     at_risk = (
         select(func.count())
         .select_from(media.join(messages))
         .where(media.c.state == "pending", pending, inside, messages.c.deadline_at < at_risk_before)
     )
-    size = select(func.coalesce(func.sum(media.c.size), 0)).where(media.c.message_id.in_(of_messages))
     return Counts(
         messages={state.value: counted.get(state.value, 0) for state in MessageState},
-        media={state.value: files.get(state.value, 0) for state in MediaState},
+        media={state.value: of_files.get(state.value, 0) for state in MediaState},
         receipts={
             "total": sum(came.values()),
             "duplicates": came.get("duplicate", 0),
@@ -305,10 +307,24 @@ def _counts(connection: Connection, places: Select[int], at_risk_before: datetim
         },
         at_risk=connection.scalar(at_risk) or 0,
         oldest_pending_at=connection.scalar(select(func.min(messages.c.recorded_at)).where(pending, inside)),
-        bytes=int(connection.scalar(size) or 0),
+        bytes=sum(int(size) for _, _, size in files),
     )
 
 
-def _by(connection: Connection, table: Table, condition: Any, column: str) -> dict[str, int]:
-    found = select(table.c[column], func.count()).where(condition).group_by(table.c[column])
-    return {name: int(number) for name, number in connection.execute(found)}
+def _by_of_each(
+    connection: Connection, table: Table, column: str, inside: ColumnElement[bool]
+) -> Select[Any]:
+    """Return the statement for how many rows of messages inside have each value, and their bytes.
+
+    It goes from each message to its rows. PostgreSQL would rather read the table as a whole, whose cost grows
+    with all that others have; an OFFSET keeps it from that.
+    """
+    its: FromClause = table
+    if connection.dialect.name == "postgresql":
+        rows = select(table).where(table.c.message_id == messages.c.id).correlate(messages)
+        its = rows.offset(0).lateral()
+    size = func.coalesce(func.sum(its.c.size), 0) if "size" in its.c else literal(0)
+    found = select(its.c[column], func.count(), size).select_from(
+        messages.join(its, its.c.message_id == messages.c.id)
+    )
+    return found.where(inside).group_by(its.c[column])

@@ -210,9 +210,11 @@ def beat(
 
 def being_made(catalog: Engine) -> list[Export]:
     """Return the exports that somebody works on, which may have any of the archive's messages in them."""
+    # Put in order here: SQLite reads all that ever were to have them so.
     query = select(exports).where(is_unfinished, exports.c.state == State.RUNNING.value)
     with reading(catalog) as connection:
-        return [_export(row) for row in connection.execute(query.order_by(exports.c.made_at)).mappings()]
+        found = [_export(row) for row in connection.execute(query).mappings()]
+    return sorted(found, key=lambda one: one.made_at)
 
 
 def begin_recheck(catalog: Engine, identity: str, *, worker: str) -> bool:

@@ -289,10 +289,12 @@ def test_counts_tell_what_is_archived_waiting_and_at_risk(catalog: Engine) -> No
 
 
 def test_the_migrations_make_just_the_tables_that_the_code_uses(catalog: Engine) -> None:
+    on_sqlite = catalog.dialect.name == "sqlite"  # which finds beginnings by the primary key
     with catalog.connect() as connection:
         opts = {
             "compare_type": True,
             "include_name": lambda name, *_: not str(name).startswith("message_words"),
+            "include_object": lambda _, name, *__: not (on_sqlite and str(name).endswith("_beginning")),
         }
         context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
