@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if named := item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(named.args[0] * HANGS_AFTER), append=False)
 
+
 PASSED: set[str] = set()
 """The node ids of the tests that passed in this run, those of all its processes."""
 
