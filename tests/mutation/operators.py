@@ -207,11 +207,16 @@ class RemoveItem(Operator):  # type: ignore[misc]
             yield item[0].start_pos, item[-1].end_pos
 
     def mutate(self, node: BaseNode, index: int) -> BaseNode:
-        left = [
-            "".join(part.get_code() for part in item)
-            for number, item in enumerate(self._items(node))
-            if number != index
-        ]
+        """Return the table without the item. The next one takes its place, behind the comment before it."""
+        items = self._items(node)
+        place = items[index][0].get_first_leaf().prefix
+        if index + 1 < len(items):
+            items[index + 1][0].get_first_leaf().prefix = place
+        elif "\n" in place:
+            comment, newline, _ = place.partition("\n")
+            node.children[-1].prefix = comment + newline + node.children[-1].prefix.partition("\n")[2]
+        del items[index]
+        left = ("".join(part.get_code() for part in item) for item in items)
         node.children[1:-1] = [parso.parse("".join(f"{item}," for item in left))]
         return node
 
@@ -233,7 +238,7 @@ class RemoveItem(Operator):  # type: ignore[misc]
     @classmethod
     def examples(cls) -> Iterable[Example]:
         return (
-            Example('CALLS = {"a": 1, "b": (2, 3)}\n', 'CALLS = { "b": (2, 3),}\n'),
+            Example('CALLS = {"a": 1, "b": (2, 3)}\n', 'CALLS = {"b": (2, 3),}\n'),
             Example("X = (a, b.c)\n", "X = (a,)\n", 1),
         )
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,7 @@ class Laboratory:
         self.folder = folder
         self._workers = workers
         self._free: queue.Queue[Workspace] = queue.Queue()
+        self._is_over = threading.Event()
         self.workspaces = [Workspace(project, folder / str(number)) for number in range(workers)]
         for workspace in self.workspaces:
             self._free.put(workspace)
@@ -82,7 +84,8 @@ class Laboratory:
             self._free.put(workspace)
 
     def end(self) -> None:
-        """End what runs in the workspaces now."""
+        """End what runs in the workspaces now, and begin nothing more."""
+        self._is_over.set()
         for workspace in self.workspaces:
             workspace.end()
 
@@ -121,7 +124,7 @@ class Laboratory:
             pool.shutdown(cancel_futures=True)
 
     def _try(self, mutant: Mutant, tests: Sequence[str], durations: Durations, until: float) -> Result:
-        if monotonic() > until or durations.failing & {*tests}:
+        if self._is_over.is_set() or monotonic() > until or durations.failing & {*tests}:
             return Result(mutant, Outcome.NOT_RUN)
         with self._workspace() as workspace:
             workspace.put(mutant.module, mutant.code)

@@ -55,6 +55,12 @@ def test_an_exception_that_is_handled_and_an_item_of_a_table_are_left_out() -> N
     assert tables == [{"kcmp": (312, 272)}, {"ptrace": (101, 117)}]
 
 
+def test_an_item_goes_with_its_comment_and_the_others_keep_theirs() -> None:
+    table = "CALLS = (\n    a,  # one\n    b,  # two\n    c,  # three\n)\n"
+    codes = [mutant.code for mutant in mutants_of("module.py", table)]
+    assert codes == [table.replace(f"    {line}\n", "") for line in ("a,  # one", "b,  # two", "c,  # three")]
+
+
 @pytest.mark.parametrize(
     "source",
     [
