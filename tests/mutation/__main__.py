@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -88,8 +87,12 @@ def try_module(tried_in: Laboratory, target: Target, known: Durations, until: fl
 
 
 def try_sample(tried_in: Laboratory, targets: Sequence[Target], size: int, seed: str, until: float) -> int:
-    """Try some mutants of the modules whose tests are quick, without those that are known to survive."""
-    quick = [target for target in targets if target.sample]
+    """Try some mutants of the modules whose tests are quick, without those that are known to survive.
+
+    So a module belongs to these once all of its mutants were tried.
+    """
+    rows = report.read_rows(PAGE.read_text())
+    quick = [one for one in targets if one.sample and one.module in rows and rows[one.module].is_whole]
     known = {tuple(one.values()) for one in report.read_survivors()}
     everything = read_mutants(PROJECT, [target.module for target in quick])
     equivalents = read_equivalents()
@@ -113,7 +116,7 @@ def measured(tried_in: Laboratory, targets: Sequence[Target], known: Durations) 
     new = tried_in.measure(list(missing), limit_seconds=MEASURING_SECONDS)
     for test in sorted(new.failing & {*missing}):
         say(f"{test} fails without a fault; modules that need it are not tried")
-    return replace(known, seconds={**known.seconds, **new.seconds}, failing=known.failing | new.failing)
+    return known | new
 
 
 def tell(

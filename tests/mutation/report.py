@@ -35,6 +35,11 @@ class Row:
         """Return which share of the mutants that were tried was caught; None where none was tried."""
         return share_caught(self.counts)
 
+    @property
+    def is_whole(self) -> bool:
+        """Say whether every mutant was tried."""
+        return not self.counts.get(Outcome.NOT_RUN, 0)
+
     def __str__(self) -> str:
         numbers = (sum(self.counts.values()), *(self.counts.get(outcome, 0) for outcome in Outcome))
         return f"| `{self.module}` | {' | '.join(map(str, numbers))} | {percent(self.share)} | {self.run} |"

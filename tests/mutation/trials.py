@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from time import monotonic
 from xml.etree.ElementTree import Element  # only the type
@@ -24,8 +26,8 @@ from tests.mutation.selection import Equivalent, Target
 from tests.mutation.workspace import Workspace
 
 PASSED, NO_TESTS = 0, 5
-START_SECONDS = 30.0
-"""What starting pytest may take on a busy machine."""
+SPARE_SECONDS = 60.0
+"""What tests may take beyond that, so that a machine which has become busier ends none of them."""
 SLOWER = 5
 """How many times as long as without a fault tests may take before their time is up."""
 OPTIONS = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-k", "not minio and not postgresql")
@@ -52,14 +54,24 @@ class Result:
 
 @dataclass(frozen=True)
 class Durations:
-    """How many seconds each test file takes without a fault, and which files fail then."""
+    """How many seconds each test file takes without a fault, and starting pytest; which files fail then."""
 
     seconds: Mapping[str, float]
     failing: frozenset[str] = frozenset()
+    start_seconds: float = 0.0
 
     def limit_seconds(self, tests: Iterable[str]) -> float:
         """Return after how long those files are ended."""
-        return START_SECONDS + SLOWER * sum(self.seconds.get(test, 0.0) for test in tests)
+        usual_seconds = self.start_seconds + sum(self.seconds.get(test, 0.0) for test in tests)
+        return SPARE_SECONDS + SLOWER * usual_seconds
+
+    def __or__(self, other: "Durations") -> "Durations":
+        """Return both; the longer of the starts."""
+        return Durations(
+            {**self.seconds, **other.seconds},
+            self.failing | other.failing,
+            max(self.start_seconds, other.start_seconds),
+        )
 
 
 class Laboratory:
@@ -94,19 +106,19 @@ class Laboratory:
         lots = [lot for lot in (tests[start :: self._workers] for start in range(self._workers)) if lot]
         with ThreadPoolExecutor(self._workers) as pool:
             measured = list(pool.map(lambda lot: self._measure(lot, limit_seconds), lots))
-        seconds = {test: took for one in measured for test, took in one.seconds.items()}
-        return Durations(seconds, frozenset(test for one in measured for test in one.failing))
+        return reduce(or_, measured, Durations({}))
 
     def _measure(self, tests: Sequence[str], limit_seconds: float) -> Durations:
         with self._workspace() as workspace:
             report, log = workspace.folder / "report.xml", workspace.folder / "measured.log"
             report.unlink(missing_ok=True)
             options = (*OPTIONS[1:], f"--junitxml={report}", *tests)
+            began = monotonic()
             code = workspace.pytest(options, limit_seconds=limit_seconds, log=log)
+            took = monotonic() - began
             measured = read_durations(parse(report).getroot()) if report.exists() else Durations({})
-            if code != PASSED and not measured.failing:
-                return Durations(measured.seconds, frozenset(tests))
-            return measured
+            failing = frozenset(tests) if code != PASSED and not measured.failing else measured.failing
+            return Durations(measured.seconds, failing, took - sum(measured.seconds.values()))
 
     def try_all(
         self, mutants: Sequence[Mutant], targets: Mapping[str, Target], durations: Durations, *, until: float

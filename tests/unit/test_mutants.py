@@ -145,6 +145,8 @@ def test_the_time_limit_grows_with_what_tests_take_and_failing_files_are_known()
     found = read_durations(fromstring(text))
     assert found.seconds["tests/unit/test_a.py"] == 2
     assert found.failing == {"tests/unit/test_b.py", "tests/unit/test_c.py"}
+    both = Durations({"a": 1.0}, start_seconds=3.0) | Durations({"b": 2.0}, frozenset({"b"}), 1.0)
+    assert both == Durations({"a": 1.0, "b": 2.0}, frozenset({"b"}), 3.0)
     few, more = (Durations({"a": 2.0, "b": 3.0}).limit_seconds(tests) for tests in (["a"], ["a", "b"]))
     assert more - few == 15
 
