@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: help setup dev up demo test plans test-faults test-hosts test-media soak attacks fuzz
-.PHONY: bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds repairs
+.PHONY: mutate bench bench-media bench-search bench-export bench-capacity bench-dashboard kinds repairs
 .PHONY: check format lock schema rules sbom audit screenshots clean
 
 help: ## list the targets
@@ -49,6 +49,9 @@ attacks: dev ## thousands of held connections and guesses; writes the figures in
 
 fuzz: dev ## look for inputs that break a reader, ten minutes each (ARGS="contacts --seconds 3600 --seed 2")
 	nice $(BIN)/python -m tests.fuzz $(or $(ARGS),all)
+
+mutate: dev ## see which small faults the tests catch; writes docs/testing.md (ARGS=mmsvault/leases.py, ARGS="--sample 30")
+	nice $(BIN)/python -m tests.mutation $(ARGS)
 
 soak: dev ## ten minutes of load while everything is killed at random
 	MMSVAULT_TEST_SOAK=docs/reliability.md $(BIN)/python -m pytest -m soak tests/flow
