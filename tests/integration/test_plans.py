@@ -65,7 +65,6 @@ MAY_READ_A_TABLE: Mapping[str, str] = {
     "mmsvault.catalog.upkeep.count": "the total of a progress bar, before a command goes through everything",
     "mmsvault.catalog.upkeep.stored_bytes": "the same",
     "mmsvault.catalog.upkeep.waiting_folders": "rebuild asks for all that waits",
-    "mmsvault.catalog.upkeep.deleted_since": "what was deleted since an export or a backup began",
     "mmsvault.catalog.trail.with_place": "the whole audit log is gone through to check its chain",
     "mmsvault.backup": "a backup has everything in it",
     "mmsvault.migrating": "migrate goes through everything",
