@@ -172,6 +172,10 @@ bucket = FolderBucket(root / "vault")
 bucket.make()
 bucket.put("day/message/one.xml", b"1", content_type="")
 """
+SETTINGS = """
+from mmsvault.settings import Settings
+Settings.load(data_dir=root / "new" / "vault")
+"""
 FIRST_START = """
 from mmsvault.embedded import servers
 from mmsvault.settings import Settings
@@ -203,6 +207,7 @@ Spool(root / "spool").keep([{"received_at": "2026-11-30T00:00:00Z", "id": "1"}])
     [
         pytest.param(BUCKET, ["bucket/"], id="objects of the bucket"),
         pytest.param(OTHERS_FOLDER, ["vault/"], id="an object in a folder that another program made"),
+        pytest.param(SETTINGS, ["new/"], id="tokens and keys of the first start"),
         pytest.param(FIRST_START, ["new/"], id="what the first start makes"),
         pytest.param(FILES, [""], id="exports, the signing key and secrets"),
         pytest.param(SPOOL, ["spool/"], id="a spool that another program made"),
