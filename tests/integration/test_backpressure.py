@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mmsvault.errors import (
     FetchError,
@@ -12,6 +13,7 @@ from mmsvault.errors import (
     RefusedFetchError,
     TransientFetchError,
 )
+from mmsvault.fetching import backpressure
 from mmsvault.fetching.backpressure import (
     FAILURES,
     FIRST_PAUSE_SECONDS,
@@ -170,6 +172,39 @@ def test_five_failures_are_enough_and_four_workers_ask_though_many_see_room_at_o
     workers = [Hosts(redis, clock=clock) for _ in range(12)]
     assert [one.allowance(HOST) for one in workers] == [4] * 12
     assert sum(one.may_ask(HOST) for one in workers) == 4
+
+
+def test_each_probe_leaves_room_for_one_fewer(hosts: Hosts, redis: "Redis", clock: Clock) -> None:
+    fail(hosts)
+    end_pause(redis, clock)
+    assert hosts.may_ask(HOST)
+    assert Hosts(redis, clock=clock).allowance(HOST) == 3
+
+
+def test_what_a_worker_has_just_met_counts_for_it_at_once(hosts: Hosts) -> None:
+    assert hosts.may_ask(HOST)
+    fail(hosts)
+    assert not hosts.may_ask(HOST)
+
+
+def test_where_the_queue_goes_away_before_a_probe_the_attempt_is_made(
+    hosts: Hosts, redis: "Redis", clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise RedisConnectionError
+
+    fail(hosts)
+    end_pause(redis, clock)
+    monkeypatch.setattr(redis, "pipeline", refuse)
+    assert hosts.may_ask(HOST)
+
+
+def test_no_more_than_so_many_hosts_are_remembered(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backpressure, "MOST_REMEMBERED", 10)
+    for number in range(35):
+        assert hosts.may_ask(f"{number}.example:80")
+        hosts.note_answer(f"{number}.example:80")
+    assert max(len(hosts._known), len(hosts._answered_at)) <= 10
 
 
 def test_probes_that_never_came_back_are_given_up(hosts: Hosts, redis: "Redis", clock: Clock) -> None:

@@ -131,9 +131,9 @@ def read(path: str) -> str:
 
 
 def two_processor_limits() -> list[int]:
-    """Return the limits that are set before and after two seconds of work."""
+    """Return the limits that are set before and after a second of work."""
     found = []
-    for seconds in (0, 2):
+    for seconds in (0, 1.1):
         began = time.process_time()
         while time.process_time() - began < seconds:
             pass
@@ -533,7 +533,7 @@ def test_each_processor_limit_counts_from_what_was_used_before() -> None:
     first, second = within(child, two_processor_limits)  # type: ignore[misc]
     child.end()
     assert first == 1 + 30
-    assert second >= first + 2
+    assert second >= first + 1
 
 
 def test_a_child_inherits_none_of_the_settings() -> None:
