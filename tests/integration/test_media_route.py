@@ -89,6 +89,7 @@ def test_a_large_file_comes_from_the_bucket_as_it_would_from_here(asked: Asked) 
     sent = asked("00.mp4", "video/mp4")
     assert sent.status_code == 307
     assert urlsplit(sent.headers["location"]).hostname == "localhost"
+    assert sent.headers["cache-control"].startswith("private, max-age=")
     answer = httpx.get(sent.headers["location"], trust_env=False)
     assert (answer.content, answer.headers["content-type"]) == (LARGE, "video/mp4")
     assert answer.headers["content-disposition"].startswith("inline")
