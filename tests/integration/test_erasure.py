@@ -264,9 +264,8 @@ def test_a_request_for_an_export_keeps_its_other_words(archive: Archive) -> None
     assert query == f"keyword:storm -from:{ERASED}"
 
 
+@pytest.mark.parametrize("place", ["embedded"], indirect=True)  # PostgreSQL's files are its own
 def test_what_rows_left_in_the_pages_of_the_file_goes_as_well(archive: Archive) -> None:
-    if archive.vault.catalog.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL's files are its own")
     for number in range(60):
         sender = NUMBER if number % 6 == 0 else OTHER
         receipt = Receipt.of(

@@ -11,14 +11,7 @@ GUARANTEES = page("guarantees")
 AREAS = "Receive, Keep, Fetch, Look and search, Export, Privacy, Security, Operate, Upgrade".split(", ")
 WITHOUT_PROMISES = {
     *("README", "guarantees", "threat-model"),  # lists of the others
-    *(
-        "capacity",
-        "performance",
-        "performance-media",
-        "hosts",
-        "dashboard",
-        "metrics",
-    ),  # measured, or a reference
+    *("capacity", "performance", "performance-media", "hosts", "dashboard", "metrics", "testing"),  # measured
     "adding-a-provider",  # for developers
 }
 NAMED = sorted({one for name in PAGES for one in named_in(page(name))})

@@ -40,8 +40,8 @@ def ids(receipts: Sequence[Kept]) -> set[str]:
 
 def full_disk(monkeypatch: Patch, step: str) -> None:
     """Have a disk fail at one step of the second file that is written from now on."""
-    calls = {"_write": 0, "replace": 0, "_force": 1}
-    write, replace, force = spools._write, Path.replace, spools._force
+    calls = {"_write": 0, "replace": 0, "force": 1}
+    write, replace, force = spools._write, Path.replace, spools.force
 
     def counted(name: str) -> None:
         calls[name] += 1
@@ -59,15 +59,15 @@ def full_disk(monkeypatch: Patch, step: str) -> None:
         return replace(path, target)
 
     def _force(path: Path) -> None:
-        counted("_force")
+        counted("force")
         force(path)
 
     monkeypatch.setattr(spools, "_write", _write)
-    monkeypatch.setattr(spools, "_force", _force)
+    monkeypatch.setattr(spools, "force", _force)
     monkeypatch.setattr(Path, "replace", _replace)
 
 
-@pytest.mark.parametrize("step", ["_write", "half a write", "replace", "_force"])
+@pytest.mark.parametrize("step", ["_write", "half a write", "replace", "force"])
 def test_a_batch_that_fails_leaves_nothing_of_itself_and_all_that_was_there(
     folder: Path, monkeypatch: Patch, step: str
 ) -> None:

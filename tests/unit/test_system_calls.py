@@ -171,9 +171,8 @@ def test_a_dangerous_call_is_refused_whatever_its_arguments_are(machine: str, na
     number = DANGEROUS[name][machine == AARCH64]
     if number is None:
         assert system_calls.number(machine, name) is None
-        return
     for arguments in ((), (-1 & 0xFFFFFFFFFFFFFFFF,) * 6, (1, 2, 3)):
-        assert answered(machine, number, *arguments) == REFUSED
+        assert number is None or answered(machine, number, *arguments) == REFUSED
 
 
 def test_every_call_that_is_refused_is_one_that_is_known_to_be_dangerous() -> None:
