@@ -62,7 +62,7 @@ class Heartbeat:
     def end(self) -> None:
         """Remove the file."""
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            self._path.unlink()
 
 
 def find_problems(data_dir: Path) -> list[str]:

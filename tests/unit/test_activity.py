@@ -142,3 +142,11 @@ def test_other_hosts_are_none_of_our_business_and_old_files_go(tmp_path: Path) -
         "elsewhere.7",
         f"{socket.gethostname()}.{os.getpid()}",
     }
+
+
+def test_who_ends_leaves_no_sign_and_one_that_others_removed_is_no_fault(tmp_path: Path) -> None:
+    heart = Heartbeat(tmp_path, job="archive")
+    heart.begin()
+    for _ in range(2):
+        heart.end()
+        assert list((tmp_path / FOLDER).iterdir()) == []

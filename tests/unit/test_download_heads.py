@@ -175,6 +175,18 @@ def test_a_job_that_stands_aside_frees_its_hand_once() -> None:
     assert not worker.take(seconds=0), "its hand was free already"
 
 
+def test_a_job_that_ended_stands_aside_no_more() -> None:
+    worker = Hands(0)
+    with worker.holding():
+        stand_aside = aside()
+    assert not stand_aside()
+    assert sum(worker.take(seconds=0) for _ in range(2)) == 1, "its hand was free already"
+
+
+def test_what_runs_outside_of_a_worker_is_in_nobodys_way() -> None:
+    assert aside()()
+
+
 def test_only_so_many_jobs_stand_aside() -> None:
     worker = Hands(0)
     blocks = [worker.holding() for _ in range(MOST_ASIDE + 1)]
