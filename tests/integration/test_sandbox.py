@@ -570,6 +570,22 @@ def test_a_child_inherits_nothing_that_is_open_but_its_connection() -> None:
 
 
 @linux
+def test_whatever_is_open_before_and_behind_the_connection_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+    code = "import os, sys; from mmsvault.media import child; kept = int(sys.argv[1])\n"
+    code += "[os.open('/dev/zero', os.O_RDONLY) for _ in range(kept + 9)]; child._let_go(kept)\n"
+    code += "left = {n: os.readlink(f'/proc/self/fd/{n}') for n in (0, 1, 2)}\n"
+    code += (
+        "left |= {n: 'open' for n in range(3, 999) if n != kept and os.path.exists(f'/proc/self/fd/{n}')}\n"
+    )
+    code += "os.write(kept, repr(left).encode())"
+    with ours, theirs:
+        number = theirs.fileno()
+        subprocess.run([sys.executable, "-c", code, str(number)], check=True, pass_fds=[number])
+        assert ours.recv(1000) == repr(dict.fromkeys(range(3), "/dev/null")).encode()
+
+
+@linux
 def test_what_children_are_forked_from_knows_no_setting() -> None:
     code = (
         "import mmsvault.media.sandbox as s; from multiprocessing import forkserver as f; s.start_server();"

@@ -3,6 +3,7 @@ import io
 
 import pytest
 
+from mmsvault.errors import TransientFetchError
 from mmsvault.fetching import encodings
 from mmsvault.fetching.encodings import STEP_BYTES
 
@@ -16,3 +17,18 @@ def test_joined_gzip_files_are_whole_wherever_one_of_them_ends(left: int) -> Non
     assert len(first) == STEP_BYTES - left
     source = io.BytesIO(first + gzip.compress(b"the second"))
     assert b"".join(encodings.unpacked(source, "gzip")) == b"the second"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_packed_file_with_a_wrong_byte_is_broken(encoding: str) -> None:
+    packed = bytearray(
+        gzip.compress(bytes(range(256)) * 9) if encoding == "gzip" else b"\x78\x9c" + bytes(99)
+    )
+    packed[-6:-2] = b"\xff" * 4
+    with pytest.raises(TransientFetchError, match="packed, and broken"):
+        list(encodings.unpacked(io.BytesIO(bytes(packed)), encoding))
+
+
+def test_what_is_unpacked_comes_in_pieces_of_a_bounded_size() -> None:
+    sizes = [len(piece) for piece in encodings.unpacked(io.BytesIO(gzip.compress(bytes(1 << 20))), "gzip")]
+    assert (sum(sizes), max(sizes)) == (1 << 20, STEP_BYTES)
