@@ -107,6 +107,7 @@ def foreign_messages() -> list[Message]:
             early,
             stored(early.prefix, 0, body=odd, text="foreigntext harbor"),
             stored(early.prefix, 1),
+            waiting(2),
         ),
         with_files(
             between, stored(between.prefix, 0), waiting(1, state=MediaState.LOST, reason="foreignreason")

@@ -18,6 +18,7 @@ from mmsvault.errors import NotFoundError, UnavailableError
 from mmsvault.folder import FolderBucket
 from mmsvault.leases import Lease
 from mmsvault.message import MediaState, Message, MessageState, Receipt, utc_now
+from mmsvault.postbacks import understand
 from mmsvault.sample.notices import lower_case_xml
 from mmsvault.sample.provider import SampleProvider
 from mmsvault.settings import Settings
@@ -310,7 +311,7 @@ def test_a_message_that_another_worker_has_is_left_alone_and_looked_at_when_it_m
 ) -> None:
     body = offered(archive, "1", picture())
     receipt = Receipt.of(body, provider="sinch")
-    announced = archiving.understand(receipt, retention=timedelta(days=30))
+    announced = understand(receipt, retention=timedelta(days=30))
     assert isinstance(announced, Message)
     lease = Lease(archive.vault.catalog, ID)
     claim = lease.claim()
