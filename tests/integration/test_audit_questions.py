@@ -4,11 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, select, update
 
 from mmsvault import audit_chain, auditing, disposition, erasing
 from mmsvault.catalog import entering, trail, trail_numbers
-from mmsvault.catalog.connection import upgrade, writing
+from mmsvault.catalog.connection import writing
 from mmsvault.catalog.tables import messages as message_table
 from mmsvault.catalog.tables import trail as table
 from mmsvault.catalog.tables import trail_about
@@ -170,40 +170,6 @@ def test_entries_of_before_keep_their_hash_and_their_form(catalog: Engine) -> No
     at = entry.as_json()["at"]
     words = [entry.previous, 1, at, "anna", "203.0.113.7", "logged in", "", ""]
     assert auditing.hashlib.sha256(json.dumps(words).encode()).hexdigest() == entry.hash
-
-
-def test_a_catalog_of_before_finds_its_entries_by_message(catalog: Engine) -> None:
-    """What migration 0024 makes of older entries is what the program itself would index."""
-    at = datetime.now(UTC)
-    told = [
-        ("looked at", "sinch-a"),
-        ("downloaded", "messages/2026/11/20/sinch-a/00.jpg"),
-        ("tagged", "sinch-b sinch-a and 3 others"),
-        ("searched", "sinch-a"),
-        ("downloaded", "exports/12/a-01.zip"),
-    ]
-    with writing(catalog) as connection:
-        connection.execute(delete(trail_about))
-        for number, (action, subject) in enumerate(told, start=1):
-            row = dict.fromkeys(("who", "source", "details", "previous"), "x")
-            connection.execute(
-                insert(table),
-                {**row, "number": number, "at": at, "action": action, "subject": subject}
-                | {"hash": str(number), "kept": True},
-            )
-        _undo_0024(connection)
-        upgrade(connection, "0023")
-    assert asked(catalog, message="sinch-a") == [subject for _, subject in told[:3]]
-    assert trail.not_found_by(catalog, list(trail.entries(catalog))) == []
-
-
-def _undo_0024(connection: object) -> None:
-    execute = connection.exec_driver_sql  # type: ignore[attr-defined]
-    execute("DROP TABLE trail_about")
-    execute("DROP INDEX ix_trail_at")
-    for name in ("messages", "numbers"):
-        execute(f"ALTER TABLE trail DROP COLUMN {name}")
-    execute("UPDATE alembic_version SET version_num = '0023'")
 
 
 def test_entries_hidden_from_the_index_show_and_are_mended(archive: Archive) -> None:

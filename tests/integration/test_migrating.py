@@ -9,14 +9,16 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
+from sqlalchemy import DateTime, Engine, bindparam, text
 
 import mmsvault.catalog
+from mmsvault import auditing
 from mmsvault.attempts import REASONS_NOT_ALLOWED
-from mmsvault.catalog import counting, language, quarantine, queries, tallies, totals, upkeep
+from mmsvault.catalog import counting, language, quarantine, queries, tallies, totals, trail, upkeep
 from mmsvault.catalog.connection import migrate, open_catalog, writing
 from mmsvault.catalog.views import View
 from mmsvault.message import MessageState
+from mmsvault.settings import Settings
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -122,3 +124,26 @@ def test_what_waits_and_what_came_in_are_counted_from_the_rows_that_are_there(ol
     assert (hour.messages, hour.others) == ({MessageState.PENDING: 1}, {"other": 1})
     assert counting.check(older) == []
     assert tallies.fold(older) == 0
+
+
+def test_entries_of_the_audit_log_are_found_by_message_as_if_they_were_written_now(older: Engine) -> None:
+    bring_to(older, "0023")
+    told = [
+        ("looked at", "sinch-a"),
+        ("downloaded", "messages/2026/11/20/sinch-a/00.jpg"),
+        ("tagged", "sinch-b sinch-a and 3 others"),
+        ("searched", "sinch-a"),
+        ("downloaded", "exports/12/a-01.zip"),
+    ]
+    row = text(
+        "INSERT INTO trail (number, at, who, source, action, subject, details, previous, hash, kept)"
+        " VALUES (:number, :at, 'x', 'x', :action, :subject, 'x', 'x', :hash, true)"
+    ).bindparams(bindparam("at", type_=DateTime(timezone=True)))
+    with writing(older) as connection:
+        for number, (action, subject) in enumerate(told, start=1):
+            given = {"number": number, "action": action, "subject": subject, "hash": str(number)}
+            connection.execute(row, {**given, "at": datetime.now(UTC)})
+    migrate(older)
+    found = trail.asked_for(older, auditing.asked(Settings.load(), message="sinch-a"))
+    assert [entry.subject for entry in reversed(found)] == [subject for _, subject in told[:3]]
+    assert trail.not_found_by(older, list(trail.entries(older))) == []
