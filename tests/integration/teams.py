@@ -16,6 +16,8 @@ from tests.integration.searchable import message
 
 SCOPES = ("keyword:storm", "keyword:storm keyword:pier", "keyword:storm number:14085550133")
 """Answered by an index over a column, and by the index over words."""
+WIDE = "keyword:storm keyword:foreignword keyword:none"
+"""A scope that has the messages of both teams in it."""
 OWN_SENDER, SHARED_SENDER, FOREIGN_SENDER = "14085550111", "14085550122", "14085550777"
 OWN_NUMBERS = (OWN_SENDER, SHARED_SENDER)
 FOREIGN_NUMBERS = (FOREIGN_SENDER, "14085550788")

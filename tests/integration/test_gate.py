@@ -152,12 +152,21 @@ def test_a_session_that_was_ended_elsewhere_opens_no_file_a_moment_later(
     visitors: Visitors, clock: Clock
 ) -> None:
     visitors.let_in("anna")
-    for _ in range(3):  # looking at files does not make it last
+    for _ in range(3):
         assert visitors.status("anna", FILE) == 200
         clock.now += 0.5
     assert visitors.status("anna", FILE) == 200
     sessions.end_all(visitors.room.catalog, "anna")
     clock.now += 2
+    assert visitors.status("anna", FILE) == 401
+
+
+def test_to_look_at_files_does_not_put_that_moment_off(visitors: Visitors, clock: Clock) -> None:
+    visitors.let_in("anna")
+    for _ in range(2):
+        assert visitors.status("anna", FILE) == 200
+        clock.now += 0.6
+    sessions.end_all(visitors.room.catalog, "anna")
     assert visitors.status("anna", FILE) == 401
 
 
@@ -288,7 +297,7 @@ def login(room: ReadingRoom) -> Login:
 
 
 def test_a_login_begins_a_session_of_its_own_whatever_the_browser_had(login: Login) -> None:
-    login.cookies[COOKIE] = planted = "a token that somebody else knows"
+    login.cookies[COOKIE] = planted = "a-token-that-somebody-else-knows"
     assert login.log_in().status_code == 303
     first = login.cookies[COOKIE]
     assert len({planted, first}) == 2

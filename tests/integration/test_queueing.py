@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 from rq import Queue
+from rq.executions import Execution
+from rq.job import JobStatus
 
 from mmsvault.embedded.servers import redis_part
 from mmsvault.errors import ConfigurationError, UnavailableError
@@ -281,6 +283,26 @@ def test_a_worker_has_several_jobs_in_hand_and_no_more_than_it_may(queue: Queue,
     assert queue.connection.keys("rq:job:*") == []
 
 
+def test_a_worker_begins_no_more_jobs_than_it_may_have_in_hand(queue: Queue, redis_url: str) -> None:
+    begun: list[object] = []
+    fourth, released = threading.Event(), threading.Event()
+
+    def work(argument: object) -> None:
+        begun.append(argument)
+        if len(begun) == 3:
+            assert not fourth.wait(0.3)
+            released.set()
+        elif len(begun) > 3:
+            fourth.set()
+        assert released.wait(30)
+
+    for number in range(6):
+        enqueue(queue, ARCHIVE_RECEIPT, kept(number))
+    worker_of(queue, redis_url, work, at_once=3).work(burst=True)
+    assert len(begun) == 6
+    assert queue.failed_job_registry.count == 0
+
+
 def test_every_job_in_hand_is_said_to_be_alive(
     queue: Queue, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +363,47 @@ def test_a_job_that_is_in_no_list_is_found_and_queued_again(queue: Queue) -> Non
     assert left.requeue_stranded(now=utc_now()) == 0, "it may be on its way"
     assert left.requeue_stranded(now=utc_now() + leftovers.STRANDED_AFTER * 2) == 1
     assert queue.count == 2
+
+
+def test_a_job_of_another_queue_is_left_to_that_queue(queue: Queue) -> None:
+    other = open_queue(queue.connection, "exports")
+    enqueue(other, ARCHIVE_RECEIPT, kept())
+    queue.connection.lpop(other.key)
+    later = utc_now() + leftovers.STRANDED_AFTER * 2
+    assert Leftovers(queue).requeue_stranded(now=later) == 0
+    assert (queue.count, other.count) == (0, 0)
+    assert Leftovers(other).requeue_stranded(now=later) == 1
+
+
+def begun(queue: Queue, *, seconds_left: int) -> str:
+    """Have a job in the hand of a worker that says no more that it is alive; return its id."""
+    enqueue(queue, ARCHIVE_RECEIPT, kept())
+    (job,) = queue.get_jobs()
+    queue.connection.lmove(queue.key, queue.intermediate_queue_key)
+    job.set_status(JobStatus.STARTED)
+    with queue.connection.pipeline() as pipeline:
+        execution = Execution.create(job, 60, pipeline=pipeline, worker_name="gone")
+        pipeline.execute()
+    ends_at = utc_now().timestamp() + seconds_left
+    queue.connection.zadd(queue.started_job_registry.key, {execution.composite_key: ends_at})
+    return str(job.id)
+
+
+def test_a_job_that_a_worker_has_begun_is_not_taken_from_it(queue: Queue) -> None:
+    begun(queue, seconds_left=60)
+    left = Leftovers(queue)
+    assert [left.requeue(now=utc_now()) for _ in range(3)] == [0, 0, 0]
+    assert queue.count == 0
+
+
+def test_a_job_whose_worker_was_killed_is_queued_again(queue: Queue) -> None:
+    identity = begun(queue, seconds_left=-5)
+    queue.connection.delete(queue.intermediate_queue_key)
+    left, now = Leftovers(queue), utc_now()
+    left.requeue(now=now)
+    assert queue.started_job_registry.count == 0
+    left.requeue(now=now + 2 * leftovers.LONGEST_WAIT)
+    assert queue.job_ids == [identity]
 
 
 def test_while_very_many_jobs_wait_they_are_not_all_read_for_one_in_no_list(

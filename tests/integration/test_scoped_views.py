@@ -18,6 +18,7 @@ from tests.integration.teams import (
     FOREIGN_NUMBERS,
     OWN_NUMBERS,
     SCOPES,
+    WIDE,
     foreign_messages,
     name_everybody,
     own_messages,
@@ -47,8 +48,6 @@ QUERIES = (
     "has:hold",
     "after:2014-01-01",
 )
-WIDE = "keyword:storm keyword:foreignword keyword:none"
-"""A scope that has the messages of both teams in it."""
 IDS = tuple(one.id for one in (*own_messages(), *foreign_messages()))
 OWN = own_messages()[0]
 TALLIES = ((SENDERS, (*OWN_NUMBERS, *FOREIGN_NUMBERS)), (KEYWORDS, ("storm", "foreignword", "")))
