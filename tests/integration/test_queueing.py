@@ -401,7 +401,7 @@ def test_a_job_whose_worker_was_killed_is_queued_again(queue: Queue) -> None:
     queue.connection.delete(queue.intermediate_queue_key)
     left, now = Leftovers(queue), utc_now()
     left.requeue(now=now)
-    assert queue.started_job_registry.count == 0
+    assert queue.started_job_registry.get_job_ids(cleanup=False) == []
     left.requeue(now=now + 2 * leftovers.LONGEST_WAIT)
     assert queue.job_ids == [identity]
 

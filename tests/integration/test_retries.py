@@ -11,7 +11,7 @@ from mmsvault.archive import retries
 from mmsvault.archive.retries import FEWEST_JOBS, Retries
 from mmsvault.catalog import due, queries, writes
 from mmsvault.catalog.connection import reading
-from mmsvault.errors import TransientFetchError
+from mmsvault.errors import OvertakenError, TransientFetchError
 from mmsvault.exporting import working
 from mmsvault.fetching import backpressure
 from mmsvault.fetching.backpressure import FAILURES, PROBES, host_of
@@ -86,6 +86,19 @@ def test_the_nearest_deadline_comes_first_and_before_everything_else_under_a_day
     assert feeding.feed() == 4
     assert queued(vault) == ["nearest", "near", "waiting", "far", "farther"]
     assert feeding.feed() == 0, "they are looked at again only after a while"
+
+
+def test_a_sweep_that_another_one_has_followed_postpones_nothing_and_feeds_no_more(vault: Vault) -> None:
+    feeding = Retries(vault, vault.queue)
+    enter(vault, "first", hours_left=700)
+    assert feeding.feed() == 1
+    enter(vault, "second", hours_left=700)
+    newer = writes.next_fence(vault.catalog)
+    with pytest.raises(OvertakenError):
+        feeding.feed()
+    assert due.is_any(vault.catalog, now=utc_now()), "it is left to the newer one"
+    assert feeding.feed() == 0
+    writes.postpone(vault.catalog, ["second"], until=utc_now(), fence=newer)
 
 
 def test_a_message_that_was_recorded_and_never_finished_is_taken_up(vault: Vault) -> None:

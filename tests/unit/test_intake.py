@@ -230,9 +230,11 @@ def test_what_is_in_the_spool_goes_to_a_queue_that_keeps_and_to_no_other(
     queue: Queue, spool: Spool, failure: Exception
 ) -> None:
     several = receipts(3)
-    spool.keep([one.model_dump(mode="json") for one in several])
     intake = Intake(queue, spool)
     queue.failure = failure
+    intake.look_after()
+    assert intake.place() == "spool", "also while there is nothing to bring back"
+    spool.keep([one.model_dump(mode="json") for one in several])
     intake.look_after()
     assert (intake.place(), len(spool), queue.kept) == ("spool", 3, [])
     queue.failure = None
