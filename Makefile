@@ -31,12 +31,11 @@ demo: setup ## the same, and a sample provider that sends real postbacks
 	@exec $(BIN)/mmsvault demo
 
 test: dev ## run all tests, three files at a time (MMSVAULT_TEST_REQUIRE=redis,minio,... forbids skips)
-	rm -rf build/statements
-	MMSVAULT_TEST_STATEMENTS=build/statements $(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 	$(MAKE) plans
 
-plans: dev ## look at the plan of every statement that the last `make test` sent, on a large catalog
-	MMSVAULT_TEST_STATEMENTS=build/statements $(BIN)/python -m pytest -m plans tests/integration/test_plans.py
+plans: dev ## look at the plan of every statement of the catalog on a large one (a part of `make test`)
+	$(BIN)/python -m pytest -m plans tests/integration/test_plans.py
 
 test-faults: dev ## bring every fault about and write the table in docs/reliability.md
 	MMSVAULT_TEST_FAULT_TABLE=docs/reliability.md $(BIN)/python -m pytest -m "faults or everyday_fault" tests/flow

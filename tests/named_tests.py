@@ -32,14 +32,19 @@ def rows(text: str) -> list[list[str]]:
 def marks_of(path: Path) -> dict[str, frozenset[str]]:
     """Return the marks of every test of a file by the test's name, those of the whole file included."""
     tree = ast.parse(path.read_text())
-    of_all: set[str] = set()
+    named: dict[str, set[str]] = {}
+    """Marks that have a name in the file, `pytestmark` among them."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(to, ast.Name) and to.id == "pytestmark" for to in node.targets
-        ):
-            of_all.update(_marks(node.value))
+        if isinstance(node, ast.Assign):
+            named |= {to.id: set(_marks(node.value)) for to in node.targets if isinstance(to, ast.Name)}
+    of_all = named.get("pytestmark", set())
+
+    def marks(decorator: ast.expr) -> set[str]:
+        is_name = isinstance(decorator, ast.Name)
+        return named.get(decorator.id, set()) if is_name else set(_marks(decorator))
+
     return {
-        node.name: frozenset(of_all.union(*(_marks(one) for one in node.decorator_list)))
+        node.name: frozenset(of_all.union(*map(marks, node.decorator_list)))
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
     }

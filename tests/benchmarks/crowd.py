@@ -122,6 +122,7 @@ def load(engine: Engine, numbers: range) -> None:
             counting.recount_in(connection)  # sooner done than all of the changes are folded
         return
     with writing(engine) as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # no triggers: counted below
         connection.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
         connection.execute(text("DROP INDEX ix_message_words_words"))
