@@ -182,6 +182,7 @@ def write(backlog: Backlog, a_second: float, waits: list[float], *, where: str) 
     path.write_text(f"{before}{BEGIN}\n" + "\n".join(kept) + f"\n{END}{after}")
 
 
+@pytest.mark.everyday_fault
 @pytest.mark.timeout(240)
 def test_a_provider_that_is_away_is_probed_and_drained_at_once_when_it_is_back(
     site: Site, table: FaultTable
