@@ -357,6 +357,7 @@ def test_the_order_of_contact_sheets_is_offered_where_they_are_asked_for(house: 
     inside.keyboard.press("Escape")
     inside.get_by_role("combobox", name="Contact sheets").click()
     inside.get_by_role("option", name="Newest first").click()
+    expect(inside.locator("[data-test-script-state=notRunning]")).to_be_visible()
     inside.get_by_role("button", name="Export 1 message").click()
     with house.vault() as vault:
         (asked,) = until(lambda: register.latest(vault.catalog, limit=1), what="the export asked for")
