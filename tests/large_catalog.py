@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from mmsvault.catalog import counting
 from mmsvault.catalog.connection import writing
+from mmsvault.catalog.source_activity import hour_of
 from mmsvault.message import utc_now
 from tests.benchmarks import ground
 
@@ -76,7 +77,7 @@ _LARGE = (
       {facts} SELECT 'quarantine/' || g, 'x', '', {at}, {at}, 1, CASE WHEN g % 400 = 0 THEN '' ELSE 'N1' END
       FROM f WHERE g < {others}""",
     """INSERT INTO source_hours (provider, recipient, hour, messages)
-      {facts} SELECT 'sinch', '28' || (g % 40), CAST(t / 3600 AS BIGINT) + g / 40, 1 FROM f
+      {facts} SELECT 'sinch', '28' || (g % 40), {hour} - g / 40, 1 FROM f
       WHERE g < {others}""",
     """INSERT INTO trail (number, at, who, source, action, subject, details, previous, hash, kept)
       {facts} SELECT g + 1, {at}, 'user' || (g % 50), '', CASE WHEN g % 40 = 0 THEN 'deleted' ELSE 'looked at'
@@ -169,4 +170,5 @@ def _statements(dialect: str) -> Iterator[str]:
             deadline=moment("t + 2592000"),
             due=moment((now + timedelta(hours=6)).timestamp()),
             others=OTHERS,
+            hour=hour_of(now),  # and the hours before: older ones than four weeks are forgotten
         )

@@ -253,5 +253,5 @@ def work_on(vault: Vault, case: Case) -> None:
     archiving.archive_receipt(vault, case.plan["receipt"])
     with writing(vault.catalog) as connection:
         connection.execute(tables.messages.update().values(lease_token=None, lease_until_at=None))
-    if case.state and case.outcome == "message":
+    if case.state:
         archiving.archive_message(vault, f"sinch-{case.tracking_id}")
