@@ -49,6 +49,7 @@ MAY_READ_A_TABLE: Mapping[str, str] = {
     "mmsvault.catalog.views.View.similar": "compares pictures of the newest messages, so many and no more",
     "mmsvault.catalog.views.View.tags": "reads the tags of the newest messages, so many and no more",
     "mmsvault.catalog.leaving.aged_keywords": "once an hour, a look into an index for each keyword",
+    "mmsvault.catalog.source_activity.active_hours": "needs all four weeks of hours, and no more are kept",
     "mmsvault.catalog.sessions.counted": "who is logged in now, where an admin lists the people",
     "mmsvault.catalog.tries.forget": "a day's tries to log in, when somebody gets a new password",
     "mmsvault.catalog.schedules.take": "once a day or month: what an export may take is all that is there",
