@@ -37,7 +37,6 @@ class FolderBucket(Bucket):
     def make(self) -> None:
         with _on_disk("", self._folder):
             make_folder(self._folder)
-            force(self._folder.parent)  # another program may have made it just now
 
     def exists(self) -> bool:
         return self._folder.is_dir()

@@ -22,9 +22,12 @@ def force(path: Path) -> None:
 
 
 def make_folder(folder: Path, *, mode: int = 0o700) -> None:
-    """Make a folder, and those that it is in; return once their names are on the disk. Raises OSError."""
+    """Make a folder, and those that it is in; return once their names are on the disk. Raises OSError.
+
+    The name of one that is there is forced as well: another program may have made it just now.
+    """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
+    for one in reversed(missing or [folder]):
         one.mkdir(mode=mode, exist_ok=True)
         with suppress(PermissionError):  # one that may be written to, and not read
             force(one.parent)

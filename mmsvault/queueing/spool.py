@@ -92,7 +92,6 @@ class Spool:
     def _make(self) -> None:
         if not self._is_forced or not self._folder.exists():
             make_folder(self._folder)
-            force(self._folder.parent)  # another program may have made it just now
             self._is_forced = True
 
     @contextmanager
