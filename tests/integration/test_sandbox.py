@@ -536,23 +536,28 @@ def test_each_processor_limit_counts_from_what_was_used_before() -> None:
     assert second >= first + 1
 
 
-def test_a_child_inherits_none_of_the_settings() -> None:
-    code = "import sys; sys.path.insert(0, '.')\n"
-    code += "from tests.integration.test_sandbox import Child, Rights, call, variables, within\n"
-    code += "child = Child(call, Rights()); print(within(child, variables)); child.end()\n"
-    code += "import os; assert os.environ['MMSVAULT_POSTBACK_TOKEN'] == 'hidden-1', 'which the worker keeps'"
-    given = {**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"}
+def printed_with_secrets(code: str) -> str:
+    """Return what a program prints that is started with secrets in its environment."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
-        env=given,
+        env={**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"},
         cwd=Path(__file__).parents[2],
     )
-    assert "PATH" in done.stdout
-    assert "MMSVAULT_POSTBACK_TOKEN" not in done.stdout
-    assert "AWS" not in done.stdout
+    return done.stdout
+
+
+def test_a_child_inherits_none_of_the_settings() -> None:
+    code = "import sys; sys.path.insert(0, '.')\n"
+    code += "from tests.integration.test_sandbox import Child, Rights, call, variables, within\n"
+    code += "child = Child(call, Rights()); print(within(child, variables)); child.end()\n"
+    code += "import os; assert os.environ['MMSVAULT_POSTBACK_TOKEN'] == 'hidden-1', 'which the worker keeps'"
+    told = printed_with_secrets(code)
+    assert "PATH" in told
+    assert "MMSVAULT_POSTBACK_TOKEN" not in told
+    assert "AWS" not in told
 
 
 @linux
@@ -592,17 +597,9 @@ def test_what_children_are_forked_from_knows_no_setting() -> None:
     )
     code += "from tests.servers import until; from pathlib import Path;"  # it is empty until the program runs
     code += "print(until(Path(f'/proc/{f._forkserver._forkserver_pid}/environ').read_text))"
-    given = {**os.environ, "MMSVAULT_POSTBACK_TOKEN": "hidden-1", "AWS_SECRET_ACCESS_KEY": "hidden-2"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=given,
-        cwd=Path(__file__).parents[2],
-    )
-    assert "PATH=" in done.stdout
-    assert "hidden" not in done.stdout
+    told = printed_with_secrets(code)
+    assert "PATH=" in told
+    assert "hidden" not in told
 
 
 @pytest.mark.parametrize("kind", LIES)
