@@ -6,10 +6,11 @@ is answered by the index over its column. So no query reads what it does not nee
 rare combination costs as much as its commonest words do.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Select,
     and_,
     cast,
@@ -134,6 +135,16 @@ def within(scope: Query, dialect: str) -> ColumnElement[bool]:
     received = select(recipients.c.message_id).where(recipients.c.recipient_number.in_(to))
     # Each side by its index: PostgreSQL reads every message where a column or another table must fit.
     return messages.c.id.in_(union(*(select(messages.c.id).where(one) for one in own), received))
+
+
+def ids_of_numbers(numbers: Collection[str]) -> CompoundSelect[str]:
+    """Return the statement for the ids of the messages from or to one of these numbers.
+
+    Each side by its index: PostgreSQL reads every message where one or the other must hold.
+    """
+    sent = select(messages.c.id).where(messages.c.sender_number.in_(numbers))
+    received = select(recipients.c.message_id).where(recipients.c.recipient_number.in_(numbers))
+    return sent.union(received)
 
 
 def _is_whole(term: Term) -> bool:

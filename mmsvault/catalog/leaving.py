@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine, literal, select, tuple_, union
 
+from mmsvault.catalog import filters
 from mmsvault.catalog.connection import reading, retried
-from mmsvault.catalog.tables import UtcDateTime, count_changes, keywords, messages, recipients
+from mmsvault.catalog.tables import UtcDateTime, count_changes, keywords, messages
 from mmsvault.catalog.tallies import Kind
 
 PAGE = 200
@@ -67,10 +68,7 @@ def aged_keywords(engine: Engine, *, before: datetime, but_for: Collection[str],
 
 def of_number(engine: Engine, forms: Sequence[str]) -> list[Aged]:
     """Return the messages from or to a number, in any of the forms in which it may be written."""
-    sent = select(messages.c.id).where(messages.c.sender_number.in_(forms))
-    received = select(recipients.c.message_id).where(recipients.c.recipient_number.in_(forms))
-    # Each by its index: PostgreSQL reads every message where one or the other must hold.
-    wanted = messages.c.id.in_(sent.union(received))
+    wanted = messages.c.id.in_(filters.ids_of_numbers(forms))
     with reading(engine) as connection:
         found = connection.execute(select(*_AGED).where(wanted).order_by(messages.c.place))
         return [Aged(**row) for row in found.mappings()]

@@ -33,10 +33,9 @@ from sqlalchemy import (
     update,
 )
 
-from mmsvault.catalog import trail_numbers
+from mmsvault.catalog import filters, trail_numbers
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.tables import messages as message_table
-from mmsvault.catalog.tables import recipients, trail, trail_about
+from mmsvault.catalog.tables import trail, trail_about
 from mmsvault.layout import message_id_in
 from mmsvault.message import utc_now
 
@@ -276,9 +275,7 @@ def _about_messages_of(numbers: Sequence[str]) -> Select[Any]:
 
     Entries of before have no hash of it.
     """
-    sent = select(message_table.c.id).where(message_table.c.sender_number.in_(numbers))
-    received = select(recipients.c.message_id).where(recipients.c.recipient_number.in_(numbers))
-    return select(trail_about.c.hash).where(trail_about.c.about.in_(sent.union(received)))
+    return select(trail_about.c.hash).where(trail_about.c.about.in_(filters.ids_of_numbers(numbers)))
 
 
 def not_kept(engine: Engine) -> list[Entry]:
