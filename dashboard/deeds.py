@@ -13,7 +13,7 @@ from dashboard import wording
 from dashboard.filters import Filters
 from dashboard.visiting import Visit
 from mmsvault import annotating, disposition
-from mmsvault.catalog import permissions, trail_numbers, upkeep
+from mmsvault.catalog import permissions, upkeep
 from mmsvault.catalog.permissions import Action
 from mmsvault.catalog.selections import MOST_MESSAGES
 from mmsvault.errors import NotFoundError, RefusedError
@@ -146,9 +146,8 @@ def _deleted(visit: Visit, identity: str) -> str:
     """Delete one message; return why not, if it was not."""
     if not visit.view.holds(identity):
         return "it is not here any more"
-    numbers = trail_numbers.numbers_of(visit.room.catalog, [identity])  # nobody knows them afterwards
     try:
-        disposition.delete(visit.room.vault, identity)
+        numbers = disposition.delete(visit.room.vault, identity)
         visit.room.shelf.forget(identity)
     except RefusedError as error:
         return str(error)

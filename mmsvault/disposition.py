@@ -16,7 +16,7 @@ from mmsvault.catalog import filters, language, queries, upkeep
 from mmsvault.catalog.language import Query
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
 from mmsvault.layout import tombstone_key
-from mmsvault.message import Message, pretty_json, utc_now
+from mmsvault.message import Message, normal_number, pretty_json, utc_now
 from mmsvault.queueing.connection import connect_to_answer, unavailable
 from mmsvault.queueing.jobs import ARCHIVE_MESSAGE, enqueue, open_queue
 from mmsvault.settling import refresh
@@ -111,8 +111,12 @@ def retry_now(vault: Vault, message_id: str) -> int:
     return files
 
 
-def delete(vault: Vault, message_id: str) -> None:
-    """Remove the message with everything in its folder, every version of it. Raises RefusedError."""
+def delete(vault: Vault, message_id: str) -> set[str]:
+    """Remove the message with everything in its folder, every version of it.
+
+    Returns the numbers of its sender and recipients, for the trail: nobody knows them afterwards. Raises
+    NotFoundError and RefusedError.
+    """
     with leases.hold(vault.catalog, message_id) as lease:
         if lease is None:
             raise RefusedError("a worker has it in hand; delete it again in a minute")
@@ -132,3 +136,4 @@ def delete(vault: Vault, message_id: str) -> None:
             vault.bucket.remove(tombstone_key(message_id))
             raise
     vault.bucket.erase(message.prefix)
+    return {normal_number(number) for number in (message.sender, *message.to)}

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from mmsvault import disposition, layout, naming
-from mmsvault.catalog import leaving, scrubbing, trail, trail_numbers
+from mmsvault.catalog import leaving, scrubbing, trail
 from mmsvault.catalog.number_text import NumberText
 from mmsvault.catalog.numbers import writings
 from mmsvault.errors import NotFoundError, RefusedError, RejectedInputError
@@ -49,9 +49,8 @@ def erase(vault: Vault, number: str, *, who: str) -> dict[str, Any]:
     note("began to erase", subject=digest, numbers=forms)
     erased, kept = [], []
     for message_id in messages_of(vault, number):
-        numbers = trail_numbers.numbers_of(vault.catalog, [message_id])  # nobody knows them afterwards
         try:
-            disposition.delete(vault, message_id)
+            numbers = disposition.delete(vault, message_id)
             erased.append({"id": message_id, "at": _moment(utc_now())})
             told = {"subject": message_id, "details": "erased on request"}
             note("deleted", **told, messages=(message_id,), numbers=numbers)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mmsvault import disposition
-from mmsvault.catalog import leaving, trail, trail_numbers
+from mmsvault.catalog import leaving, trail
 from mmsvault.catalog.leaving import Aged
 from mmsvault.errors import NotFoundError, RefusedError
 from mmsvault.message import fold, utc_now
@@ -90,8 +90,7 @@ def retire(vault: Vault, *, dry_run: bool = False, with_held: bool = True) -> It
 
 
 def _delete(vault: Vault, message: Aged, days: int) -> None:
-    numbers = trail_numbers.numbers_of(vault.catalog, [message.id])  # nobody knows them afterwards
-    disposition.delete(vault, message.id)
+    numbers = disposition.delete(vault, message.id)
     trail.append(
         vault.catalog,
         "retired",

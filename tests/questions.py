@@ -197,7 +197,6 @@ def _log(engine: Engine) -> None:
     trail.mark_kept(engine, [one.hash for one in kept])
     trail.add(engine, kept)
     trail.not_found_by(engine, kept)
-    trail_numbers.numbers_of(engine, ["sinch-MMS_MO_5"])
     trail_numbers.all_keys(engine)
     trail_numbers.add_keys(engine, ["0" * 64])
 

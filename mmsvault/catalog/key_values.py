@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from mmsvault.catalog import entering
 from mmsvault.catalog.connection import reading, retried, writing
@@ -18,15 +18,25 @@ RESTORING = "restore.snapshot"
 def put(engine: Engine, name: str, value: str) -> None:
     """Keep a text under a name, in place of the one that was there."""
     with writing(engine) as connection:
-        connection.execute(delete(key_values).where(key_values.c.name == name))
-        connection.execute(insert(key_values), {"name": name, "value": value})
+        put_in(connection, name, value)
+
+
+def put_in(connection: Connection, name: str, value: str) -> None:
+    """Do the same as a part of a transaction."""
+    connection.execute(delete(key_values).where(key_values.c.name == name))
+    connection.execute(insert(key_values), {"name": name, "value": value})
 
 
 @retried
 def get(engine: Engine, name: str) -> str:
     """Return the text that is kept under a name; empty where there is none."""
     with reading(engine) as connection:
-        return connection.scalar(select(key_values.c.value).where(key_values.c.name == name)) or ""
+        return get_in(connection, name)
+
+
+def get_in(connection: Connection, name: str) -> str:
+    """Do the same as a part of a transaction."""
+    return connection.scalar(select(key_values.c.value).where(key_values.c.name == name)) or ""
 
 
 @retried

@@ -9,10 +9,11 @@ import re
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, select
 
+from mmsvault.catalog import key_values
 from mmsvault.catalog.connection import reading, writing
-from mmsvault.catalog.tables import key_values, messages, recipients
+from mmsvault.catalog.tables import messages, recipients
 from mmsvault.message import normal_number
 
 KEYS = "trail.number_keys"
@@ -68,12 +69,6 @@ def of_messages(connection: Connection, ids: Sequence[str]) -> set[str]:
     return {*connection.scalars(senders), *connection.scalars(to)} - {""}
 
 
-def numbers_of(engine: Engine, ids: Sequence[str]) -> set[str]:
-    """Return the numbers of messages that are about to be deleted. Raises UnavailableError."""
-    with reading(engine) as connection:
-        return of_messages(connection, ids)
-
-
 def writing_key(connection: Connection) -> str:
     """Return the key that new entries are written with, which is made where there is none."""
     known = _keys(connection)
@@ -101,10 +96,8 @@ def add_keys(engine: Engine, more: Collection[str]) -> None:
 
 
 def _keys(connection: Connection) -> list[str]:
-    value = connection.scalar(select(key_values.c.value).where(key_values.c.name == KEYS))
-    return (value or "").split()
+    return key_values.get_in(connection, KEYS).split()
 
 
 def _put(connection: Connection, keys: Sequence[str]) -> None:
-    connection.execute(delete(key_values).where(key_values.c.name == KEYS))
-    connection.execute(insert(key_values).values(name=KEYS, value=" ".join(keys)))
+    key_values.put_in(connection, KEYS, " ".join(keys))

@@ -9,7 +9,6 @@ import typer
 
 from mmsvault import auditing, disposition, erasing, retention
 from mmsvault.catalog import scrubbing
-from mmsvault.catalog.trail_numbers import numbers_of
 from mmsvault.cli.answering import AsJson, opened_vault, print_json, say
 from mmsvault.cli.erasure_report import left_to_do
 from mmsvault.errors import EXIT_WRONG, RefusedError, RejectedInputError
@@ -39,9 +38,8 @@ def delete(query: Which, *, yes: Yes = False, as_json: AsJson = False) -> None:
         details = f"{len(ids):,} messages"
         auditing.by_command(vault, "began to delete", subject=query, details=details, messages=ids)
         for found in ids:
-            numbers = numbers_of(vault.catalog, [found])  # nobody knows them afterwards
             try:
-                disposition.delete(vault, found)
+                numbers = disposition.delete(vault, found)
                 auditing.by_command(vault, "deleted", subject=found, messages=(found,), numbers=numbers)
                 deleted.append(found)
             except RefusedError as error:
